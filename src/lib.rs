@@ -6,6 +6,7 @@
 
 pub mod authenticator;
 pub mod clock;
+pub mod config;
 pub mod identity;
 pub mod jwt;
 pub mod keys;
