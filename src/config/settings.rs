@@ -1,6 +1,7 @@
 //! What a configuration means: values that were checked, in the types of those who use them. They are made by `compile` only,
 //! and never change.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -134,6 +135,28 @@ impl Transport {
             "https" => true,
             "http" => self == Self::HttpAllowed || is_loopback(url),
             _ => false,
+        }
+    }
+}
+
+impl fmt::Display for UpstreamAddress {
+    /// As it is written in the configuration.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host { name, port } => write!(f, "{name}:{port}"),
+            Self::Ip(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+impl fmt::Display for KeySource {
+    /// The URL or path that is read.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Discovery(url) => write!(f, "{url} (discovery)"),
+            Self::File(path) => path.display().fmt(f),
+            Self::Url(url) => url.fmt(f),
         }
     }
 }
