@@ -6,19 +6,22 @@ use std::path::Path;
 use serde::Deserialize as _;
 use toml::de::ValueDeserializer;
 
-pub mod file;
-pub mod path;
-pub mod problem;
-pub mod schema;
-pub mod settings;
+mod file;
+mod path;
+mod problem;
+mod schema;
 
 mod compile;
 mod document;
 mod input;
+mod settings;
 mod shape;
 
-pub use problem::{Problem, Problems, Severity};
-pub use settings::Compiled;
+pub use problem::{Place, Problem, Problems, Severity};
+pub use schema::{schema, toml_text};
+pub use settings::{
+    Compiled, Issuer, KeySource, Keys, Limits, Log, LogFormat, LogLevel, Shutdown, Transport, Upstream, UpstreamAddress,
+};
 
 use compile::Findings;
 use document::Document;
@@ -47,7 +50,7 @@ pub fn load(path: &Path) -> Result<Compiled, Problems> {
 /// Every problem of the text, if at least one is an error.
 pub fn load_str(name: &str, text: &str, base: &Path) -> Result<Compiled, Problems> {
     let (document, syntax) = Document::parse(name, text);
-    let shape = Shape::read(&schema::schema()).map_err(|strange| whole(name, strange.to_string()))?;
+    let shape = Shape::read(&schema()).map_err(|strange| whole(name, strange.to_string()))?;
     let mended = shape::mend(&document, &shape);
     let mut problems = mended.problems;
     if syntax.is_empty() {

@@ -109,14 +109,14 @@ impl<'a> IntoIterator for &'a Problems {
 impl std::error::Error for Problems {}
 
 impl fmt::Display for Problems {
-    /// One finding after the other.
+    /// One finding after the other, each with its line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.iter().try_for_each(|problem| writeln!(f, "{problem}"))
+        self.iter().try_for_each(|problem| writeln!(f, "{problem:#}"))
     }
 }
 
 impl fmt::Display for Problem {
-    /// `file:line:column: error: key: message`, then the line with its place marked.
+    /// `file:line:column: error: key: message`; in the alternate form (`{:#}`) followed by the line with its place marked.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:", self.file)?;
         if let Some(place) = &self.place {
@@ -127,7 +127,10 @@ impl fmt::Display for Problem {
             write!(f, "{}: ", self.key)?;
         }
         f.write_str(&self.message)?;
-        self.place.as_ref().map_or(Ok(()), |place| write!(f, "\n{place}"))
+        match &self.place {
+            Some(place) if f.alternate() => write!(f, "\n{place}"),
+            _ => Ok(()),
+        }
     }
 }
 
