@@ -17,11 +17,12 @@ use pingora::protocols::http::ServerSession;
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType};
+use tokio::time::Instant;
 
 use crate::audit::{Audit, Verdict};
 use crate::authenticator::{Authenticator, Decision};
 use crate::clock::UnixTime;
-use crate::keys::refresh::KeyKeeper;
+use crate::keys::refresh::{Freshness, KeyKeeper};
 use crate::metrics::Metrics;
 use crate::rejection::{Reason, Rejection};
 
@@ -180,14 +181,22 @@ impl ProxyHttp for Gate {
     }
 }
 
-/// Decides about a request, once more with fresher keys where those could change the answer.
+/// Decides about a request, and again whenever fresher keys came that could change the answer, within the time that a
+/// request may wait for them.
 async fn decide(session: &ServerSession, policy: &Policy) -> Decision {
     let head = request_head(session.req_header());
-    let decision = policy.authenticator.decide(&head, now());
-    let Decision::Reject(refused) = &decision else { return decision };
-    let Some(issuer) = refused.keys_wanted else { return decision };
-    policy.keeper.fresher(issuer, refused.facts.kid.as_deref(), policy.key_wait).await;
-    policy.authenticator.decide(&head, now())
+    let latest = Instant::now() + policy.key_wait;
+    loop {
+        let since = Instant::now();
+        let decision = policy.authenticator.decide(&head, now());
+        let Decision::Reject(refused) = &decision else { return decision };
+        let Some(issuer) = refused.keys_wanted else { return decision };
+        let left = latest.saturating_duration_since(Instant::now());
+        let kid = refused.facts.kid.as_deref();
+        if policy.keeper.fresher(issuer, kid, since, left).await != Freshness::Changed {
+            return decision;
+        }
+    }
 }
 
 async fn refuse(session: &mut Session, rejection: &Rejection, exchange: &Exchange) -> pingora::Result<()> {
@@ -206,7 +215,9 @@ fn failure(error: &Error) -> Option<Rejection> {
         ConnectTimedout, ConnectionClosed, ReadError, ReadTimedout, TLSHandshakeTimedout, WriteError, WriteTimedout,
     };
     let (reason, detail) = match (error.esource(), error.etype()) {
-        (ErrorSource::Downstream, ConnectionClosed | ReadError | ReadTimedout | WriteError | WriteTimedout) => return None,
+        (ErrorSource::Downstream, ConnectionClosed | ReadError | ReadTimedout | WriteError | WriteTimedout) => {
+            return None;
+        }
         (ErrorSource::Downstream, _) => (Reason::RequestMalformed, "the request cannot be read without doubt"),
         (ErrorSource::Upstream, ConnectTimedout | ReadTimedout | TLSHandshakeTimedout | WriteTimedout) => {
             (Reason::UpstreamTimeout, "the service behind this proxy did not answer in time")
