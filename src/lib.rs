@@ -1,1 +1,15 @@
+//! Callgate answers one question for the service behind it: who is calling? It is a reverse proxy that lets a request through
+//! only with a valid service-to-service JWT, and then names the caller in a header.
+//!
+//! A request goes one way: head, token, unverified, key, verified, identity, decision. The core (`token`, `route`, `jwt`,
+//! `keys`, `identity`, `authenticator`) takes values and returns values; sockets, clocks and logs are the edges' business.
 
+pub mod authenticator;
+pub mod clock;
+pub mod identity;
+pub mod jwt;
+pub mod keys;
+pub mod rejection;
+pub mod request;
+pub mod route;
+pub mod token;

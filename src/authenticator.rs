@@ -1,0 +1,204 @@
+//! The decision: one request head and the time in, one [`Decision`] out, from memory alone. It reads top to bottom: find the
+//! token, take it apart, find its issuer and key, verify it, name the caller. What fails on the way is a refusal.
+
+use std::sync::Arc;
+
+use crate::clock::UnixTime;
+use crate::identity::{CallerRule, Identity};
+use crate::jwt::claims::Requirement;
+use crate::jwt::json::Value;
+use crate::jwt::parse::{Parts, Unverified};
+use crate::jwt::verify::{Verified, verify};
+use crate::keys::jwks::KeySet;
+use crate::keys::store::KeySlot;
+use crate::rejection::{Reason, Rejection, quoted};
+use crate::request::RequestHead;
+use crate::route::PublicRoutes;
+use crate::token::Token;
+
+/// Everything that decides about requests, compiled from one configuration and never changed.
+pub struct Authenticator {
+    issuers: Vec<Issuer>,
+    caller: CallerRule,
+    public: PublicRoutes,
+    token_limit: usize,
+}
+
+/// A trusted issuer: what its tokens must fulfil, and where its keys are.
+pub struct Issuer {
+    pub requirement: Requirement,
+    pub keys: Arc<KeySlot>,
+}
+
+/// What is done with a request.
+pub enum Decision {
+    /// It goes to the upstream with its caller's name.
+    Forward(Accepted),
+    /// It needs no token and goes to the upstream without a caller's name.
+    Pass,
+    /// It is answered with a refusal.
+    Reject(Refused),
+}
+
+/// An accepted token: who calls, and until when that is proven.
+pub struct Accepted {
+    pub identity: Identity,
+    pub facts: Facts,
+    /// The token's `exp` plus leeway.
+    pub expires: UnixTime,
+}
+
+/// A refusal, and whether fresher keys could change it.
+pub struct Refused {
+    pub rejection: Rejection,
+    pub facts: Facts,
+    /// The issuer, by index, whose keys at hand do not settle the matter: worth one refresh.
+    pub keys_wanted: Option<usize>,
+}
+
+/// What is known of a token for the record. `kid` and `alg` are bounded, and may be anybody's words in a refusal.
+#[derive(Debug, Default)]
+pub struct Facts {
+    /// The configured issuer that the token names, by index.
+    pub issuer: Option<usize>,
+    pub kid: Option<String>,
+    pub alg: Option<String>,
+    /// The token's `jti`, if it is verified and has a sound one.
+    pub jti: Option<String>,
+}
+
+/// A refusal on the way, without the facts.
+struct Stop {
+    rejection: Rejection,
+    keys_wanted: Option<usize>,
+}
+
+impl Authenticator {
+    /// Trusts these issuers, whose names differ.
+    #[must_use]
+    pub const fn new(issuers: Vec<Issuer>, caller: CallerRule, public: PublicRoutes, token_limit: usize) -> Self {
+        Self { issuers, caller, public, token_limit }
+    }
+
+    /// The trusted issuers, in the order of the configuration.
+    #[must_use]
+    pub fn issuers(&self) -> &[Issuer] {
+        &self.issuers
+    }
+
+    /// The rule by which callers are named.
+    #[must_use]
+    pub const fn caller_rule(&self) -> &CallerRule {
+        &self.caller
+    }
+
+    /// Decides about a request.
+    #[must_use]
+    pub fn decide(&self, head: &RequestHead<'_>, now: UnixTime) -> Decision {
+        if self.public.contains(head) {
+            return Decision::Pass;
+        }
+        let mut facts = Facts::default();
+        match self.judge(head, now, &mut facts) {
+            Ok((identity, expires)) => Decision::Forward(Accepted { identity, facts, expires }),
+            Err(Stop { rejection, keys_wanted }) => Decision::Reject(Refused { rejection, facts, keys_wanted }),
+        }
+    }
+
+    fn judge(&self, head: &RequestHead<'_>, now: UnixTime, facts: &mut Facts) -> Result<(Identity, UnixTime), Stop> {
+        let token = Token::extract(head.authorization, self.token_limit)?;
+        let parts = Parts::decode(token.as_str())?;
+        let unverified = Unverified::parse(&parts)?;
+        facts.alg = Some(unverified.alg().chars().take(ALG_SHOWN).collect());
+        facts.kid = unverified.kid().map(str::to_owned);
+
+        let index = unverified.match_issuer(self.issuers.iter().map(|issuer| issuer.requirement.issuer()))?;
+        facts.issuer = Some(index);
+        // The index comes from a search through this list.
+        let issuer = self.issuers.get(index).ok_or_else(Stop::bug)?;
+
+        let published = issuer.keys.latest();
+        let keys = published
+            .as_ref()
+            .and_then(|published| published.usable(now))
+            .ok_or_else(|| Stop { rejection: keys_unavailable(&issuer.requirement), keys_wanted: Some(index) })?;
+        let verified = verify_with_any(&unverified, &issuer.requirement, keys, now)
+            .map_err(|stop| Stop { keys_wanted: stop.keys_wanted.map(|()| index), rejection: stop.rejection })?;
+
+        let identity = self.caller.identify(&verified)?;
+        facts.jti = jti(&verified);
+        Ok((identity, verified.expires().plus(issuer.requirement.leeway())))
+    }
+}
+
+/// Why no key of a set verified a token, and whether another set might.
+struct NoKey {
+    rejection: Rejection,
+    keys_wanted: Option<()>,
+}
+
+/// Tries the keys that the token may have been signed with. The first whose signature holds decides.
+fn verify_with_any<'v>(
+    token: &'v Unverified<'v>,
+    asked: &Requirement,
+    keys: &KeySet,
+    now: UnixTime,
+) -> Result<Verified<'v>, NoKey> {
+    let settled = |rejection| NoKey { rejection, keys_wanted: None };
+    let algorithm = asked.algorithm(token).map_err(settled)?;
+    let named = token.kid().and_then(|kid| keys.named(kid));
+    let mut refused = None;
+    for key in keys.candidates(token.kid(), algorithm) {
+        match verify(token, asked, key.public(), now) {
+            Err(rejection) if rejection.reason() == Reason::SignatureInvalid => refused = Some(rejection),
+            Err(rejection) => return Err(settled(rejection)),
+            Ok(verified) => return Ok(verified),
+        }
+    }
+    match (named, token.kid(), refused) {
+        (Some(_), _, Some(rejection)) => Err(settled(rejection)),
+        (Some(key), Some(kid), None) => {
+            let detail = format!("key {} is of kind {}, and not for {algorithm}", quoted(kid), key.public().kind());
+            Err(settled(Rejection::new(Reason::AlgorithmRefused, detail)))
+        }
+        // A token without kid, or keys without: none fits, and a key that is newer than the set may.
+        (_, None, Some(rejection)) => Err(NoKey { rejection, keys_wanted: Some(()) }),
+        (_, kid, _) => {
+            let which = kid.map_or_else(|| format!("key for {algorithm}"), |kid| format!("key {}", quoted(kid)));
+            let detail =
+                format!("the issuer's key set has no {which}; was the token signed by this issuer, and lately?");
+            Err(NoKey { rejection: Rejection::new(Reason::KeyUnknown, detail), keys_wanted: Some(()) })
+        }
+    }
+}
+
+fn keys_unavailable(asked: &Requirement) -> Rejection {
+    let detail = format!("the keys of {} cannot be fetched at the moment; try again", quoted(asked.issuer()));
+    Rejection::new(Reason::KeysUnavailable, detail)
+}
+
+fn jti(token: &Verified<'_>) -> Option<String> {
+    token.claim("jti").and_then(Value::as_str).filter(|jti| jti.len() <= JTI_MAX).map(str::to_owned)
+}
+
+impl Stop {
+    /// An answer for what cannot happen: refuse, and let the operator see it.
+    fn bug() -> Self {
+        Rejection::new(Reason::InternalError, "an issuer vanished while its token was judged").into()
+    }
+}
+
+impl From<Rejection> for Stop {
+    fn from(rejection: Rejection) -> Self {
+        Self { rejection, keys_wanted: None }
+    }
+}
+
+/// How many characters of an `alg` are recorded; the registered ones have at most 18.
+const ALG_SHOWN: usize = 32;
+
+/// The longest `jti` that is recorded, in bytes.
+const JTI_MAX: usize = 256;
+
+#[cfg(test)]
+mod tests;

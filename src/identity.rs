@@ -1,0 +1,186 @@
+//! What the upstream is told about the caller. An [`Identity`] is made from a [`Verified`] token only, and its name fits
+//! into a header as it is: a name that does not fit is refused, never changed into what could be another's.
+
+use std::fmt;
+
+use crate::jwt::json::Value;
+use crate::jwt::verify::Verified;
+use crate::rejection::{Reason, Rejection, quoted};
+
+/// Where the caller's name is read and under which header it is passed on.
+#[derive(Clone, Debug)]
+pub struct CallerRule {
+    header: String,
+    folded: String,
+    claim: ClaimPath,
+}
+
+/// The caller, proven.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    caller: String,
+}
+
+/// The way to a claim: a name, or a JSON pointer (RFC 6901) into nested objects when it begins with `/`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimPath {
+    written: String,
+    steps: Vec<String>,
+}
+
+/// Why a text is no way to a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ClaimPathFault {
+    #[error("it is empty")]
+    Empty,
+    #[error("in a JSON pointer '~' must be followed by 0 or 1")]
+    Escape,
+}
+
+impl CallerRule {
+    /// Names the caller by `claim` under `header`, which must be a valid field name.
+    #[must_use]
+    pub fn new(header: String, claim: ClaimPath) -> Self {
+        let folded = fold(&header).collect();
+        Self { header, folded, claim }
+    }
+
+    /// The header's name as it is written.
+    #[must_use]
+    pub fn header(&self) -> &str {
+        &self.header
+    }
+
+    /// Whether a field of this name could be taken for ours by a backend. CGI-like environments map `-` to `_` and upper
+    /// the case, others drop `.` or `_`: so every spelling with the same letters and digits in the same order is one.
+    #[must_use]
+    pub fn is_alias(&self, field: &str) -> bool {
+        fold(field).eq(self.folded.chars())
+    }
+
+    /// The caller that a token names.
+    ///
+    /// # Errors
+    /// `caller_unusable`.
+    pub fn identify(&self, token: &Verified<'_>) -> Result<Identity, Rejection> {
+        let unusable = |detail| Err(Rejection::new(Reason::CallerUnusable, detail));
+        let claim = quoted(&self.claim.written);
+        let caller = match self.claim.find(token) {
+            Some(Value::String(caller)) => caller,
+            Some(other) => {
+                return unusable(format!(
+                    "the claim {claim} must name the caller as a string, and is {}",
+                    other.type_name()
+                ));
+            }
+            None => return unusable(format!("the token has no claim {claim} to name its caller")),
+        };
+        if caller.is_empty() || caller.len() > CALLER_MAX {
+            return unusable(format!("the claim {claim} must have 1 to {CALLER_MAX} characters"));
+        }
+        if !caller.bytes().all(is_caller_byte) {
+            let allowed = "visible ASCII characters without comma, semicolon, quotes and backslash";
+            return unusable(format!("the claim {claim} must consist of {allowed}"));
+        }
+        Ok(Identity { caller: caller.clone().into_owned() })
+    }
+}
+
+impl Identity {
+    /// The caller's name: 1 to [`CALLER_MAX`] visible ASCII characters that separate no lists.
+    #[must_use]
+    pub fn caller(&self) -> &str {
+        &self.caller
+    }
+}
+
+impl ClaimPath {
+    /// Reads a claim's name, or a JSON pointer if it begins with `/`.
+    ///
+    /// # Errors
+    /// If it is empty or a pointer with a wrong escape.
+    pub fn parse(written: &str) -> Result<Self, ClaimPathFault> {
+        let steps = match written.strip_prefix('/') {
+            Some(pointer) => pointer.split('/').map(unescape).collect::<Option<_>>().ok_or(ClaimPathFault::Escape)?,
+            None if written.is_empty() => return Err(ClaimPathFault::Empty),
+            None => vec![written.to_owned()],
+        };
+        Ok(Self { written: written.to_owned(), steps })
+    }
+
+    fn find<'v>(&self, token: &Verified<'v>) -> Option<&'v Value<'v>> {
+        let (first, rest) = self.steps.split_first()?;
+        rest.iter().try_fold(token.claim(first)?, |value, step| match value {
+            Value::Object(object) => object.get(step),
+            _ => None,
+        })
+    }
+}
+
+impl fmt::Display for ClaimPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.written)
+    }
+}
+
+/// RFC 6901 §4: `~1` is `/`, `~0` is `~`.
+fn unescape(step: &str) -> Option<String> {
+    let mut plain = String::with_capacity(step.len());
+    let mut characters = step.chars();
+    while let Some(character) = characters.next() {
+        plain.push(match character {
+            '~' => match characters.next()? {
+                '0' => '~',
+                '1' => '/',
+                _ => return None,
+            },
+            other => other,
+        });
+    }
+    Some(plain)
+}
+
+fn fold(field: &str) -> impl Iterator<Item = char> {
+    field.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase())
+}
+
+/// Visible ASCII that neither ends nor splits a header value or a log field.
+const fn is_caller_byte(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !matches!(byte, b',' | b';' | b'"' | b'\'' | b'\\')
+}
+
+/// The longest caller name, in characters.
+pub const CALLER_MAX: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_spelling_that_a_backend_could_fold_is_an_alias() {
+        let rule = CallerRule::new("X-Caller-Service".into(), ClaimPath::parse("sub").expect("a claim"));
+        for alias in [
+            "X-Caller-Service",
+            "x-caller-service",
+            "X_CALLER_SERVICE",
+            "x.caller.service",
+            "XCallerService",
+            "x-caller_service-",
+        ] {
+            assert!(rule.is_alias(alias), "{alias}");
+        }
+        for other in ["X-Caller", "X-Caller-Service-Id", "X-Caller-Servic\u{212a}", "Caller-Service", ""] {
+            assert!(!rule.is_alias(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn claim_paths_are_names_or_json_pointers() {
+        assert_eq!(ClaimPath::parse("sub").expect("a name").steps, ["sub"]);
+        assert_eq!(ClaimPath::parse("kubernetes.io").expect("a name").steps, ["kubernetes.io"]);
+        assert_eq!(ClaimPath::parse("/a~1b/c~0d").expect("a pointer").steps, ["a/b", "c~d"]);
+        assert_eq!(ClaimPath::parse(""), Err(ClaimPathFault::Empty));
+        assert_eq!(ClaimPath::parse("/a~2"), Err(ClaimPathFault::Escape));
+        assert_eq!(ClaimPath::parse("/a~"), Err(ClaimPathFault::Escape));
+    }
+}

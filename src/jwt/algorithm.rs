@@ -1,0 +1,129 @@
+//! The signature algorithms that can be allowed (RFC 7518 §3.1, RFC 8037 §3.1). `none` and the HMAC family are not members:
+//! what cannot be named cannot be accepted. An algorithm belongs to exactly one kind of key.
+
+use std::fmt;
+
+/// A digital signature algorithm of JWS, by its registered name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Algorithm {
+    /// EdDSA with Ed25519 (RFC 8037).
+    EdDsa,
+    Es256,
+    Es384,
+    Es512,
+    Ps256,
+    Ps384,
+    Ps512,
+    Rs256,
+    Rs384,
+    Rs512,
+}
+
+/// The kind of a public key. An algorithm is usable with one kind only, so a token's `alg` can never make one kind of key be
+/// read as another (RFC 8725 §2.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum KeyKind {
+    /// Edwards curve 25519 (`OKP`, `Ed25519`).
+    Ed25519,
+    /// NIST P-256 (`EC`, `P-256`).
+    P256,
+    /// NIST P-384 (`EC`, `P-384`).
+    P384,
+    /// NIST P-521 (`EC`, `P-521`).
+    P521,
+    /// RSA, for PKCS #1 v1.5 and PSS alike.
+    Rsa,
+}
+
+impl Algorithm {
+    /// Every algorithm that can be allowed.
+    pub const ALL: [Self; 10] = [
+        Self::EdDsa,
+        Self::Es256,
+        Self::Es384,
+        Self::Es512,
+        Self::Ps256,
+        Self::Ps384,
+        Self::Ps512,
+        Self::Rs256,
+        Self::Rs384,
+        Self::Rs512,
+    ];
+
+    /// The algorithm with this `alg` value, compared exactly: names are case-sensitive (RFC 7515 §4.1.1).
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
+    }
+
+    /// The registered `alg` value.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::EdDsa => "EdDSA",
+            Self::Es256 => "ES256",
+            Self::Es384 => "ES384",
+            Self::Es512 => "ES512",
+            Self::Ps256 => "PS256",
+            Self::Ps384 => "PS384",
+            Self::Ps512 => "PS512",
+            Self::Rs256 => "RS256",
+            Self::Rs384 => "RS384",
+            Self::Rs512 => "RS512",
+        }
+    }
+
+    /// The only kind of key it can be used with.
+    #[must_use]
+    pub const fn key_kind(self) -> KeyKind {
+        match self {
+            Self::EdDsa => KeyKind::Ed25519,
+            Self::Es256 => KeyKind::P256,
+            Self::Es384 => KeyKind::P384,
+            Self::Es512 => KeyKind::P521,
+            Self::Ps256 | Self::Ps384 | Self::Ps512 | Self::Rs256 | Self::Rs384 | Self::Rs512 => KeyKind::Rsa,
+        }
+    }
+}
+
+impl fmt::Display for Algorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl fmt::Display for KeyKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ed25519 => "Ed25519",
+            Self::P256 => "P-256",
+            Self::P384 => "P-384",
+            Self::P521 => "P-521",
+            Self::Rsa => "RSA",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_algorithm_is_found_by_its_exact_name_only() {
+        for algorithm in Algorithm::ALL {
+            let name = algorithm.name();
+            assert_eq!(Algorithm::from_name(name), Some(algorithm));
+            for wrong in [name.to_ascii_lowercase(), format!("{name} "), format!(" {name}"), format!("{name}\0")] {
+                assert_eq!(Algorithm::from_name(&wrong), None, "{wrong:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_digital_signature_has_no_name_here() {
+        for name in ["none", "None", "NONE", "nOnE", "", "HS256", "HS384", "HS512", "RSA1_5", "dir", "ES256K", "Ed448"]
+        {
+            assert_eq!(Algorithm::from_name(name), None, "{name:?}");
+        }
+    }
+}

@@ -1,0 +1,322 @@
+//! Strict reading of the JSON in a token: one object, no member name twice at any depth (RFC 7519 §4, RFC 8725 §2.4), UTF-8
+//! without BOM, bounded in depth and width. Text without escapes is borrowed. The grammar itself is `serde_json`'s.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+/// A JSON value.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value<'a> {
+    Array(Vec<Value<'a>>),
+    Bool(bool),
+    Null,
+    Number(Number),
+    Object(Object<'a>),
+    String(Cow<'a, str>),
+}
+
+/// A JSON number, kept exact while it is an integer of 64 bits.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Number {
+    /// Has a fraction or an exponent, or is an integer beyond 64 bits. Always finite.
+    Float(f64),
+    Negative(i64),
+    Unsigned(u64),
+}
+
+/// A JSON object: its members in the order of the text, each name once.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Object<'a>(Vec<(Cow<'a, str>, Value<'a>)>);
+
+/// How deep values may nest; the claims themselves are at depth 1.
+pub const DEPTH_MAX: u8 = 12;
+
+/// How many members an object may have. It bounds the search for duplicates, which looks at every pair.
+pub const MEMBERS_MAX: usize = 128;
+
+impl<'a> Object<'a> {
+    /// Reads a text that is one JSON object and nothing else.
+    ///
+    /// # Errors
+    /// Why it is not one, in words without any part of the text.
+    pub fn parse(text: &'a [u8]) -> Result<Self, Malformed> {
+        let text = std::str::from_utf8(text).map_err(|_| Malformed::Utf8)?;
+        if text.starts_with('\u{feff}') {
+            return Err(Malformed::Bom);
+        }
+        let mut reader = serde_json::Deserializer::from_str(text);
+        let value = Strict { depth: DEPTH_MAX }.deserialize(&mut reader).map_err(|error| Malformed::from(&error))?;
+        reader.end().map_err(|_| Malformed::Json)?;
+        match value {
+            Value::Object(object) => Ok(object),
+            _ => Err(Malformed::NotAnObject),
+        }
+    }
+
+    /// The value of a member.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Value<'a>> {
+        self.0.iter().find(|(member, _)| member == name).map(|(_, value)| value)
+    }
+
+    /// The members in the order of the text.
+    pub fn members(&self) -> impl Iterator<Item = (&str, &Value<'a>)> {
+        self.0.iter().map(|(name, value)| (name.as_ref(), value))
+    }
+}
+
+impl Value<'_> {
+    /// The JSON type's name.
+    #[must_use]
+    pub const fn type_name(&self) -> &'static str {
+        match self {
+            Self::Array(_) => "an array",
+            Self::Bool(_) => "a boolean",
+            Self::Null => "null",
+            Self::Number(_) => "a number",
+            Self::Object(_) => "an object",
+            Self::String(_) => "a string",
+        }
+    }
+
+    /// The text, if it is a string.
+    #[must_use]
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::String(text) => Some(text),
+            _ => None,
+        }
+    }
+}
+
+/// Why a text is not a strict JSON object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Malformed {
+    Bom,
+    DuplicateMember,
+    Json,
+    NotAnObject,
+    TooDeep,
+    TooManyMembers,
+    Utf8,
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bom => f.write_str("it begins with a byte order mark"),
+            Self::DuplicateMember => f.write_str("a member name appears twice in one object"),
+            Self::Json => f.write_str("it is not valid JSON"),
+            Self::NotAnObject => f.write_str("it is not a JSON object"),
+            Self::TooDeep => write!(f, "it nests deeper than {DEPTH_MAX} levels"),
+            Self::TooManyMembers => write!(f, "an object in it has more than {MEMBERS_MAX} members"),
+            Self::Utf8 => f.write_str("it is not valid UTF-8"),
+        }
+    }
+}
+
+impl From<&serde_json::Error> for Malformed {
+    /// `serde_json` carries a visitor's own error as text only, so the three refusals below travel as their marks. A text
+    /// from outside cannot forge one: `serde_json` never puts its input in the message of a syntax error, and a mark
+    /// that did appear would only change the wording of a refusal.
+    fn from(error: &serde_json::Error) -> Self {
+        let message = error.to_string();
+        [Self::DuplicateMember, Self::TooDeep, Self::TooManyMembers]
+            .into_iter()
+            .find(|malformed| message.starts_with(malformed.mark()))
+            .unwrap_or(Self::Json)
+    }
+}
+
+impl Malformed {
+    const fn mark(self) -> &'static str {
+        match self {
+            Self::DuplicateMember => "duplicate-member",
+            Self::TooDeep => "too-deep",
+            Self::TooManyMembers => "too-many-members",
+            _ => "json",
+        }
+    }
+}
+
+/// Builds a [`Value`] that nests at most `depth` levels from here.
+#[derive(Clone, Copy)]
+struct Strict {
+    depth: u8,
+}
+
+impl Strict {
+    fn deeper<E: Error>(self) -> Result<Self, E> {
+        self.depth.checked_sub(1).map(|depth| Self { depth }).ok_or_else(|| E::custom(Malformed::TooDeep.mark()))
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Strict {
+    type Value = Value<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value<'de>, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Strict {
+    type Value = Value<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value<'de>, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value<'de>, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value<'de>, E> {
+        Ok(Value::Number(Number::Unsigned(value)))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value<'de>, E> {
+        Ok(Value::Number(Number::Negative(value)))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value<'de>, E> {
+        Ok(Value::Number(Number::Float(value)))
+    }
+
+    fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Value<'de>, E> {
+        Ok(Value::String(Cow::Borrowed(value)))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value<'de>, E> {
+        Ok(Value::String(Cow::Owned(value.to_owned())))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Value<'de>, A::Error> {
+        let inner = self.deeper()?;
+        let mut array = Vec::new();
+        while let Some(element) = elements.next_element_seed(inner)? {
+            array.push(element);
+        }
+        Ok(Value::Array(array))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value<'de>, A::Error> {
+        let inner = self.deeper()?;
+        let mut object: Vec<(Cow<'de, str>, Value<'de>)> = Vec::new();
+        while let Some(name) = members.next_key_seed(Name)? {
+            if object.iter().any(|(earlier, _)| *earlier == name) {
+                return Err(A::Error::custom(Malformed::DuplicateMember.mark()));
+            }
+            if object.len() == MEMBERS_MAX {
+                return Err(A::Error::custom(Malformed::TooManyMembers.mark()));
+            }
+            object.push((name, members.next_value_seed(inner)?));
+        }
+        Ok(Value::Object(Object(object)))
+    }
+}
+
+/// Reads a member's name. Names are compared after their escapes are resolved: `"iss"` and `"\u0069ss"` are the same.
+struct Name;
+
+impl<'de> DeserializeSeed<'de> for Name {
+    type Value = Cow<'de, str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Cow<'de, str>, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Name {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a member name")
+    }
+
+    fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Cow<'de, str>, E> {
+        Ok(Cow::Borrowed(name))
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Cow<'de, str>, E> {
+        Ok(Cow::Owned(name.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Object<'_>, Malformed> {
+        Object::parse(text.as_bytes())
+    }
+
+    #[test]
+    fn values_are_read_with_their_types() {
+        let object = parse(r#" {"s":"x","e":"\u0061\"","u":18446744073709551615,"n":-1,"f":1.5,"b":true,"z":null,"a":[1],"o":{"k":{}}} "#)
+            .expect("strict JSON");
+        assert_eq!(object.get("s").and_then(Value::as_str), Some("x"));
+        assert_eq!(object.get("e").and_then(Value::as_str), Some("a\""));
+        assert_eq!(object.get("u"), Some(&Value::Number(Number::Unsigned(u64::MAX))));
+        assert_eq!(object.get("n"), Some(&Value::Number(Number::Negative(-1))));
+        assert_eq!(object.get("f"), Some(&Value::Number(Number::Float(1.5))));
+        assert_eq!(object.get("z"), Some(&Value::Null));
+        assert_eq!(object.get("missing"), None);
+        assert_eq!(object.members().count(), 9);
+    }
+
+    #[test]
+    fn text_without_escapes_is_borrowed() {
+        let object = parse(r#"{"iss":"a"}"#).expect("strict JSON");
+        assert!(matches!(object.get("iss"), Some(Value::String(Cow::Borrowed("a")))));
+    }
+
+    #[test]
+    fn what_is_not_strict_is_refused_with_its_cause() {
+        let deep = format!("{}1{}", r#"{"a":"#.repeat(13), "}".repeat(13));
+        let wide = format!("{{{}}}", (0..=MEMBERS_MAX).map(|n| format!("\"{n}\":0")).collect::<Vec<_>>().join(","));
+        let cases = [
+            (r#"{"a":1,"a":1}"#, Malformed::DuplicateMember),
+            (r#"{"iss":1,"\u0069ss":2}"#, Malformed::DuplicateMember),
+            (r#"{"a":{"b":1,"b":2}}"#, Malformed::DuplicateMember),
+            (r#"{"a":[{"b":1,"b":2}]}"#, Malformed::DuplicateMember),
+            ("\u{feff}{}", Malformed::Bom),
+            ("[]", Malformed::NotAnObject),
+            ("\"{}\"", Malformed::NotAnObject),
+            ("null", Malformed::NotAnObject),
+            ("", Malformed::Json),
+            ("{", Malformed::Json),
+            ("{} {}", Malformed::Json),
+            ("{}x", Malformed::Json),
+            ("{}\0", Malformed::Json),
+            (r#"{"a":1,}"#, Malformed::Json),
+            (r#"{a:1}"#, Malformed::Json),
+            (r#"{'a':1}"#, Malformed::Json),
+            (r#"{"a":01}"#, Malformed::Json),
+            (r#"{"a":1e400}"#, Malformed::Json),
+            (r#"{"a":NaN}"#, Malformed::Json),
+            (r#"{"a":"\ud800"}"#, Malformed::Json),
+            ("{\"a\":\"\n\"}", Malformed::Json),
+            ("{}//", Malformed::Json),
+            (deep.as_str(), Malformed::TooDeep),
+            (wide.as_str(), Malformed::TooManyMembers),
+        ];
+        for (text, why) in cases {
+            assert_eq!(parse(text), Err(why), "{text}");
+        }
+        assert_eq!(Object::parse(b"{\"a\":\"\xff\"}"), Err(Malformed::Utf8));
+    }
+
+    #[test]
+    fn the_bounds_themselves_are_allowed() {
+        let deep = format!("{}1{}", r#"{"a":"#.repeat(12), "}".repeat(12));
+        assert!(parse(&deep).is_ok());
+        let wide = format!("{{{}}}", (0..MEMBERS_MAX).map(|n| format!("\"{n}\":0")).collect::<Vec<_>>().join(","));
+        assert!(parse(&wide).is_ok());
+    }
+}

@@ -1,0 +1,166 @@
+//! From a token to [`Unverified`]: the compact serialization taken apart (RFC 7515 §7.1) and its JSON read strictly. Nothing
+//! is proven here. Outside `jwt` only the header's `alg` and `kid` can be read, and the issuer can be matched, never read.
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::json::{Object, Value};
+use crate::rejection::{Reason, Rejection, quoted};
+
+/// A token's three parts, decoded. It owns the bytes that an [`Unverified`] borrows.
+pub struct Parts<'t> {
+    /// Header and payload as they were signed: encoded, with the period between them (RFC 7515 §5.1).
+    signing_input: &'t str,
+    header: Vec<u8>,
+    payload: Vec<u8>,
+    signature: Vec<u8>,
+}
+
+/// A token that is well formed. Whoever made it may have written anything into it.
+pub struct Unverified<'p> {
+    pub(super) header: Header<'p>,
+    pub(super) claims: Object<'p>,
+    pub(super) signing_input: &'p str,
+    pub(super) signature: &'p [u8],
+}
+
+/// The members of a JOSE header that are read. `jwk`, `jku`, `x5u` and `x5c` are not: a key never comes from a token.
+pub(super) struct Header<'p> {
+    pub(super) alg: Cow<'p, str>,
+    pub(super) kid: Option<Cow<'p, str>>,
+    pub(super) typ: Option<Cow<'p, str>>,
+}
+
+/// The longest decoded header, in bytes. Service tokens have `alg`, `kid` and `typ`; a header near this size carries
+/// certificates that nobody reads.
+pub const HEADER_MAX: usize = 4096;
+
+/// The longest `kid`, in bytes.
+pub const KID_MAX: usize = 256;
+
+impl<'t> Parts<'t> {
+    /// Splits a token at its periods and decodes each part: base64url without padding, white space or stray bits
+    /// (RFC 7515 §2), so that one meaning has one spelling.
+    ///
+    /// # Errors
+    /// `token_malformed`.
+    pub fn decode(token: &'t str) -> Result<Self, Rejection> {
+        let malformed = |detail: String| Rejection::new(Reason::TokenMalformed, detail);
+        let periods = token.bytes().filter(|byte| *byte == b'.').count();
+        if periods == 4 {
+            return Err(malformed(
+                "the token has five parts: it is encrypted (JWE); a signed token (JWS) has three".into(),
+            ));
+        }
+        let (Some((signing_input, signature)), 2) = (token.rsplit_once('.'), periods) else {
+            return Err(malformed(format!("the token has {} parts; a signed token (JWS) has three", periods + 1)));
+        };
+        let (header, payload) = signing_input.split_once('.').unwrap_or_default();
+        if header.len() > HEADER_MAX.div_ceil(3) * 4 {
+            return Err(malformed(format!("the token's header is longer than {HEADER_MAX} bytes")));
+        }
+        let decoded = |part: &str, name: &str| {
+            URL_SAFE_NO_PAD
+                .decode(part)
+                .map_err(|_| malformed(format!("the token's {name} is not base64url without padding")))
+        };
+        Ok(Self {
+            signing_input,
+            header: decoded(header, "header")?,
+            payload: decoded(payload, "payload")?,
+            signature: decoded(signature, "signature")?,
+        })
+    }
+}
+
+impl<'p> Unverified<'p> {
+    /// Reads header and claims.
+    ///
+    /// # Errors
+    /// `token_malformed`, or `critical_header_unsupported` for any `crit` and for `b64` (RFC 7797): no extension is
+    /// implemented, so none may be skipped (RFC 7515 §4.1.11).
+    pub fn parse(parts: &'p Parts<'_>) -> Result<Self, Rejection> {
+        let malformed =
+            |part: &str, why| Rejection::new(Reason::TokenMalformed, format!("the token's {part} is refused: {why}"));
+        let header = Object::parse(&parts.header).map_err(|why| malformed("header", why))?;
+        let header = Header::read(&header)?;
+        let claims = Object::parse(&parts.payload).map_err(|why| malformed("payload", why))?;
+        Ok(Self { header, claims, signing_input: parts.signing_input, signature: &parts.signature })
+    }
+
+    /// The header's `alg`. It chooses nothing: the issuer's list and the key decide.
+    #[must_use]
+    pub fn alg(&self) -> &str {
+        &self.header.alg
+    }
+
+    /// The header's `kid`, at most [`KID_MAX`] bytes: a hint at which of the issuer's keys to try first.
+    #[must_use]
+    pub fn kid(&self) -> Option<&str> {
+        self.header.kid.as_deref()
+    }
+
+    /// Which of the trusted issuers the token claims to come from, as an index: whose keys may be tried. The name itself
+    /// stays inside, because nothing vouches for it yet. After the signature it is compared once more, as a claim.
+    ///
+    /// # Errors
+    /// `claim_missing` without `iss`, `claim_invalid` if it is not a string, `issuer_untrusted` if nobody trusts it.
+    pub fn match_issuer<'i>(&self, mut trusted: impl Iterator<Item = &'i str>) -> Result<usize, Rejection> {
+        let claimed = match self.claims.get("iss") {
+            Some(Value::String(claimed)) => claimed,
+            Some(other) => {
+                let detail = format!("iss must be a string, and is {}", other.type_name());
+                return Err(Rejection::new(Reason::ClaimInvalid, detail));
+            }
+            None => return Err(Rejection::new(Reason::ClaimMissing, "the token has no iss claim")),
+        };
+        trusted.position(|issuer| issuer == claimed).ok_or_else(|| {
+            Rejection::new(
+                Reason::IssuerUntrusted,
+                "the token's iss is not the name of an issuer that is configured here",
+            )
+        })
+    }
+}
+
+impl<'p> Header<'p> {
+    fn read(header: &Object<'p>) -> Result<Self, Rejection> {
+        let malformed = |detail| Rejection::new(Reason::TokenMalformed, detail);
+        for extension in ["crit", "b64"] {
+            if header.get(extension).is_some() {
+                let detail = format!("the token's header has {extension}; no extension of JWS is supported");
+                return Err(Rejection::new(Reason::CriticalHeaderUnsupported, detail));
+            }
+        }
+        for foreign in ["zip", "enc"] {
+            if header.get(foreign).is_some() {
+                return Err(malformed(format!("the token's header has {foreign}, which a signed token (JWS) has not")));
+            }
+        }
+        let text = |name: &str| match header.get(name) {
+            Some(Value::String(text)) => Ok(Some(text.clone())),
+            Some(other) => {
+                Err(malformed(format!("{name} in the token's header must be a string, and is {}", other.type_name())))
+            }
+            None => Ok(None),
+        };
+        let kid = text("kid")?;
+        if kid.as_ref().is_some_and(|kid| kid.len() > KID_MAX) {
+            return Err(malformed(format!("kid in the token's header is longer than {KID_MAX} bytes")));
+        }
+        let alg = text("alg")?.ok_or_else(|| malformed("the token's header has no alg".into()))?;
+        Ok(Self { alg, kid, typ: text("typ")? })
+    }
+}
+
+/// Says which algorithm was found and which would be accepted.
+pub(crate) fn algorithm_refused(found: &str, allowed: &[super::algorithm::Algorithm]) -> Rejection {
+    let allowed: Vec<_> = allowed.iter().map(|algorithm| algorithm.name()).collect();
+    let detail = format!("alg is {}; this issuer's tokens must use {}", quoted(found), allowed.join(" or "));
+    Rejection::new(Reason::AlgorithmRefused, detail)
+}
+
+#[cfg(test)]
+mod tests;

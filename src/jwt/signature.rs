@@ -1,0 +1,222 @@
+//! Public keys and what they prove. A key is checked and parsed once, when it is loaded; a signature is then one call. Every
+//! verification names its algorithm, and a key only knows those of its own kind (RFC 8725 §3.1).
+
+use std::fmt;
+
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, ED25519, ParsedPublicKey,
+    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256,
+    RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, RsaParameters, RsaPublicKeyComponents, VerificationAlgorithm,
+};
+
+use super::algorithm::{Algorithm, KeyKind};
+
+/// A public key that was found sound: right lengths, a point on its curve, an RSA modulus of 2048 to 8192 bits.
+pub struct PublicKey {
+    kind: KeyKind,
+    /// The exact length of its signatures in bytes.
+    signature_len: usize,
+    /// Ready for each algorithm it may be used with.
+    ready: Vec<(Algorithm, ParsedPublicKey)>,
+}
+
+impl PublicKey {
+    /// An RSA key from its modulus and exponent, big-endian (RFC 7518 §6.3.1), for these algorithms of its kind.
+    ///
+    /// # Errors
+    /// Why it is no key to trust.
+    pub fn rsa(modulus: &[u8], exponent: &[u8], algorithms: &[Algorithm]) -> Result<Self, KeyFault> {
+        // RFC 7518 §6.3.1.1 forbids leading zeros, and some issuers write one all the same. They change no value.
+        let modulus = without_leading_zeros(modulus);
+        let exponent = without_leading_zeros(exponent);
+        let bits = modulus.len() * 8 - modulus.first().map_or(0, |byte| byte.leading_zeros() as usize);
+        if bits < RSA_BITS_MIN {
+            return Err(KeyFault::RsaTooSmall { bits });
+        }
+        if bits > RSA_BITS_MAX {
+            return Err(KeyFault::RsaTooLarge { bits });
+        }
+        // An even or tiny exponent makes every message its own signature or none verifiable; 2^32 bounds the work.
+        let odd = exponent.last().is_some_and(|byte| byte % 2 == 1);
+        if !odd || exponent == [1] || exponent.len() > 4 {
+            return Err(KeyFault::RsaExponent);
+        }
+        let key = RsaPublicKeyComponents { n: modulus, e: exponent };
+        Self::ready(KeyKind::Rsa, modulus.len(), algorithms, |algorithm| {
+            key.to_parsed_public_key(rsa_parameters(algorithm)?).ok()
+        })
+    }
+
+    /// An elliptic-curve key from its coordinates, each of the curve's full length (RFC 7518 §6.2.1).
+    ///
+    /// # Errors
+    /// Why it is no key to trust.
+    pub fn ec(curve: KeyKind, x: &[u8], y: &[u8], algorithms: &[Algorithm]) -> Result<Self, KeyFault> {
+        let length = match curve {
+            KeyKind::P256 => 32,
+            KeyKind::P384 => 48,
+            KeyKind::P521 => 66,
+            KeyKind::Ed25519 | KeyKind::Rsa => return Err(KeyFault::WrongKind),
+        };
+        if x.len() != length || y.len() != length {
+            return Err(KeyFault::CoordinateLength { wanted: length });
+        }
+        // SEC 1 §2.3.3: 4 marks an uncompressed point.
+        let point = [&[4], x, y].concat();
+        Self::ready(curve, 2 * length, algorithms, |algorithm| parse(algorithm, &point))
+    }
+
+    /// An Ed25519 key (RFC 8037 §2).
+    ///
+    /// # Errors
+    /// Why it is no key to trust.
+    pub fn ed25519(x: &[u8], algorithms: &[Algorithm]) -> Result<Self, KeyFault> {
+        if x.len() != 32 {
+            return Err(KeyFault::CoordinateLength { wanted: 32 });
+        }
+        if is_small_order(x) {
+            return Err(KeyFault::NotOnCurve);
+        }
+        Self::ready(KeyKind::Ed25519, 64, algorithms, |algorithm| parse(algorithm, x))
+    }
+
+    fn ready(
+        kind: KeyKind,
+        signature_len: usize,
+        algorithms: &[Algorithm],
+        parse: impl Fn(Algorithm) -> Option<ParsedPublicKey>,
+    ) -> Result<Self, KeyFault> {
+        let mut ready = Vec::with_capacity(algorithms.len());
+        for algorithm in algorithms.iter().copied().filter(|algorithm| algorithm.key_kind() == kind) {
+            ready.push((algorithm, parse(algorithm).ok_or(KeyFault::NotOnCurve)?));
+        }
+        if ready.is_empty() { Err(KeyFault::WrongKind) } else { Ok(Self { kind, signature_len, ready }) }
+    }
+
+    /// What kind of key it is.
+    #[must_use]
+    pub const fn kind(&self) -> KeyKind {
+        self.kind
+    }
+
+    /// Whether it may be used with this algorithm.
+    #[must_use]
+    pub fn fits(&self, algorithm: Algorithm) -> bool {
+        self.ready.iter().any(|(ready, _)| *ready == algorithm)
+    }
+
+    /// Checks a signature over a message (RFC 7515 §5.2 step 8). The signature has the one length that the key prescribes:
+    /// raw `r || s` for ECDSA (RFC 7518 §3.4), the modulus' length for RSA.
+    ///
+    /// # Errors
+    /// If the key is not for this algorithm or did not make this signature.
+    pub fn verify(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> Result<(), SignatureInvalid> {
+        let (_, key) = self.ready.iter().find(|(ready, _)| *ready == algorithm).ok_or(SignatureInvalid)?;
+        if signature.len() != self.signature_len {
+            return Err(SignatureInvalid);
+        }
+        key.verify_sig(message, signature).map_err(|_| SignatureInvalid)
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let algorithms: Vec<_> = self.ready.iter().map(|(algorithm, _)| algorithm.name()).collect();
+        write!(f, "PublicKey({}, {})", self.kind, algorithms.join(" "))
+    }
+}
+
+/// The signature is not one that the key made over the message with the algorithm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SignatureInvalid;
+
+/// Why a public key cannot be trusted with anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeyFault {
+    #[error("a coordinate is not {wanted} bytes long")]
+    CoordinateLength { wanted: usize },
+    #[error("its point is not on the curve, or has a small order")]
+    NotOnCurve,
+    #[error("its RSA exponent is not an odd number from 3 to 2^32")]
+    RsaExponent,
+    #[error("its RSA modulus has {bits} bits, and at most {RSA_BITS_MAX} are accepted")]
+    RsaTooLarge { bits: usize },
+    #[error("its RSA modulus has {bits} bits, and at least {RSA_BITS_MIN} are needed")]
+    RsaTooSmall { bits: usize },
+    #[error("its kind fits none of the algorithms")]
+    WrongKind,
+}
+
+fn parse(algorithm: Algorithm, bytes: &[u8]) -> Option<ParsedPublicKey> {
+    let verification: &'static dyn VerificationAlgorithm = match algorithm {
+        Algorithm::EdDsa => &ED25519,
+        Algorithm::Es256 => &ECDSA_P256_SHA256_FIXED,
+        Algorithm::Es384 => &ECDSA_P384_SHA384_FIXED,
+        Algorithm::Es512 => &ECDSA_P521_SHA512_FIXED,
+        _ => return None,
+    };
+    ParsedPublicKey::new(verification, bytes).ok()
+}
+
+const fn rsa_parameters(algorithm: Algorithm) -> Option<&'static RsaParameters> {
+    Some(match algorithm {
+        Algorithm::Ps256 => &RSA_PSS_2048_8192_SHA256,
+        Algorithm::Ps384 => &RSA_PSS_2048_8192_SHA384,
+        Algorithm::Ps512 => &RSA_PSS_2048_8192_SHA512,
+        Algorithm::Rs256 => &RSA_PKCS1_2048_8192_SHA256,
+        Algorithm::Rs384 => &RSA_PKCS1_2048_8192_SHA384,
+        Algorithm::Rs512 => &RSA_PKCS1_2048_8192_SHA512,
+        _ => return None,
+    })
+}
+
+fn without_leading_zeros(number: &[u8]) -> &[u8] {
+    let zeros = number.iter().take_while(|byte| **byte == 0).count();
+    number.get(zeros..).unwrap_or_default()
+}
+
+/// Whether an Ed25519 key is a point of small order: for such a key there are signatures that fit many messages
+/// (RFC 8032 §8.9 warns of the cofactor). The sign bit of x is left out of the comparison.
+fn is_small_order(x: &[u8]) -> bool {
+    let mut y = x.to_vec();
+    if let Some(last) = y.last_mut() {
+        *last &= 0x7f;
+    }
+    SMALL_ORDER_Y.iter().any(|small| small.as_slice() == y)
+}
+
+const RSA_BITS_MIN: usize = 2048;
+const RSA_BITS_MAX: usize = 8192;
+
+/// The y coordinates, little-endian, of all points of small order: 1, -1, 0, the two of order 8, and the non-canonical
+/// spellings p and p + 1 of 0 and 1.
+const SMALL_ORDER_Y: [[u8; 32]; 7] = [
+    small_y(0x01, 0x00, 0x00),
+    small_y(0xec, 0xff, 0x7f),
+    small_y(0x00, 0x00, 0x00),
+    [
+        0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5, 0xdf,
+        0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05,
+    ],
+    [
+        0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f, 0x2a, 0x20,
+        0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a,
+    ],
+    small_y(0xed, 0xff, 0x7f),
+    small_y(0xee, 0xff, 0x7f),
+];
+
+/// 32 bytes: the first, thirty times the middle one, the last.
+const fn small_y(first: u8, middle: u8, last: u8) -> [u8; 32] {
+    let mut y = [middle; 32];
+    if let Some(byte) = y.first_mut() {
+        *byte = first;
+    }
+    if let Some(byte) = y.last_mut() {
+        *byte = last;
+    }
+    y
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,227 @@
+//! Key documents (JWK Set, RFC 7517 §5) and the key sets made from them. Documents in the wild hold odd keys: each is left
+//! out by itself, with its cause, and the rest serves. A key is kept only if it is public, for signatures, and sound.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::jwt::algorithm::{Algorithm, KeyKind};
+use crate::jwt::json::{Malformed, Object, Value};
+use crate::jwt::parse::KID_MAX;
+use crate::jwt::signature::{KeyFault, PublicKey};
+
+/// The parsed keys of one issuer. It has at least one.
+#[derive(Debug)]
+pub struct KeySet(Vec<Key>);
+
+/// One of an issuer's keys.
+#[derive(Debug)]
+pub struct Key {
+    kid: Option<String>,
+    public: PublicKey,
+}
+
+/// A document that was read: the keys that can be used, and those that cannot.
+#[derive(Debug)]
+pub struct Reading {
+    pub keys: KeySet,
+    pub left_out: Vec<LeftOut>,
+}
+
+/// A key of a document that is not used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Its place in the document's `keys`, from 0.
+    pub index: usize,
+    /// Its `kid`, if it has a sound one.
+    pub kid: Option<String>,
+    /// Why it is not used.
+    pub why: Flaw,
+}
+
+/// Why one key of a document is not used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Flaw {
+    #[error("its alg is none of the issuer's configured algorithms that fit such a key")]
+    Algorithm,
+    #[error("the document has more than {KEYS_MAX} keys")]
+    BeyondLimit,
+    #[error("its curve is not supported")]
+    Curve,
+    #[error("its member {0} is missing or is not base64url without padding")]
+    Encoding(&'static str),
+    #[error("its kid is not a string of at most {KID_MAX} bytes")]
+    Kid,
+    #[error("it is not a strict JSON object: {0}")]
+    Malformed(Malformed),
+    #[error("it is not for verifying signatures (use or key_ops)")]
+    Purpose,
+    #[error("it contains private key material, and must be considered leaked")]
+    Private,
+    #[error("it is symmetric, and has no place in a public document")]
+    Symmetric,
+    #[error("its kty is not supported")]
+    Type,
+    #[error("{0}")]
+    Unsound(#[from] KeyFault),
+}
+
+/// Why a document is not a usable key set.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unusable {
+    #[error("no key in it can be used ({} left out)", .0.len())]
+    NoKeys(Vec<LeftOut>),
+    #[error("it is not a JSON object with a list 'keys'")]
+    NotAKeySet,
+}
+
+impl Reading {
+    /// Reads a document, for an issuer whose tokens may use these algorithms.
+    ///
+    /// # Errors
+    /// If it is not a key set, or none of its keys can be used.
+    pub fn parse(document: &[u8], allowed: &[Algorithm]) -> Result<Self, Unusable> {
+        let document: Document<'_> = serde_json::from_slice(document).map_err(|_| Unusable::NotAKeySet)?;
+        let (mut keys, mut left_out) = (Vec::new(), Vec::new());
+        for (index, text) in document.keys.iter().enumerate() {
+            if index == KEYS_MAX {
+                left_out.push(LeftOut { index, kid: None, why: Flaw::BeyondLimit });
+                break;
+            }
+            let jwk = match Object::parse(text.get().as_bytes()) {
+                Ok(jwk) => jwk,
+                Err(why) => {
+                    left_out.push(LeftOut { index, kid: None, why: Flaw::Malformed(why) });
+                    continue;
+                }
+            };
+            match Key::read(&jwk, allowed) {
+                Ok(key) => keys.push(key),
+                Err(why) => left_out.push(LeftOut { index, kid: kid(&jwk).ok().flatten(), why }),
+            }
+        }
+        if keys.is_empty() { Err(Unusable::NoKeys(left_out)) } else { Ok(Self { keys: KeySet(keys), left_out }) }
+    }
+}
+
+impl KeySet {
+    /// The keys that a token with this `kid` and algorithm may have been signed with, at most [`CANDIDATES_MAX`]: those
+    /// of the same `kid`, then those that have none. A token without `kid` may have been signed with any.
+    pub fn candidates<'k>(&'k self, kid: Option<&'k str>, algorithm: Algorithm) -> impl Iterator<Item = &'k Key> {
+        let named = self.0.iter().filter(move |key| kid.is_none() || key.kid.as_deref() == kid);
+        let nameless = self.0.iter().filter(move |key| kid.is_some() && key.kid.is_none());
+        named.chain(nameless).filter(move |key| key.public.fits(algorithm)).take(CANDIDATES_MAX)
+    }
+
+    /// The key of this `kid`, whatever it is for.
+    #[must_use]
+    pub fn named(&self, kid: &str) -> Option<&Key> {
+        self.0.iter().find(|key| key.kid.as_deref() == Some(kid))
+    }
+
+    /// All keys, in the order of the document.
+    #[must_use]
+    pub fn keys(&self) -> &[Key] {
+        &self.0
+    }
+}
+
+impl Key {
+    /// Its name within the set (RFC 7517 §4.5).
+    #[must_use]
+    pub fn kid(&self) -> Option<&str> {
+        self.kid.as_deref()
+    }
+
+    /// The key itself.
+    #[must_use]
+    pub const fn public(&self) -> &PublicKey {
+        &self.public
+    }
+
+    fn read(jwk: &Object<'_>, allowed: &[Algorithm]) -> Result<Self, Flaw> {
+        let kid = kid(jwk)?;
+        let kty = jwk.get("kty").and_then(Value::as_str).ok_or(Flaw::Type)?;
+        if kty == "oct" {
+            return Err(Flaw::Symmetric);
+        }
+        if PRIVATE_MEMBERS.iter().any(|member| jwk.get(member).is_some()) {
+            return Err(Flaw::Private);
+        }
+        if !is_for_signatures(jwk) {
+            return Err(Flaw::Purpose);
+        }
+        let curve = jwk.get("crv").and_then(Value::as_str);
+        let kind = match (kty, curve) {
+            ("RSA", _) => KeyKind::Rsa,
+            ("EC", Some("P-256")) => KeyKind::P256,
+            ("EC", Some("P-384")) => KeyKind::P384,
+            ("EC", Some("P-521")) => KeyKind::P521,
+            ("OKP", Some("Ed25519")) => KeyKind::Ed25519,
+            ("EC" | "OKP", _) => return Err(Flaw::Curve),
+            _ => return Err(Flaw::Type),
+        };
+        let algorithms = algorithms(jwk, kind, allowed)?;
+        let public = match kind {
+            KeyKind::Ed25519 => PublicKey::ed25519(&bytes(jwk, "x")?, &algorithms),
+            KeyKind::Rsa => PublicKey::rsa(&bytes(jwk, "n")?, &bytes(jwk, "e")?, &algorithms),
+            curve => PublicKey::ec(curve, &bytes(jwk, "x")?, &bytes(jwk, "y")?, &algorithms),
+        }?;
+        Ok(Self { kid, public })
+    }
+}
+
+/// The document's frame. Its keys stay text here, so that one of them cannot spoil the others.
+#[derive(Deserialize)]
+struct Document<'a> {
+    #[serde(borrow)]
+    keys: Vec<&'a RawValue>,
+}
+
+fn kid(jwk: &Object<'_>) -> Result<Option<String>, Flaw> {
+    match jwk.get("kid") {
+        None => Ok(None),
+        Some(Value::String(kid)) if kid.len() <= KID_MAX => Ok(Some(kid.clone().into_owned())),
+        Some(_) => Err(Flaw::Kid),
+    }
+}
+
+/// RFC 7517 §4.2 and §4.3: absent members allow everything; present ones must allow verifying.
+fn is_for_signatures(jwk: &Object<'_>) -> bool {
+    let by_use = jwk.get("use").is_none_or(|usage| usage.as_str() == Some("sig"));
+    let by_operations = match jwk.get("key_ops") {
+        None => true,
+        Some(Value::Array(operations)) => operations.iter().any(|operation| operation.as_str() == Some("verify")),
+        Some(_) => false,
+    };
+    by_use && by_operations
+}
+
+/// The algorithms that a key may be used with: the issuer's that are for its kind, narrowed to its own `alg` if it has one.
+fn algorithms(jwk: &Object<'_>, kind: KeyKind, allowed: &[Algorithm]) -> Result<Vec<Algorithm>, Flaw> {
+    let own = match jwk.get("alg") {
+        None => None,
+        Some(name) => Some(name.as_str().and_then(Algorithm::from_name).ok_or(Flaw::Algorithm)?),
+    };
+    let fitting = |algorithm: &Algorithm| algorithm.key_kind() == kind && own.is_none_or(|own| own == *algorithm);
+    let algorithms: Vec<_> = allowed.iter().copied().filter(fitting).collect();
+    if algorithms.is_empty() { Err(Flaw::Algorithm) } else { Ok(algorithms) }
+}
+
+fn bytes(jwk: &Object<'_>, member: &'static str) -> Result<Vec<u8>, Flaw> {
+    let text = jwk.get(member).and_then(Value::as_str).ok_or(Flaw::Encoding(member))?;
+    URL_SAFE_NO_PAD.decode(text).map_err(|_| Flaw::Encoding(member))
+}
+
+/// How many keys of a document are read. Each costs a parse at every refresh.
+pub const KEYS_MAX: usize = 100;
+
+/// How many keys are tried for one token. Each costs a signature verification.
+pub const CANDIDATES_MAX: usize = 4;
+
+/// The private and secret members of all key types (RFC 7518 §6.2.2, §6.3.2, §6.4; RFC 8037 §2; `priv` of `AKP`).
+const PRIVATE_MEMBERS: [&str; 9] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"];
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,272 @@
+//! Saying no: every reason for which a request is not forwarded, in one closed list. The reason's word is the same in the
+//! answer, the audit record, the metrics and the docs. This is the only file that knows which status a reason has.
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// Why a request was answered by us and not by the upstream. The words are stable: callers may match on them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reason {
+    AlgorithmRefused,
+    AudienceMismatch,
+    CallerUnusable,
+    ClaimInvalid,
+    ClaimMissing,
+    CriticalHeaderUnsupported,
+    InternalError,
+    IssuerUntrusted,
+    KeyUnknown,
+    KeysUnavailable,
+    LifetimeExceeded,
+    RequestMalformed,
+    SignatureInvalid,
+    TokenAmbiguous,
+    TokenExpired,
+    TokenMalformed,
+    TokenMissing,
+    TokenNotYetValid,
+    TokenTooLarge,
+    TypeRefused,
+    UpstreamTimeout,
+    UpstreamUnreachable,
+}
+
+impl Reason {
+    /// All reasons, in the order of their declaration.
+    pub const ALL: [Self; 22] = [
+        Self::AlgorithmRefused,
+        Self::AudienceMismatch,
+        Self::CallerUnusable,
+        Self::ClaimInvalid,
+        Self::ClaimMissing,
+        Self::CriticalHeaderUnsupported,
+        Self::InternalError,
+        Self::IssuerUntrusted,
+        Self::KeyUnknown,
+        Self::KeysUnavailable,
+        Self::LifetimeExceeded,
+        Self::RequestMalformed,
+        Self::SignatureInvalid,
+        Self::TokenAmbiguous,
+        Self::TokenExpired,
+        Self::TokenMalformed,
+        Self::TokenMissing,
+        Self::TokenNotYetValid,
+        Self::TokenTooLarge,
+        Self::TypeRefused,
+        Self::UpstreamTimeout,
+        Self::UpstreamUnreachable,
+    ];
+
+    /// The stable snake_case word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AlgorithmRefused => "algorithm_refused",
+            Self::AudienceMismatch => "audience_mismatch",
+            Self::CallerUnusable => "caller_unusable",
+            Self::ClaimInvalid => "claim_invalid",
+            Self::ClaimMissing => "claim_missing",
+            Self::CriticalHeaderUnsupported => "critical_header_unsupported",
+            Self::InternalError => "internal_error",
+            Self::IssuerUntrusted => "issuer_untrusted",
+            Self::KeyUnknown => "key_unknown",
+            Self::KeysUnavailable => "keys_unavailable",
+            Self::LifetimeExceeded => "lifetime_exceeded",
+            Self::RequestMalformed => "request_malformed",
+            Self::SignatureInvalid => "signature_invalid",
+            Self::TokenAmbiguous => "token_ambiguous",
+            Self::TokenExpired => "token_expired",
+            Self::TokenMalformed => "token_malformed",
+            Self::TokenMissing => "token_missing",
+            Self::TokenNotYetValid => "token_not_yet_valid",
+            Self::TokenTooLarge => "token_too_large",
+            Self::TypeRefused => "type_refused",
+            Self::UpstreamTimeout => "upstream_timeout",
+            Self::UpstreamUnreachable => "upstream_unreachable",
+        }
+    }
+
+    /// One line that says what is wrong, the same for every request refused for this reason (`title` of RFC 9457 §3.1.3).
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::AlgorithmRefused => "The token's signature algorithm is not accepted",
+            Self::AudienceMismatch => "The token was issued for another service",
+            Self::CallerUnusable => "The token does not name its caller in a usable way",
+            Self::ClaimInvalid => "A claim of the token has a value that is not accepted",
+            Self::ClaimMissing => "The token lacks a required claim",
+            Self::CriticalHeaderUnsupported => "The token demands an extension that is not supported",
+            Self::InternalError => "The request could not be judged",
+            Self::IssuerUntrusted => "The token's issuer is not trusted here",
+            Self::KeyUnknown => "The issuer has published no key that fits the token",
+            Self::KeysUnavailable => "The issuer's keys are not available at the moment",
+            Self::LifetimeExceeded => "The token lives longer than is accepted",
+            Self::RequestMalformed => "The request is malformed or ambiguous",
+            Self::SignatureInvalid => "The token's signature is not valid",
+            Self::TokenAmbiguous => "The request carries more than one credential",
+            Self::TokenExpired => "The token has expired",
+            Self::TokenMalformed => "The token is not a well-formed JWT",
+            Self::TokenMissing => "The request carries no bearer token",
+            Self::TokenNotYetValid => "The token is not valid yet",
+            Self::TokenTooLarge => "The token is too large",
+            Self::TypeRefused => "The token's type is not accepted",
+            Self::UpstreamTimeout => "The service did not answer in time",
+            Self::UpstreamUnreachable => "The service could not be reached",
+        }
+    }
+
+    /// The HTTP status it is answered with.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::RequestMalformed => 400,
+            Self::InternalError => 500,
+            Self::UpstreamUnreachable => 502,
+            Self::KeysUnavailable => 503,
+            Self::UpstreamTimeout => 504,
+            _ => 401,
+        }
+    }
+
+    /// What the answer's `WWW-Authenticate` field says, if it has one.
+    #[must_use]
+    pub const fn challenge(self) -> Challenge {
+        match self {
+            Self::TokenMissing => Challenge::Bare,
+            _ if self.status() == 401 => Challenge::InvalidToken,
+            _ => Challenge::None,
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The kind of a `WWW-Authenticate` field (RFC 6750 §3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Challenge {
+    /// Asks for a bearer token and names no error, because none was sent (RFC 6750 §3.1).
+    Bare,
+    /// `error="invalid_token"` with a description.
+    InvalidToken,
+    /// The answer is not about the caller's credentials.
+    None,
+}
+
+/// A refusal: its one reason, and what was expected and found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    reason: Reason,
+    detail: Cow<'static, str>,
+}
+
+impl Rejection {
+    /// A refusal whose detail is cleaned to the characters that every place it appears in can carry: those of
+    /// `error_description` (RFC 6750 §3), at most [`DETAIL_MAX`] of them. Other characters become `?`.
+    pub fn new(reason: Reason, detail: impl Into<Cow<'static, str>>) -> Self {
+        let detail = detail.into();
+        let clean = detail.len() <= DETAIL_MAX && detail.bytes().all(is_plain);
+        let detail = if clean { detail } else { Cow::Owned(detail.chars().take(DETAIL_MAX).map(plain).collect()) };
+        Self { reason, detail }
+    }
+
+    /// Why.
+    #[must_use]
+    pub const fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// What was expected and what was found, for the caller's developer.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.reason, self.detail)
+    }
+}
+
+/// Text that a client chose, made fit to be shown: in single quotes, at most 64 characters, only plain ones.
+#[must_use]
+pub fn quoted(found: &str) -> String {
+    let mut shown = String::with_capacity(found.len().min(QUOTED_MAX) + 5);
+    shown.push('\'');
+    shown.extend(found.chars().take(QUOTED_MAX).map(plain));
+    if found.chars().nth(QUOTED_MAX).is_some() {
+        shown.push_str("...");
+    }
+    shown.push('\'');
+    shown
+}
+
+/// `error_description` allows %x20-21 / %x23-5B / %x5D-7E: printable ASCII without `"` and `\`.
+const fn is_plain(byte: u8) -> bool {
+    matches!(byte, 0x20..=0x21 | 0x23..=0x5b | 0x5d..=0x7e)
+}
+
+fn plain(character: char) -> char {
+    match u8::try_from(character) {
+        Ok(byte) if is_plain(byte) => character,
+        _ => '?',
+    }
+}
+
+/// The longest detail, in characters.
+pub const DETAIL_MAX: usize = 400;
+
+const QUOTED_MAX: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_is_listed_once_in_alphabetical_order_under_its_own_word() {
+        let words: Vec<_> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
+        let mut sorted = words.clone();
+        sorted.sort_unstable();
+        sorted.dedup();
+        assert_eq!(words.len(), sorted.len(), "a word stands for one reason");
+        assert!(Reason::ALL.windows(2).all(|pair| pair[0] < pair[1]));
+        for reason in Reason::ALL {
+            let word: String = format!("{reason:?}")
+                .chars()
+                .flat_map(|c| c.is_uppercase().then_some('_').into_iter().chain([c.to_ascii_lowercase()]))
+                .skip(1)
+                .collect();
+            assert_eq!(reason.as_str(), word);
+        }
+    }
+
+    #[test]
+    fn only_answers_about_credentials_carry_a_challenge() {
+        for reason in Reason::ALL {
+            assert_eq!(reason.status() == 401, reason.challenge() != Challenge::None, "{reason}");
+        }
+        assert_eq!(Reason::TokenMissing.challenge(), Challenge::Bare);
+        assert_eq!(Reason::TokenExpired.challenge(), Challenge::InvalidToken);
+    }
+
+    #[test]
+    fn a_detail_never_breaks_out_of_a_quoted_string_or_a_header() {
+        let rejection = Rejection::new(Reason::TokenMalformed, "a\"b\\c\r\nd\u{e9}".to_owned());
+        assert_eq!(rejection.detail(), "a?b?c??d?");
+        let long = Rejection::new(Reason::TokenMalformed, "x".repeat(10_000));
+        assert_eq!(long.detail().len(), DETAIL_MAX);
+        assert_eq!(Rejection::new(Reason::TokenMissing, "plain, 'text'").detail(), "plain, 'text'");
+    }
+
+    #[test]
+    fn quoted_text_is_bounded_and_plain() {
+        assert_eq!(quoted("ES256"), "'ES256'");
+        assert_eq!(quoted("a\"\n"), "'a??'");
+        assert_eq!(quoted(&"k".repeat(1000)).len(), 64 + 5);
+    }
+}

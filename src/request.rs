@@ -1,0 +1,36 @@
+//! What the core may know of a request: the few parts of its head that a decision depends on, borrowed. Nothing that a
+//! client can set freely without consequence (`X-Forwarded-*`, user agent, query) is here, so nothing can depend on it.
+
+/// The part of a request's head that is judged.
+#[derive(Clone, Copy)]
+pub struct RequestHead<'a> {
+    /// The method exactly as sent; methods are case-sensitive (RFC 9110 §9.1).
+    pub method: &'a str,
+    /// The path exactly as sent, without query. `None` when the target is not in origin form (RFC 9112 §3.2.1) or not text:
+    /// such a request matches no public route.
+    pub path: Option<&'a str>,
+    /// The `Authorization` field.
+    pub authorization: Authorization<'a>,
+}
+
+/// The `Authorization` field of a request, which may appear once (RFC 9110 §11.6.2).
+#[derive(Clone, Copy)]
+pub enum Authorization<'a> {
+    /// There is none.
+    Absent,
+    /// The field's value as received.
+    One(&'a [u8]),
+    /// It was sent more than once. Which one counts is nobody's to guess: the upstream could pick another than we did.
+    Several,
+}
+
+impl<'a> Authorization<'a> {
+    /// Reads the field lines of a request.
+    pub fn from_lines(mut lines: impl Iterator<Item = &'a [u8]>) -> Self {
+        match (lines.next(), lines.next()) {
+            (None, _) => Self::Absent,
+            (Some(value), None) => Self::One(value),
+            (Some(_), Some(_)) => Self::Several,
+        }
+    }
+}
