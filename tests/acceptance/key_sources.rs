@@ -12,6 +12,7 @@ use crate::support::request::Request;
 use crate::support::setup::{AUDIENCE, Setup};
 use crate::support::sidecar::Sidecar;
 use crate::support::stage::{start, start_ready};
+use crate::support::tls::TlsFront;
 
 /// A sidecar that soon asks again, in front of an email service of its own.
 struct Fetching {
@@ -226,4 +227,31 @@ fn keys_in_a_file_are_accepted_without_any_fetch() {
     assert_unauthorized(&ask(&sidecar, &forged), "signature_invalid");
     assert_eq!(email.received().len(), 1);
     assert_eq!(issuer.fetches(), 0);
+}
+
+#[test]
+fn keys_behind_https_are_accepted_from_the_authority_that_is_configured() {
+    let issuer = plain_issuer();
+    let front = TlsFront::before(&issuer);
+    let email = EmailService::start();
+    let keys = format!("keys = {{ url = \"{}\", ca_file = \"{}\" }}", front.jwks_url(), front.ca_file().display());
+    let sidecar = start_ready(&Setup::before(email.address()).trusting_with(&issuer, &keys));
+    assert_eq!(ask(&sidecar, &issuer.mint(&issuer.claims("billing", AUDIENCE))).status(), 202);
+    assert_eq!(email.received().len(), 1);
+}
+
+#[test]
+fn keys_behind_https_are_refused_from_an_authority_that_is_not_configured() {
+    let issuer = plain_issuer();
+    let (front, other) = (TlsFront::before(&issuer), TlsFront::before(&issuer));
+    let email = EmailService::start();
+    for ca in [String::new(), format!(", ca_file = \"{}\"", other.ca_file().display())] {
+        let keys = format!("keys = {{ url = \"{}\"{ca} }}", front.jwks_url());
+        let setup = Setup::before(email.address()).trusting_with(&issuer, &keys).with("[limits]\nkey_wait = \"200ms\"");
+        let sidecar = start(&setup);
+        sidecar.wait_for_readiness(503).expect("it should not be ready");
+        assert_problem(&ask(&sidecar, &issuer.mint(&issuer.claims("billing", AUDIENCE))), "keys_unavailable");
+    }
+    assert!(email.received().is_empty());
+    assert_eq!(issuer.fetches(), 0, "nothing was asked over a connection that is not trusted");
 }

@@ -20,3 +20,4 @@ pub mod setup;
 #[path = "../../examples/demo/sidecar.rs"]
 pub mod sidecar;
 pub mod stage;
+pub mod tls;
