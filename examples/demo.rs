@@ -125,10 +125,16 @@ fn invite(stage: &Stage, show: &Show) {
     ]);
 }
 
-/// Shows the audit of the reader's own requests until Ctrl-C.
+/// Shows what becomes of the reader's own requests, until Ctrl-C.
 fn follow(stage: &Stage, show: &Show, interrupt: &Interrupt) {
     interrupt.leave_to_the_demo();
+    let mut seen = stage.email.received().len();
     while !interrupt.came_within(Duration::from_millis(200)) {
+        let received = stage.email.received().split_off(seen);
+        seen += received.len();
+        if !received.is_empty() {
+            show.received(&received);
+        }
         for record in stage.new_audit() {
             show.audit(&record);
         }

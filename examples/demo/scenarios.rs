@@ -152,7 +152,7 @@ fn upstream_down(stage: &Stage, show: &Show) -> Result<(), String> {
     show.request(&request);
     let answer = sidecar.connect().exchange(&request).map_err(|error| error.to_string())?;
     show.answer(&answer);
-    show.audit(&sidecar.audit(0).unwrap_or_default());
+    show.audit(&sidecar.audit_line(0).unwrap_or_default());
     wanted(answer.status() == 502, "502 was expected")
 }
 
@@ -207,7 +207,8 @@ fn perform(stage: &Stage, show: &Show, headers: &str) -> Result<Scene, String> {
     Ok(scene)
 }
 
-fn audited(audit: &Value, decision: &str, reason: &Value) -> Result<(), String> {
+fn audited(audit: &str, decision: &str, reason: &Value) -> Result<(), String> {
+    let audit: Value = serde_json::from_str(audit).map_err(|error| format!("the audit is not JSON: {error}"))?;
     wanted(audit["decision"] == decision, &format!("the audit should say {decision}"))?;
     wanted(audit["reason"] == *reason, &format!("the audit should give the reason {reason}"))
 }

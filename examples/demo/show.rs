@@ -2,7 +2,8 @@
 
 use std::io::IsTerminal;
 
-use serde_json::Value;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::email_service::Received;
 use super::http::{Answer, Head};
@@ -61,6 +62,9 @@ impl Show {
         println!("  {} {}", self.paint(Style::Name, "→"), lines.next().unwrap_or_default());
         for line in lines.filter(|line| !line.starts_with("Host:") && !line.starts_with("Connection: close")) {
             println!("    {}", shorten(line));
+            if let Some(claims) = line.strip_prefix("Authorization: Bearer ").and_then(claims) {
+                println!("    {}", self.paint(Style::Dim, &format!("its claims: {claims}")));
+            }
         }
         if !body.is_empty() {
             println!("    {}", shorten(body));
@@ -77,10 +81,8 @@ impl Show {
                 println!("    {name}: {value}");
             }
         }
-        let body = match serde_json::from_slice::<Value>(&answer.body) {
-            Ok(json) => format!("{json:#}"),
-            Err(_) => answer.text(),
-        };
+        let text = answer.text();
+        let body = if answer.json().is_object() { spread(&text) } else { text };
         for line in body.lines() {
             println!("    {line}");
         }
@@ -100,8 +102,8 @@ impl Show {
     }
 
     /// An audit record.
-    pub fn audit(&self, record: &Value) {
-        self.line("audit", &self.paint(Style::Dim, &record.to_string()));
+    pub fn audit(&self, record: &str) {
+        self.line("audit", &self.paint(Style::Dim, record));
     }
 
     /// How a scenario went.
@@ -156,4 +158,42 @@ fn shorten(line: &str) -> String {
     let start: String = line.chars().take(64).collect();
     let end: String = line.chars().rev().take(12).collect::<Vec<_>>().into_iter().rev().collect();
     format!("{start}…{end}")
+}
+
+/// What a token claims, for the reader's eyes; nothing if it is no token.
+fn claims(token: &str) -> Option<String> {
+    let [_, claims, _] = token.split('.').collect::<Vec<_>>()[..] else { return None };
+    String::from_utf8(URL_SAFE_NO_PAD.decode(claims).ok()?).ok()
+}
+
+/// JSON on several lines, with its members in the order in which they were sent.
+fn spread(json: &str) -> String {
+    let mut out = String::new();
+    let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
+    for character in json.trim().chars() {
+        let structure = !quoted;
+        quoted ^= character == '"' && !escaped;
+        escaped = character == '\\' && !escaped;
+        match character {
+            '{' | '[' if structure => depth += 1,
+            '}' | ']' if structure => {
+                depth = depth.saturating_sub(1);
+                new_line(&mut out, depth);
+            }
+            ' ' | '\n' if structure => continue,
+            _ => {}
+        }
+        out.push(character);
+        match character {
+            '{' | '[' | ',' if structure => new_line(&mut out, depth),
+            ':' if structure => out.push(' '),
+            _ => {}
+        }
+    }
+    out
+}
+
+fn new_line(out: &mut String, depth: usize) {
+    out.push('\n');
+    out.push_str(&"  ".repeat(depth));
 }

@@ -122,13 +122,17 @@ impl Sidecar {
 
     /// The audit record number `n`, counted from 0.
     pub fn audit(&self, n: usize) -> Option<Value> {
-        let line = self.process.stdout.nth(n, PATIENCE)?;
-        serde_json::from_str(&line).ok()
+        serde_json::from_str(&self.audit_line(n)?).ok()
     }
 
-    /// Every audit record so far.
-    pub fn audit_so_far(&self) -> Vec<Value> {
-        self.process.stdout.all().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    /// The audit record number `n`, counted from 0, as it was written.
+    pub fn audit_line(&self, n: usize) -> Option<String> {
+        self.process.stdout.nth(n, PATIENCE)
+    }
+
+    /// Every audit record so far, as it was written.
+    pub fn audit_so_far(&self) -> Vec<String> {
+        self.process.stdout.all().lines().map(str::to_owned).collect()
     }
 
     /// Everything it has logged so far.

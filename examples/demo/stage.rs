@@ -4,8 +4,6 @@ use std::cell::Cell;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 
-use serde_json::Value;
-
 use super::email_service::{EmailService, Received};
 use super::http::Answer;
 use super::issuer::Issuer;
@@ -44,8 +42,8 @@ pub struct Scene {
     pub answer: Answer,
     /// What the email service saw of it.
     pub received: Vec<Received>,
-    /// What the audit says.
-    pub audit: Value,
+    /// What the audit says, as it was written.
+    pub audit: String,
 }
 
 impl Stage {
@@ -76,14 +74,14 @@ impl Stage {
     pub fn play(&self, request: &str) -> Result<Scene, String> {
         let before = self.email.received().len();
         let answer = self.sidecar.connect().exchange(request).map_err(|error| format!("no answer: {error}"))?;
-        let audit = self.sidecar.audit(self.audited.get()).ok_or("the request is not in the audit")?;
+        let audit = self.sidecar.audit_line(self.audited.get()).ok_or("the request is not in the audit")?;
         self.audited.set(self.audited.get() + 1);
         let received = self.email.received().split_off(before);
         Ok(Scene { answer, received, audit })
     }
 
     /// The audit records that have come since the last look.
-    pub fn new_audit(&self) -> Vec<Value> {
+    pub fn new_audit(&self) -> Vec<String> {
         let records = self.sidecar.audit_so_far().split_off(self.audited.get());
         self.audited.set(self.audited.get() + records.len());
         records
