@@ -28,6 +28,9 @@ mod issuer;
 #[path = "demo/keys.rs"]
 #[allow(dead_code, reason = "the end-to-end tests use the rest")]
 mod keys;
+#[path = "demo/process.rs"]
+#[allow(dead_code, reason = "the end-to-end tests use the rest")]
+mod process;
 #[path = "demo/scenarios.rs"]
 mod scenarios;
 #[path = "demo/server.rs"]
@@ -41,6 +44,9 @@ mod show;
 #[path = "demo/sidecar.rs"]
 #[allow(dead_code, reason = "the end-to-end tests use the rest")]
 mod sidecar;
+#[path = "demo/socket.rs"]
+#[allow(dead_code, reason = "the end-to-end tests use the rest")]
+mod socket;
 #[path = "demo/stage.rs"]
 mod stage;
 

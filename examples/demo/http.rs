@@ -5,10 +5,12 @@
 //! one thread per connection. It trusts its peer and must never stand in front of a network.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
+
+use super::socket::Socket;
 
 /// How long a read or a write may wait for the other side before the demo or the test gives up on it.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -118,16 +120,13 @@ impl Connection {
 
     /// Speaks over a socket that is already connected.
     pub fn over(socket: Socket) -> io::Result<Self> {
-        socket.prepare()?;
+        socket.prepare(PATIENCE)?;
         Ok(Self { reader: BufReader::new(socket) })
     }
 
     /// The local address, if this is TCP.
     pub fn local_address(&self) -> Option<SocketAddr> {
-        match self.reader.get_ref() {
-            Socket::Tcp(stream) => stream.local_addr().ok(),
-            Socket::Unix(_) => None,
-        }
+        self.reader.get_ref().local_address()
     }
 
     /// Sends exactly these bytes, now.
@@ -159,10 +158,7 @@ impl Connection {
 
     /// Says that nothing more will be sent, and goes on reading.
     pub fn finish_sending(&mut self) -> io::Result<()> {
-        match self.reader.get_ref() {
-            Socket::Tcp(stream) => stream.shutdown(Shutdown::Write),
-            Socket::Unix(stream) => stream.shutdown(Shutdown::Write),
-        }
+        self.reader.get_ref().finish_writing()
     }
 
     /// The next head, or nothing if the other side has closed the connection.
@@ -266,54 +262,5 @@ impl Connection {
             line.pop();
         }
         Ok(Some(line.into_iter().map(char::from).collect()))
-    }
-}
-
-/// A connected socket of either family.
-pub enum Socket {
-    /// TCP.
-    Tcp(TcpStream),
-    /// A Unix stream socket.
-    Unix(UnixStream),
-}
-
-impl Socket {
-    fn prepare(&self) -> io::Result<()> {
-        match self {
-            Self::Tcp(stream) => {
-                stream.set_nodelay(true)?;
-                stream.set_read_timeout(Some(PATIENCE))?;
-                stream.set_write_timeout(Some(PATIENCE))
-            }
-            Self::Unix(stream) => {
-                stream.set_read_timeout(Some(PATIENCE))?;
-                stream.set_write_timeout(Some(PATIENCE))
-            }
-        }
-    }
-}
-
-impl Read for Socket {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.read(buffer),
-            Self::Unix(stream) => stream.read(buffer),
-        }
-    }
-}
-
-impl Write for Socket {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.write(bytes),
-            Self::Unix(stream) => stream.write(bytes),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Self::Tcp(stream) => stream.flush(),
-            Self::Unix(stream) => stream.flush(),
-        }
     }
 }

@@ -1,6 +1,5 @@
 //! Ctrl-C and SIGTERM: whatever the demo is doing, its child processes end with it.
 
-use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -9,7 +8,7 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::sidecar;
+use super::process;
 
 /// A watch over the signals that end the demo.
 pub struct Interrupt {
@@ -34,8 +33,8 @@ impl Interrupt {
                     if asked.swap(false, Ordering::SeqCst) && sender.send(()).is_ok() {
                         continue;
                     }
-                    sidecar::kill_all();
-                    process::exit(code);
+                    process::kill_all();
+                    std::process::exit(code);
                 }
             });
         });

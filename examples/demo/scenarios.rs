@@ -6,10 +6,11 @@ use serde_json::{Value, json};
 
 use super::issuer::{Issuer, now};
 use super::keys::{ALGORITHMS, Key};
+use super::process;
 use super::server::{Address, Server};
 use super::setup::{AUDIENCE, Setup};
 use super::show::Show;
-use super::sidecar::{self, Sidecar};
+use super::sidecar::Sidecar;
 use super::stage::{Scene, Stage};
 
 /// Plays one scenario; an error says what was not as it should be.
@@ -167,7 +168,7 @@ fn bad_configuration(stage: &Stage, show: &Show) -> Result<(), String> {
     let file = directory.path().join("sidecar.toml");
     std::fs::write(&file, toml).map_err(|error| error.to_string())?;
     show.line("$", "callgate run --config sidecar.toml");
-    let ended = sidecar::run(&stage.binary, &["run".as_ref(), "--config".as_ref(), file.as_os_str()])?;
+    let ended = process::run(&stage.binary, &["run".as_ref(), "--config".as_ref(), file.as_os_str()])?;
     for line in ended.stderr.lines() {
         show.note(&format!("  {}", line.replace(&directory.path().display().to_string(), ".")));
     }

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
-use super::http::{Connection, Socket};
+use super::http::Connection;
+use super::socket::Socket;
 
 /// What a server does with one connection; it is closed when this returns, with or without an error.
 pub type Handler = Arc<dyn Fn(Connection) -> io::Result<()> + Send + Sync>;

@@ -5,9 +5,10 @@ use std::net::TcpListener;
 
 use crate::support::email_service::EmailService;
 use crate::support::issuer::Issuer;
+use crate::support::process::{Ended, run};
 use crate::support::request::Request;
 use crate::support::setup::{AUDIENCE, Setup};
-use crate::support::sidecar::{Ended, Sidecar, run};
+use crate::support::sidecar::Sidecar;
 use crate::support::stage::{binary, start_ready};
 
 /// A good file, line by line, to be spoiled.

@@ -11,6 +11,8 @@ pub mod http;
 pub mod issuer;
 #[path = "../../examples/demo/keys.rs"]
 pub mod keys;
+#[path = "../../examples/demo/process.rs"]
+pub mod process;
 pub mod refusal;
 pub mod request;
 #[path = "../../examples/demo/server.rs"]
@@ -19,5 +21,7 @@ pub mod server;
 pub mod setup;
 #[path = "../../examples/demo/sidecar.rs"]
 pub mod sidecar;
+#[path = "../../examples/demo/socket.rs"]
+pub mod socket;
 pub mod stage;
 pub mod tls;

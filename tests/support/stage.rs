@@ -7,9 +7,10 @@ use serde_json::Value;
 use super::email_service::{EmailService, Received};
 use super::http::Answer;
 use super::issuer::Issuer;
+use super::process::Ended;
 use super::request::Request;
 use super::setup::{AUDIENCE, Setup};
-use super::sidecar::{Ended, Sidecar};
+use super::sidecar::Sidecar;
 
 /// Everything that a test needs up.
 pub struct Stage {
