@@ -18,7 +18,7 @@ pub fn assert_unauthorized(answer: &Answer, reason: &str) -> String {
         assert_eq!(parameter("error_description"), None, "no error without a token");
     } else {
         assert_eq!(parameter("error"), Some("invalid_token"));
-        assert_eq!(parameter("error_description"), Some(detail.as_str()));
+        assert_eq!(parameter("error_description"), Some(format!("{reason}: {detail}").as_str()));
     }
     detail
 }
