@@ -5,7 +5,9 @@
 //! `keys`, `identity`, `authenticator`) takes values and returns values; sockets, clocks and logs are the edges' business.
 
 pub mod authenticator;
+pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod identity;
 pub mod jwt;
 pub mod keys;
