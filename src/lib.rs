@@ -9,6 +9,7 @@ pub mod clock;
 pub mod identity;
 pub mod jwt;
 pub mod keys;
+pub mod metrics;
 pub mod rejection;
 pub mod request;
 pub mod route;

@@ -1,0 +1,3 @@
+//! What is counted, in Prometheus' words.
+
+pub mod keys;
