@@ -102,7 +102,10 @@ fn verification(criterion: &mut Criterion) {
 fn decisions(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("decide");
     for stage in ALGORITHMS.map(Stage::set) {
-        assert!(matches!(stage.authenticator.decide(&stage.head(), NOW), Decision::Forward(_)), "the token is accepted");
+        assert!(
+            matches!(stage.authenticator.decide(&stage.head(), NOW), Decision::Forward(_)),
+            "the token is accepted"
+        );
         group.bench_function(stage.algorithm.name(), |bencher| {
             bencher.iter(|| stage.authenticator.decide(black_box(&stage.head()), NOW));
         });

@@ -25,12 +25,39 @@ pub struct Admin {
 struct Readiness {
     ready: bool,
     stopping: bool,
-    issuers: Vec<IssuerStatus>,
+    issuers: Vec<IssuerReadiness>,
+}
+
+/// One issuer in it: enough to see at night what is wrong with its keys.
+#[derive(Serialize)]
+struct IssuerReadiness {
+    issuer: String,
+    ready: bool,
+    keys: usize,
+    age_seconds: Option<u64>,
+    next_refresh_seconds: Option<u64>,
+    failures: u32,
+    detail: Option<String>,
+}
+
+impl From<IssuerStatus> for IssuerReadiness {
+    fn from(status: IssuerStatus) -> Self {
+        let waiting = || (!status.ready).then(|| "the first fetch has not ended yet".to_owned());
+        Self {
+            detail: status.fault.as_ref().map(ToString::to_string).or_else(waiting),
+            issuer: status.issuer,
+            ready: status.ready,
+            keys: status.kids.len(),
+            age_seconds: status.age.map(|age| age.as_secs()),
+            next_refresh_seconds: status.next_refresh.map(|next| next.as_secs()),
+            failures: status.failures,
+        }
+    }
 }
 
 impl Admin {
     fn readiness(&self) -> Readiness {
-        let issuers = self.keeper.status();
+        let issuers: Vec<_> = self.keeper.status().into_iter().map(IssuerReadiness::from).collect();
         let stopping = self.draining.load(Ordering::Relaxed);
         Readiness { ready: !stopping && issuers.iter().all(|issuer| issuer.ready), stopping, issuers }
     }

@@ -218,7 +218,10 @@ mod tests {
         }
         let lost = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&lost);
-        let (audit, writer) = Audit::start(Broken, move || drop(counter.fetch_add(1, Ordering::Relaxed))).unwrap();
+        let count = move || {
+            counter.fetch_add(1, Ordering::Relaxed);
+        };
+        let (audit, writer) = Audit::start(Broken, count).unwrap();
         audit.record(&record("/a")).await;
         audit.record(&record("/b")).await;
         drop(audit);

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{self, Compiled, Problems};
+use crate::server;
 
 /// Tells the service behind it who is calling.
 #[derive(Parser)]
@@ -50,7 +51,10 @@ pub fn run() -> ExitCode {
 /// `callgate run`: the sidecar, until a signal ends it. Returns the exit code.
 fn start(path: &Path, err: &mut impl Write) -> io::Result<u8> {
     match config::load(path) {
-        Ok(_compiled) => Ok(1),
+        Ok(compiled) => match server::run(compiled) {
+            Ok(_) => Ok(0),
+            Err(fault) => writeln!(err, "callgate cannot run: {fault}").map(|()| 1),
+        },
         Err(problems) => refuse(path, &problems, err),
     }
 }

@@ -1,6 +1,8 @@
 //! What is counted about requests, for Prometheus. Every label has a bounded set of values: configured names and our own
 //! words, and the first callers that were seen.
 
+pub mod keys;
+
 use std::collections::HashSet;
 use std::sync::Mutex;
 use std::time::Duration;

@@ -17,11 +17,12 @@ use pingora::protocols::http::ServerSession;
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType};
+use tokio::time::Instant;
 
 use crate::audit::{Audit, Verdict};
 use crate::authenticator::{Authenticator, Decision};
 use crate::clock::UnixTime;
-use crate::keys::refresh::KeyKeeper;
+use crate::keys::refresh::{Freshness, KeyKeeper};
 use crate::metrics::Metrics;
 use crate::rejection::{Reason, Rejection};
 
@@ -87,11 +88,12 @@ impl ProxyHttp for Gate {
             Decision::Reject(refused) => {
                 exchange.facts = refused.facts;
                 exchange.reason = Some(refused.rejection.reason());
-                // A client that waits for 100 before its body will not send one now, or may have begun to: nobody can
-                // tell where the next request would start.
-                if self.is_draining() || session.req_header().headers.contains_key(http::header::EXPECT) {
+                if self.is_draining() {
                     session.set_keepalive(None);
                 }
+                // Otherwise the connection is closed if the request's body has not come yet.
+                let close = !is_worth_reading_away(session);
+                session.set_close_on_response_before_downstream_finish(close);
                 refuse(session, &refused.rejection, exchange).await?;
                 Ok(true)
             }
@@ -180,14 +182,31 @@ impl ProxyHttp for Gate {
     }
 }
 
-/// Decides about a request, once more with fresher keys where those could change the answer.
+/// Decides about a request, and again whenever fresher keys came that could change the answer, within the time that a
+/// request may wait for them.
 async fn decide(session: &ServerSession, policy: &Policy) -> Decision {
     let head = request_head(session.req_header());
-    let decision = policy.authenticator.decide(&head, now());
-    let Decision::Reject(refused) = &decision else { return decision };
-    let Some(issuer) = refused.keys_wanted else { return decision };
-    policy.keeper.fresher(issuer, refused.facts.kid.as_deref(), policy.key_wait).await;
-    policy.authenticator.decide(&head, now())
+    let latest = Instant::now() + policy.key_wait;
+    loop {
+        let since = Instant::now();
+        let decision = policy.authenticator.decide(&head, now());
+        let Decision::Reject(refused) = &decision else { return decision };
+        let Some(issuer) = refused.keys_wanted else { return decision };
+        let left = latest.saturating_duration_since(Instant::now());
+        let kid = refused.facts.kid.as_deref();
+        if policy.keeper.fresher(issuer, kid, since, left).await != Freshness::Changed {
+            return decision;
+        }
+    }
+}
+
+/// Whether the body of a refused request is small enough to be read away, so that the connection can serve the next request.
+/// A client that waits for 100 before its body will not send one now, or may have begun to: nobody can tell where the next
+/// request would start.
+fn is_worth_reading_away(session: &ServerSession) -> bool {
+    let headers = &session.req_header().headers;
+    let length = headers.get(http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    length.is_some_and(|length| length <= UNREAD_BODY_MAX) && !headers.contains_key(http::header::EXPECT)
 }
 
 async fn refuse(session: &mut Session, rejection: &Rejection, exchange: &Exchange) -> pingora::Result<()> {
@@ -206,7 +225,9 @@ fn failure(error: &Error) -> Option<Rejection> {
         ConnectTimedout, ConnectionClosed, ReadError, ReadTimedout, TLSHandshakeTimedout, WriteError, WriteTimedout,
     };
     let (reason, detail) = match (error.esource(), error.etype()) {
-        (ErrorSource::Downstream, ConnectionClosed | ReadError | ReadTimedout | WriteError | WriteTimedout) => return None,
+        (ErrorSource::Downstream, ConnectionClosed | ReadError | ReadTimedout | WriteError | WriteTimedout) => {
+            return None;
+        }
         (ErrorSource::Downstream, _) => (Reason::RequestMalformed, "the request cannot be read without doubt"),
         (ErrorSource::Upstream, ConnectTimedout | ReadTimedout | TLSHandshakeTimedout | WriteTimedout) => {
             (Reason::UpstreamTimeout, "the service behind this proxy did not answer in time")
@@ -223,5 +244,8 @@ fn now() -> UnixTime {
     SystemTime::now().into()
 }
 
-/// How long the unread body of a refused request is read away, so that the connection can serve the next one.
+/// The largest body of a refused request that is read away, in bytes.
+const UNREAD_BODY_MAX: u64 = 64 * 1024;
+
+/// How long that may take.
 const UNREAD_BODY_TIMEOUT: Duration = Duration::from_secs(2);

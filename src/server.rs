@@ -12,17 +12,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use pingora::proxy::http_proxy;
+use pingora::proxy::{HttpProxy, http_proxy};
 use pingora::server::configuration::ServerConf;
 use prometheus::IntGauge;
 use tokio::net::TcpListener;
 
 use crate::admin::Admin;
 use crate::audit::{self, Audit};
-use crate::config::Compiled;
+use crate::config::{Compiled, Shutdown};
 use crate::keys::refresh::{KeyKeeper, StartFault};
 use crate::metrics::Metrics;
-use crate::proxy::Gate;
+use crate::proxy::{Gate, Policy};
 
 use accept::Acceptor;
 use plan::Plan;
@@ -78,7 +78,7 @@ pub fn run(config: Compiled) -> Result<Ending, ServerFault> {
 }
 
 async fn serve(config: Compiled) -> Result<(Ending, audit::Writer), ServerFault> {
-    let mut signals = StopSignals::install().map_err(|error| ServerFault::System("signal handlers", error))?;
+    let signals = StopSignals::install().map_err(|error| ServerFault::System("signal handlers", error))?;
     let listener = bind("listen.address", config.listen).await?;
     let admin_listener = bind("admin.address", config.admin).await?;
 
@@ -89,56 +89,68 @@ async fn serve(config: Compiled) -> Result<(Ending, audit::Writer), ServerFault>
     let draining = Arc::new(AtomicBool::new(false));
     let Plan { authenticator, sources, upstream, realm, limits, shutdown } = Plan::new(config).await?;
     let keeper = Arc::new(KeyKeeper::start(sources, metrics.registry())?);
+    announce(&listener, &admin_listener, &keeper);
 
     let admin = Admin { metrics: Arc::clone(&metrics), keeper: Arc::clone(&keeper), draining: Arc::clone(&draining) };
     let admin_connections = IntGauge::new("callgate_admin_connections", "Open admin connections.")?;
-    let admin_acceptor = Acceptor::new(admin, ADMIN_CONNECTIONS, admin_connections);
-    let policy = crate::proxy::Policy {
-        authenticator,
-        keeper: Arc::clone(&keeper),
-        upstream,
-        realm,
-        key_wait: limits.key_wait,
-    };
+    let admin = Acceptor::new(admin, ADMIN_CONNECTIONS, admin_connections);
+
+    let policy = Policy { authenticator, keeper: Arc::clone(&keeper), upstream, realm, key_wait: limits.key_wait };
     let gate = Gate::new(policy, Arc::clone(&metrics), audit, Arc::clone(&draining));
     let proxy = http_proxy(&Arc::new(ServerConf::default()), gate);
     let acceptor = Acceptor::new(proxy, limits.connections, metrics.connections().clone());
-    announce(&listener, &admin_listener, &keeper);
 
-    let admin_service = admin_acceptor.accept(&admin_listener);
-    let service = async {
-        let accepting = async {
-            keeper.first_attempts(FIRST_KEYS).await;
-            acceptor.accept(&listener).await;
-        };
-        tokio::pin!(accepting);
-        let signal = tokio::select! {
-            () = &mut accepting => "end of the listener",
-            signal = signals.next() => signal,
-        };
-        draining.store(true, Ordering::Relaxed);
-        tracing::info!(signal, "Callgate is stopping.");
-        let _ = tokio::time::timeout(shutdown.lame_duck, accepting).await;
+    // The admin listener serves until the very end, so that a drain can be watched.
+    let ending = tokio::select! {
+        ending = Service { acceptor, keeper, draining, shutdown }.run(listener, signals) => ending,
+        () = admin.accept(&admin_listener) => Ending::Cut,
+    };
+    Ok((ending, audit_writer))
+}
+
+/// The guarded listener from its first connection to its last.
+struct Service {
+    acceptor: Acceptor<HttpProxy<Gate>>,
+    keeper: Arc<KeyKeeper>,
+    draining: Arc<AtomicBool>,
+    shutdown: Shutdown,
+}
+
+impl Service {
+    async fn run(self, listener: TcpListener, mut signals: StopSignals) -> Ending {
+        {
+            let accepting = async {
+                self.keeper.first_attempts(FIRST_KEYS).await;
+                self.acceptor.accept(&listener).await;
+            };
+            tokio::pin!(accepting);
+            tokio::select! {
+                () = &mut accepting => {}
+                signal = signals.next() => tracing::info!(signal, "Callgate is stopping."),
+            }
+            self.draining.store(true, Ordering::Relaxed);
+            tokio::select! {
+                _ = tokio::time::timeout(self.shutdown.lame_duck, accepting) => {}
+                signal = signals.next() => return cut_by(signal),
+            }
+        }
         drop(listener);
         tokio::select! {
-            drained = acceptor.drain(shutdown.drain) => match drained {
+            drained = self.acceptor.drain(self.shutdown.drain) => match drained {
                 Ok(()) => Ending::Orderly,
                 Err(connections) => {
-                    tracing::warn!(connections, "Connections were cut: they were still open when shutdown.drain was over.");
+                    tracing::warn!(connections, "Connections are cut: they are still open at the end of shutdown.drain.");
                     Ending::Cut
                 }
             },
-            signal = signals.next() => {
-                tracing::warn!(signal, "Connections were cut by a second signal.");
-                Ending::Cut
-            }
+            signal = signals.next() => cut_by(signal),
         }
-    };
-    let ending = tokio::select! {
-        ending = service => ending,
-        () = admin_service => Ending::Cut,
-    };
-    Ok((ending, audit_writer))
+    }
+}
+
+fn cut_by(signal: &'static str) -> Ending {
+    tracing::warn!(signal, "Connections are cut by a second signal.");
+    Ending::Cut
 }
 
 async fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, ServerFault> {

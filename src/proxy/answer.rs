@@ -49,8 +49,9 @@ impl Answer {
             Challenge::Bare => head.insert_header(header::WWW_AUTHENTICATE, format!("Bearer realm=\"{realm}\""))?,
             Challenge::InvalidToken => {
                 let detail = rejection.detail();
-                let challenge =
-                    format!("Bearer realm=\"{realm}\", error=\"invalid_token\", error_description=\"{reason}: {detail}\"");
+                let challenge = format!(
+                    "Bearer realm=\"{realm}\", error=\"invalid_token\", error_description=\"{reason}: {detail}\""
+                );
                 head.insert_header(header::WWW_AUTHENTICATE, challenge)?;
             }
             Challenge::None => {}

@@ -16,7 +16,8 @@ pub fn install(log: Log) {
         LogFormat::Human => true,
         LogFormat::Json => false,
     };
-    let color = human && io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let color =
+        human && io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let layer = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_target(false).with_ansi(color);
     let layer = if human { layer.boxed() } else { layer.json().flatten_event(true).with_current_span(false).boxed() };
     let _ = tracing_subscriber::registry().with(layer.with_filter(targets(level(log.level)))).try_init();
