@@ -181,9 +181,7 @@ fn certificates(path: &Path, key: &KeyPath, findings: &mut Findings<'_, '_>) -> 
 fn read(path: &Path, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<Vec<u8>> {
     match input::read(path) {
         Ok(bytes) => Some(bytes),
-        Err(fault) => {
-            findings.error(key, format!("{path:?} {fault}; relative paths start at the configuration file"))
-        }
+        Err(fault) => findings.error(key, format!("{path:?} {fault}; relative paths start at the configuration file")),
     }
 }
 
