@@ -182,6 +182,27 @@ fn syntax_errors_are_all_reported_and_nothing_is_concluded_from_what_follows_the
 }
 
 #[test]
+fn a_damaged_file_is_accepted_or_refused_with_a_place_in_it() {
+    let text = format!("{GOOD}required_claims = {{ \u{e9} = 1 }}\n[[public]]\npath = '/a'\nmethods = [\"GET\"]\n")
+        .replace("\u{e9} =", "\"\u{e9}\" =");
+    let ends: Vec<_> = text.char_indices().map(|(at, c)| (at, at + c.len_utf8())).step_by(2).collect();
+    for (start, end) in ends {
+        let variants = ["", "\"", "[", "\n", "\u{1f980}"];
+        let damaged = variants.iter().map(|put| format!("{}{put}{}", &text[..start], &text[end..]));
+        for damaged in damaged.chain([text[..start].to_owned()]) {
+            let Err(problems) = load_str("sidecar.toml", &damaged, &base()) else { continue };
+            assert!(problems.errors() > 0, "{damaged}");
+            for problem in &problems {
+                let place = problem.place.as_ref().unwrap();
+                let line = damaged.split('\n').nth(place.line - 1).unwrap().trim_end_matches('\r');
+                assert_eq!(place.text, line, "{damaged}\n{problem}");
+                assert!(place.column <= line.chars().count() + 2, "{damaged}\n{problem}");
+            }
+        }
+    }
+}
+
+#[test]
 fn an_empty_file_learns_what_it_needs() {
     let problems = refused("");
     let keys: Vec<_> = problems.iter().map(|problem| problem.key.as_str()).collect();

@@ -83,6 +83,8 @@ pub const REFUSED: &[(&str, &str, &str, &str, &str)] = &[
     ("", "[limits]\nconnections = \"10\"", "16:15", "limits.connections", "write 10, without quotes"),
     ("", "[limits]\nconnections = -1", "16:15", "limits.connections", "-1 is out of range"),
     ("", "[limits]\nconnections = 0", "16:15", "limits.connections", "0 is out of range; allowed: 1 to 1000000"),
+    ("", "[limits]\nconnections = 5_000_000_000", "16:15", "limits.connections", "5000000000 is out of range"),
+    ("", "[limits]\nconnections = 99999999999999999999", "16:15", "limits.connections", "allowed: 1 to 1000000"),
     (
         "keys =",
         "required_claims = { a = 1.5 }\nkeys =",
@@ -347,6 +349,7 @@ pub const ACCEPTED: &[(&str, &str)] = &[
     ("", "[caller]\nclaim = \"https://a.example/service\""),
     ("", "[limits]\ntoken_size = \"256B\"\nconnections = 1\nkey_wait = \"0s\""),
     ("", "[log]\nlevel = \"trace\"\nformat = \"human\""),
+    ("", "[limits]\nconnections = 1_000_000"),
     ("", "[shutdown]\nlame_duck = \"5m\"\ndrain = \"0s\""),
     ("", "[[public]]\npath = \"/healthz\"\nmethods = [\"GET\", \"HEAD\"]"),
     (
