@@ -75,3 +75,45 @@ fn second_request_sent_along_is_checked_like_the_first() {
     assert_eq!(stage.only_received().callers(), ["billing"]);
     stage.end();
 }
+
+#[test]
+fn client_that_asks_before_it_sends_its_body_is_told_to_go_on_only_with_a_good_token() {
+    let stage = Stage::set();
+    let asking = |request: Request| request.header("Expect", "100-continue").header("Content-Length", "2").head();
+    let mut connection = stage.sidecar.connect();
+    connection.send(asking(Request::new("POST", "/send").bearer(&stage.token()))).unwrap();
+    assert_eq!(connection.read_head().unwrap().unwrap().status(), 100);
+    connection.send(b"{}").unwrap();
+    assert_eq!(connection.read_answer("POST").unwrap().status(), 202);
+    assert_eq!(stage.only_received().body, b"{}");
+
+    let mut connection = stage.sidecar.connect();
+    connection.send(asking(Request::new("POST", "/send"))).unwrap();
+    let head = connection.read_head().unwrap().unwrap();
+    assert_eq!(head.status(), 401, "the refusal comes at once, without an invitation to send the body");
+    assert_eq!(head.header("connection"), Some("close"), "nobody can tell whether the body still comes");
+    assert_eq!(stage.email.received().len(), 1);
+    stage.end();
+}
+
+#[test]
+fn header_fields_that_are_not_http_are_refused() {
+    let stage = Stage::set();
+    let lines = [
+        "X-Caller-Service : admin",
+        "X-Caller-Service\t: admin",
+        " X-Caller-Service: admin",
+        "X-Caller-Service\0: admin",
+        "X-Caller-S\u{e9}rvice: admin",
+        "X-Trace: a\r\n X-Caller-Service: admin",
+    ];
+    for line in lines {
+        let request =
+            format!("GET /send HTTP/1.1\r\nAuthorization: Bearer {}\r\n{line}\r\nHost: a\r\n\r\n", stage.token());
+        let answer = stage.sidecar.connect().exchange(request).unwrap();
+        assert_eq!(answer.status(), 400, "{line:?}: {}", answer.text());
+    }
+    stage.assert_nothing_received();
+    assert_eq!(stage.ask(&Request::send().bearer(&stage.token())).status(), 202);
+    stage.end();
+}
