@@ -11,5 +11,6 @@ pub mod jwt;
 pub mod keys;
 pub mod rejection;
 pub mod request;
+pub mod requirement;
 pub mod route;
 pub mod token;
