@@ -36,9 +36,12 @@ impl PublicKey {
         if bits > RSA_BITS_MAX {
             return Err(KeyFault::RsaTooLarge { bits });
         }
+        let is_odd = |number: &[u8]| number.last().is_some_and(|byte| byte % 2 == 1);
+        if !is_odd(modulus) {
+            return Err(KeyFault::Unsound);
+        }
         // An even or tiny exponent makes every message its own signature or none verifiable; 2^32 bounds the work.
-        let odd = exponent.last().is_some_and(|byte| byte % 2 == 1);
-        if !odd || exponent == [1] || exponent.len() > 4 {
+        if !is_odd(exponent) || exponent == [1] || exponent.len() > 4 {
             return Err(KeyFault::RsaExponent);
         }
         let key = RsaPublicKeyComponents { n: modulus, e: exponent };
