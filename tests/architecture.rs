@@ -12,7 +12,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("rejection", &[]),
     ("token", &["rejection", "request"]),
     ("route", &["request"]),
-    ("jwt", &["clock", "rejection"]),
+    ("jwt", &["clock", "rejection", "requirement"]),
+    ("requirement", &["jwt", "rejection"]),
     ("identity", &["jwt", "rejection"]),
     // The documents and the store are core; the refresh is an edge and has a rule of its own below.
     ("keys", &["clock", "jwt"]),
@@ -29,7 +30,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
 ];
 
 /// The modules that know no socket, clock, log, file or configuration.
-const CORE: &[&str] = &["clock", "request", "rejection", "token", "route", "jwt", "identity", "keys", "authenticator"];
+const CORE: &[&str] =
+    &["clock", "request", "rejection", "token", "route", "jwt", "requirement", "identity", "keys", "authenticator"];
 
 /// Where a crate may be named. A crate that is not listed may be named nowhere in `src`.
 const CRATES: &[(&str, &[&str])] = &[
@@ -48,7 +50,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("serde", &["admin", "audit", "config", "jwt", "keys", "keys::refresh", "proxy"]),
     ("serde_json", &["admin", "audit", "config", "jwt", "keys", "keys::refresh", "proxy"]),
     ("strsim", &["config"]),
-    ("thiserror", &["config", "identity", "jwt", "keys", "keys::refresh", "route", "server"]),
+    ("thiserror", &["config", "identity", "jwt", "keys", "keys::refresh", "requirement", "route", "server"]),
     ("tokio", &["audit", "keys::refresh", "proxy", "server"]),
     ("toml", &["config"]),
     ("tracing", &["admin", "audit", "keys::refresh", "proxy", "server"]),
