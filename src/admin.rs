@@ -42,14 +42,15 @@ struct IssuerReadiness {
 
 impl From<IssuerStatus> for IssuerReadiness {
     fn from(status: IssuerStatus) -> Self {
+        let waiting = || (!status.ready).then(|| "the first fetch has not ended yet".to_owned());
         Self {
+            detail: status.fault.as_ref().map(ToString::to_string).or_else(waiting),
             issuer: status.issuer,
             ready: status.ready,
             keys: status.kids.len(),
             age_seconds: status.age.map(|age| age.as_secs()),
             next_refresh_seconds: status.next_refresh.map(|next| next.as_secs()),
             failures: status.failures,
-            detail: status.fault.map(|fault| fault.to_string()),
         }
     }
 }

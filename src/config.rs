@@ -65,9 +65,9 @@ pub fn load_str(name: &str, text: &str, base: &Path) -> Result<Compiled, Problem
         }
     };
     problems.extend(findings.into_problems());
-    if let Some(first) = syntax.iter().map(Problem::order).min() {
+    if let Some(first) = syntax.iter().map(Problem::line).min() {
         // What stands behind a syntax error may have been misread.
-        problems.retain(|problem| problem.order() < first);
+        problems.retain(|problem| problem.line() < first);
         problems.extend(syntax);
     }
     let problems = Problems::new(problems);

@@ -88,11 +88,12 @@ impl ProxyHttp for Gate {
             Decision::Reject(refused) => {
                 exchange.facts = refused.facts;
                 exchange.reason = Some(refused.rejection.reason());
-                // A client that waits for 100 before its body will not send one now, or may have begun to: nobody can
-                // tell where the next request would start.
-                if self.is_draining() || session.req_header().headers.contains_key(http::header::EXPECT) {
+                if self.is_draining() {
                     session.set_keepalive(None);
                 }
+                // Otherwise the connection is closed if the request's body has not come yet.
+                let close = !is_worth_reading_away(session);
+                session.set_close_on_response_before_downstream_finish(close);
                 refuse(session, &refused.rejection, exchange).await?;
                 Ok(true)
             }
@@ -199,6 +200,15 @@ async fn decide(session: &ServerSession, policy: &Policy) -> Decision {
     }
 }
 
+/// Whether the body of a refused request is small enough to be read away, so that the connection can serve the next request.
+/// A client that waits for 100 before its body will not send one now, or may have begun to: nobody can tell where the next
+/// request would start.
+fn is_worth_reading_away(session: &ServerSession) -> bool {
+    let headers = &session.req_header().headers;
+    let length = headers.get(http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    length.is_some_and(|length| length <= UNREAD_BODY_MAX) && !headers.contains_key(http::header::EXPECT)
+}
+
 async fn refuse(session: &mut Session, rejection: &Rejection, exchange: &Exchange) -> pingora::Result<()> {
     let answer = Answer::refuse(rejection, &exchange.policy.realm, &exchange.request_id)?;
     let bodiless = session.req_header().method == http::Method::HEAD;
@@ -234,5 +244,8 @@ fn now() -> UnixTime {
     SystemTime::now().into()
 }
 
-/// How long the unread body of a refused request is read away, so that the connection can serve the next one.
+/// The largest body of a refused request that is read away, in bytes.
+const UNREAD_BODY_MAX: u64 = 64 * 1024;
+
+/// How long that may take.
 const UNREAD_BODY_TIMEOUT: Duration = Duration::from_secs(2);

@@ -72,10 +72,15 @@ impl Sidecar {
 
     /// Asks /readyz until it answers this status; the last answer if it does not in time.
     pub fn wait_for_readiness(&self, status: u16) -> Result<Answer, Answer> {
+        self.wait_for_readyz(|answer| answer.status() == status)
+    }
+
+    /// Asks /readyz until its answer satisfies a condition; the last answer if it does not in time.
+    pub fn wait_for_readyz(&self, wanted: impl Fn(&Answer) -> bool) -> Result<Answer, Answer> {
         let end = Instant::now() + PATIENCE;
         loop {
             let answer = self.ask_admin("/readyz");
-            if answer.status() == status {
+            if wanted(&answer) {
                 return Ok(answer);
             }
             if Instant::now() >= end {

@@ -26,15 +26,18 @@ pub enum Part {
 }
 
 impl<'t> Document<'t> {
-    /// Parses a text, which is called `name` in problems. With syntax errors the document holds what could be understood.
+    /// Parses a text, which is called `name` in problems. The document holds what could be understood; the problems are the
+    /// syntax errors, one for a line.
     pub fn parse(name: &'t str, text: &'t str) -> (Self, Vec<Problem>) {
         let (root, errors) = DeTable::parse_recoverable(text);
         let document = Self { name, text, root };
-        let problems = errors
-            .iter()
-            .map(|error| document.at(error.span(), String::new(), Severity::Error, syntax(error.message())))
-            .collect();
-        (document, problems)
+        let problem = |error: &toml::de::Error| {
+            let found = error.span().and_then(|span| text.get(span)).unwrap_or_default();
+            document.at(error.span(), String::new(), Severity::Error, syntax(error.message(), found))
+        };
+        let mut problems: Vec<_> = errors.iter().map(problem).collect();
+        problems.sort_by_key(Problem::order);
+        (document, causes(problems))
     }
 
     /// The whole document as a value, to be changed.
@@ -86,12 +89,35 @@ impl<'t> Document<'t> {
     }
 }
 
-/// The parser's words, with what to do about the commonest slips.
-fn syntax(message: &str) -> String {
-    let advice = match message {
-        message if message.starts_with("duplicate key") => "; keep one of the two",
-        message if message.starts_with("string values must be quoted") => "; put the value in double quotes",
-        _ => "",
-    };
-    format!("not valid TOML: {message}{advice}")
+/// The errors without their consequences: the first of a line causes the others, and in a list that is not closed each of the
+/// lines that follow is one more.
+fn causes(sorted: Vec<Problem>) -> Vec<Problem> {
+    let mut last = None;
+    let mut causes = Vec::new();
+    for problem in sorted {
+        let line = problem.line();
+        let follows = last.is_some_and(|last| line == last || line == last + 1 && problem.message.contains(IN_A_LIST));
+        last = Some(line);
+        if !follows {
+            causes.push(problem);
+        }
+    }
+    causes
 }
+
+/// The parser's words, with what to do about the commonest slips.
+fn syntax(message: &str, found: &str) -> String {
+    let quotes = "a text stands in double quotes";
+    let number =
+        ["invalid float", "invalid integer", "invalid fraction", "unexpected leading zero", "invalid mantissa"];
+    let message = match message {
+        "duplicate key" => &format!("{found:?} is already there; keep one of the two"),
+        message if message.starts_with("string values must be quoted") => quotes,
+        message if number.iter().any(|start| message.starts_with(start)) => &format!("{message}; {quotes}"),
+        message if message.starts_with(IN_A_LIST) => &format!("{message}; or the list above is not closed with ]"),
+        message => message,
+    };
+    format!("not valid TOML: {message}")
+}
+
+const IN_A_LIST: &str = "missing comma between array elements";

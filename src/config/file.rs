@@ -162,6 +162,7 @@ pub struct Limits {
     /// The longest token that is looked at. 256B to 64KiB.
     pub token_size: Size,
     /// How many client connections may be open at once. 1 to 1000000.
+    #[schemars(range(min = 1, max = 1_000_000))]
     pub connections: u32,
     /// How long a request may wait for a key that is not at hand before it is refused. 0s to 30s.
     pub key_wait: Duration,

@@ -44,9 +44,14 @@ pub struct Place {
 pub struct Problems(Vec<Problem>);
 
 impl Problem {
-    /// Where it stands among others: unreadable files first, then by line and column, errors before warnings.
+    /// Its line, or 0 if it is about the file as a whole.
+    pub(super) fn line(&self) -> usize {
+        self.place.as_ref().map_or(0, |place| place.line)
+    }
+
+    /// Where it stands among others: by line and column, errors before warnings.
     pub(super) fn order(&self) -> (usize, usize, Severity) {
-        self.place.as_ref().map_or((0, 0, self.severity), |place| (place.line, place.column, self.severity))
+        (self.line(), self.place.as_ref().map_or(0, |place| place.column), self.severity)
     }
 }
 

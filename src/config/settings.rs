@@ -2,7 +2,7 @@
 //! and never change.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -135,6 +135,18 @@ impl Transport {
             "https" => true,
             "http" => self == Self::HttpAllowed || is_loopback(url),
             _ => false,
+        }
+    }
+}
+
+impl UpstreamAddress {
+    /// The IP address and port, if it is a port of this machine that can be told without asking the network.
+    #[must_use]
+    pub fn local(&self) -> Option<(IpAddr, u16)> {
+        match self {
+            Self::Ip(address) if address.ip().is_loopback() => Some((address.ip(), address.port())),
+            Self::Host { name, port } if name == "localhost" => Some((Ipv4Addr::LOCALHOST.into(), *port)),
+            _ => None,
         }
     }
 }

@@ -30,18 +30,25 @@ pub enum Shape {
     List(Box<Shape>),
     /// A table with any keys, whose values have this shape.
     Map(Box<Shape>),
-    Table(BTreeMap<String, Member>),
+    Table(Members),
     Text {
         what: String,
         example: Option<String>,
     },
 }
 
+/// The keys of a table.
+#[derive(Debug)]
+pub struct Members {
+    pub known: BTreeMap<String, Member>,
+    /// Those that must be there, in the order of their declaration.
+    required: Vec<String>,
+}
+
 /// A key of a table.
 #[derive(Debug)]
 pub struct Member {
     pub shape: Shape,
-    pub required: bool,
     /// A value as it could be written.
     pub example: Option<String>,
 }
@@ -73,10 +80,10 @@ impl Shape {
     fn collect_homes(&self, name: &str, here: &str, homes: &mut Vec<String>) {
         match self {
             Self::Table(members) => {
-                if members.contains_key(name) && !here.is_empty() {
+                if members.known.contains_key(name) && !here.is_empty() {
                     homes.push(here.to_owned());
                 }
-                for (key, member) in members {
+                for (key, member) in &members.known {
                     let dot = if here.is_empty() { "" } else { "." };
                     member.shape.collect_homes(name, &format!("{here}{dot}{key}"), homes);
                 }
@@ -84,6 +91,13 @@ impl Shape {
             Self::List(item) => item.collect_homes(name, &format!("{here}[]"), homes),
             _ => {}
         }
+    }
+}
+
+impl Members {
+    /// The keys that must be there, in the order of their declaration.
+    pub fn required(&self) -> impl Iterator<Item = (&String, &Member)> {
+        self.required.iter().filter_map(|name| self.known.get_key_value(name))
     }
 }
 
@@ -144,16 +158,18 @@ impl Reader<'_> {
         if additional != &Value::Bool(false) {
             return None;
         }
-        let required: Vec<&str> = match parts.get("required") {
-            None => Vec::new(),
-            Some(names) => names.as_array()?.iter().map(Value::as_str).collect::<Option<_>>()?,
-        };
+        let names = |names: &Value| names.as_array()?.iter().map(|name| Some(name.as_str()?.to_owned())).collect();
+        let required: Vec<String> = parts.get("required").map_or(Some(Vec::new()), names)?;
+        let properties = properties.as_object()?;
+        if !required.iter().all(|name| properties.contains_key(name)) {
+            return None;
+        }
         let member = |(name, schema): (&String, &Value)| {
             let example = schema.get("examples").and_then(|all| all.get(0)).map(toml_text);
-            let required = required.contains(&name.as_str());
-            Ok((name.clone(), Member { shape: self.shape(schema, depth + 1)?, required, example }))
+            Ok((name.clone(), Member { shape: self.shape(schema, depth + 1)?, example }))
         };
-        Some(properties.as_object()?.iter().map(member).collect::<Result<_, _>>().map(Shape::Table))
+        let known = properties.iter().map(member).collect::<Result<_, _>>();
+        Some(known.map(|known| Shape::Table(Members { known, required })))
     }
 }
 

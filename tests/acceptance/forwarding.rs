@@ -98,7 +98,7 @@ fn upstream_on_a_unix_socket_is_reached_like_one_on_tcp() {
     let answer = stage.ask(&Request::send().bearer(&stage.token()));
     assert_eq!(answer.status(), 202, "{}", answer.text());
     assert_eq!(stage.only_received().callers(), ["billing"]);
-    assert_eq!(stage.audit(1)["decision"], "forward");
+    assert!(stage.sidecar.audit_where(|record| record["decision"] == "forward").is_some());
     stage.end();
 }
 

@@ -126,3 +126,25 @@ fn lame_duck_still_serves_and_is_no_longer_ready() {
     assert_eq!(stage.ask(&Request::send()).status(), 401);
     assert_eq!(stage.sidecar.wait(PATIENCE).code, Some(0));
 }
+
+#[test]
+fn second_signal_ends_a_lame_duck_too() {
+    let stage = Stage::set_with(|setup| setup.with("[shutdown]\nlame_duck = \"1m\""));
+    stage.sidecar.terminate();
+    stage.sidecar.wait_for_readiness(503).expect("a lame duck is not ready");
+    let began = Instant::now();
+    stage.sidecar.terminate();
+    stage.sidecar.wait(PATIENCE);
+    assert!(began.elapsed() < PROMPTLY, "it took {:?}", began.elapsed());
+}
+
+#[test]
+fn half_a_request_does_not_hold_the_process_back() {
+    let stage = Stage::set();
+    let mut half = stage.sidecar.connect();
+    half.send("POST /send HTTP/1.1\r\nHost: email.int").unwrap();
+    assert_eq!(stage.ask(&Request::send().bearer(&stage.token())).status(), 202);
+    let began = Instant::now();
+    stage.end();
+    assert!(began.elapsed() < PROMPTLY, "it took {:?}", began.elapsed());
+}

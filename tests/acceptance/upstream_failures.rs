@@ -1,6 +1,6 @@
 //! An upstream that is down, too slow or broken: 502 or 504, as problem details like every other answer of ours.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, mpsc};
 
 use crate::support::http::{Answer, Connection, PATIENCE};
 use crate::support::issuer::Issuer;
@@ -76,4 +76,28 @@ fn upstream_that_is_too_slow_is_answered_with_504() {
     let began = std::time::Instant::now();
     assert_fails(Setup::before(upstream.address()).upstream("read_timeout = \"300ms\""), 504, "upstream_timeout");
     assert!(began.elapsed() < PATIENCE);
+}
+
+#[test]
+fn connection_that_the_upstream_has_closed_costs_no_request() {
+    let (closed, closings) = mpsc::channel();
+    let closed = Mutex::new(closed);
+    // Answers as if it kept the connection, and closes it: what a service does when its keep-alive timeout is over.
+    let upstream = upstream(move |mut connection| {
+        let Some(head) = connection.read_head()? else { return Ok(()) };
+        connection.read_body(Connection::request_body(&head))?;
+        connection.send_answer("202 Accepted", &[], b"")?;
+        drop(connection);
+        let _test_is_over = closed.lock().unwrap().send(());
+        Ok(())
+    });
+    let issuer = Issuer::start("https://auth.internal.example");
+    let sidecar = start_ready(&Setup::before(upstream.address()).trusting(&issuer));
+    let mut connection = sidecar.connect();
+    for _ in 0..5 {
+        let token = issuer.mint(&issuer.claims("billing", AUDIENCE));
+        let answer = connection.exchange(Request::send().bearer(&token).bytes()).unwrap();
+        assert_eq!(answer.status(), 202, "{}", answer.text());
+        closings.recv_timeout(PATIENCE).unwrap();
+    }
 }

@@ -92,7 +92,8 @@ impl Stage {
         assert!(received.is_empty(), "the email service should have seen nothing: {received:#?}");
     }
 
-    /// The audit record number `n`, counted from 0.
+    /// The audit record number `n`, counted from 0. A record is written when its answer has been sent, so records of
+    /// requests on several connections may change places: wait for each, or look for it by its id.
     pub fn audit(&self, n: usize) -> Value {
         let record = self.sidecar.audit(n);
         record.unwrap_or_else(|| panic!("there is no audit record {n}\n{}", self.sidecar.log()))

@@ -40,9 +40,6 @@ pub fn differ(
     upstream: Option<&Upstream>,
     findings: &mut Findings<'_, '_>,
 ) {
-    let taken = |port: u16| {
-        [("listen", listen), ("admin", admin)].into_iter().find(|(_, at)| at.is_some_and(|at| at.port() == port))
-    };
     if let (Some(listen), Some(admin)) = (listen, admin)
         && listen.port() == admin.port()
         && listen.port() != 0
@@ -51,14 +48,14 @@ pub fn differ(
         let message = format!("port {} is already used by listen.address; give admin a port of its own", admin.port());
         findings.error::<()>(&key, message);
     }
-    if let Some(Upstream { address: UpstreamAddress::Ip(upstream), .. }) = upstream
-        && (upstream.ip().is_loopback() || upstream.ip().is_unspecified())
-        && let Some((table, _)) = taken(upstream.port())
-    {
-        let key = KeyPath::root().key("upstream").key("address");
-        let message =
-            format!("this is {table}.address, and Callgate would call itself; name the port of the service behind it");
-        findings.error::<()>(&key, message);
+    let Some((ip, port)) = upstream.and_then(|upstream| upstream.address.local()) else { return };
+    for (table, ours) in [("listen", listen), ("admin", admin)] {
+        if ours.is_some_and(|ours| ours.port() == port && (ours.ip() == ip || ours.ip().is_unspecified())) {
+            let key = KeyPath::root().key("upstream").key("address");
+            let message =
+                format!("this is {table}.address: Callgate would call itself; name the port of the service behind it");
+            findings.error::<()>(&key, message);
+        }
     }
 }
 
@@ -93,18 +90,18 @@ fn upstream_address(written: &str, key: &KeyPath, findings: &mut Findings<'_, '_
                 format!("{written:?} has port 0, to which nothing can be sent; name the port of the service"),
             );
         }
+        (Ok(address), _) if address.ip().is_unspecified() => {
+            let message = format!("{written:?} is any address, to listen on; write \"127.0.0.1:{}\"", address.port());
+            return findings.error(key, message);
+        }
         (Ok(address), _) => UpstreamAddress::Ip(address),
         (Err(_), Some((name, port))) if is_host(name) && port != "0" && is_port(port) => {
             UpstreamAddress::Host { name: name.to_owned(), port: port.parse().ok()? }
         }
         _ => return findings.error(key, not_an_upstream(written)),
     };
-    let local = match &address {
-        UpstreamAddress::Ip(address) => address.ip().is_loopback(),
-        UpstreamAddress::Host { name, .. } => name == "localhost",
-        UpstreamAddress::Unix(_) => true,
-    };
-    if !local {
+    // A socket never gets here.
+    if address.local().is_none() {
         let message =
             "the upstream is not on this machine: whoever can reach it without Callgate can call it as anybody";
         findings.warning(key, message);

@@ -158,13 +158,13 @@ fn key_file(path: &Path, algorithms: &[Algorithm], key: &KeyPath, findings: &mut
     let left_out = match Reading::parse(&document, algorithms) {
         Ok(reading) => reading.left_out,
         Err(Unusable::NoKeys(left_out)) => {
-            findings.error::<()>(key, format!("{} holds no key that can be used", path.display()));
+            findings.error::<()>(key, format!("{path:?} holds no key that can be used"));
             left_out
         }
-        Err(fault) => return findings.error(key, format!("{} is no key set: {fault}", path.display())),
+        Err(fault) => return findings.error(key, format!("{path:?} is no key set: {fault}")),
     };
     for left_out in left_out {
-        findings.warning(key, format!("keys[{}] of {} is not used: {}", left_out.index, path.display(), left_out.why));
+        findings.warning(key, format!("keys[{}] of {path:?} is not used: {}", left_out.index, left_out.why));
     }
     Some(())
 }
@@ -173,7 +173,7 @@ fn certificates(path: &Path, key: &KeyPath, findings: &mut Findings<'_, '_>) -> 
     let pem = read(path, key, findings)?;
     let begin = b"-----BEGIN CERTIFICATE-----";
     if !pem.windows(begin.len()).any(|window| window == begin) {
-        return findings.error(key, format!("{} holds no PEM certificate (\"BEGIN CERTIFICATE\")", path.display()));
+        return findings.error(key, format!("{path:?} holds no PEM certificate (\"BEGIN CERTIFICATE\")"));
     }
     Some(())
 }
@@ -181,9 +181,7 @@ fn certificates(path: &Path, key: &KeyPath, findings: &mut Findings<'_, '_>) -> 
 fn read(path: &Path, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<Vec<u8>> {
     match input::read(path) {
         Ok(bytes) => Some(bytes),
-        Err(fault) => {
-            findings.error(key, format!("{} {fault}; relative paths start at the configuration file", path.display()))
-        }
+        Err(fault) => findings.error(key, format!("{path:?} {fault}; relative paths start at the configuration file")),
     }
 }
 

@@ -10,7 +10,8 @@ use crate::config::settings::{Limits, Shutdown};
 
 pub fn limits(table: &file::Limits, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<Limits> {
     let token_size = size(&table.token_size, (256, 64 * 1024), &at.key("token_size"), findings);
-    let connections = connections(table.connections, &at.key("connections"), findings);
+    // Its range is a matter of the shape.
+    let connections = usize::try_from(table.connections).ok();
     let key_wait = Span::wait(Duration::ZERO, seconds(30)).read(&table.key_wait, &at.key("key_wait"), findings);
     Some(Limits { token_size: token_size?, connections: connections?, key_wait: key_wait? })
 }
@@ -21,12 +22,3 @@ pub fn shutdown(table: &file::Shutdown, at: &KeyPath, findings: &mut Findings<'_
     let drain = Span::wait(Duration::ZERO, HOUR).read(&table.drain, &at.key("drain"), findings);
     Some(Shutdown { lame_duck: lame_duck?, drain: drain? })
 }
-
-fn connections(written: u32, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<usize> {
-    if !(1..=CONNECTIONS_MAX).contains(&written) {
-        return findings.error(key, format!("{written} is out of range; allowed: 1 to {CONNECTIONS_MAX}"));
-    }
-    usize::try_from(written).ok()
-}
-
-const CONNECTIONS_MAX: u32 = 1_000_000;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use toml::Spanned;
 use toml::de::{DeArray, DeInteger, DeTable, DeValue};
 
-use super::{Member, Shape};
+use super::{Member, Members, Shape};
 use crate::config::document::{Document, Part};
 use crate::config::path::KeyPath;
 use crate::config::problem::{Problem, Severity};
@@ -74,11 +74,11 @@ impl<'t> Walk<'_, 't> {
         false
     }
 
-    fn check_table(&mut self, members: &BTreeMap<String, Member>, path: &KeyPath, entries: &mut DeTable<'t>) {
+    fn check_table(&mut self, members: &Members, path: &KeyPath, entries: &mut DeTable<'t>) {
         let mut meant = Vec::new();
         for key in names(entries) {
             let here = path.key(&key);
-            let Some(member) = members.get(&key) else {
+            let Some(member) = members.known.get(&key) else {
                 meant.extend(self.report_unknown(members, &here, &key, entries));
                 entries.remove(key.as_str());
                 continue;
@@ -88,7 +88,7 @@ impl<'t> Walk<'_, 't> {
                 entries.remove(key.as_str());
             }
         }
-        for (key, member) in members.iter().filter(|(_, member)| member.required) {
+        for (key, member) in members.required() {
             if entries.contains_key(key.as_str()) {
                 continue;
             }
@@ -106,20 +106,23 @@ impl<'t> Walk<'_, 't> {
     /// Reports an unknown key and returns the one that was meant, if that can be told.
     fn report_unknown(
         &mut self,
-        members: &BTreeMap<String, Member>,
+        members: &Members,
         here: &KeyPath,
         key: &str,
         entries: &DeTable<'t>,
     ) -> Option<String> {
-        let free = members.keys().filter(|known| !entries.contains_key(known.as_str()));
-        if let Some(near) = nearest(key, free.map(String::as_str)) {
+        if let Some(near) = nearest(key, members.known.keys().map(String::as_str)) {
             let near = near.to_owned();
+            if entries.contains_key(near.as_str()) {
+                self.report(here, Part::Name, format!("unknown key; {near:?} is already there, so remove this one"));
+                return None;
+            }
             self.report(here, Part::Name, format!("unknown key; did you mean {near:?}?"));
             return Some(near);
         }
         let homes = self.shape.homes(key);
         let message = if homes.is_empty() {
-            let known: Vec<_> = members.keys().map(String::as_str).collect();
+            let known: Vec<_> = members.known.keys().map(String::as_str).collect();
             format!("unknown key; allowed here: {}", known.join(", "))
         } else {
             format!("unknown key here; {key:?} belongs in {}", homes.join(" or "))
@@ -138,16 +141,19 @@ fn names(entries: &DeTable<'_>) -> Vec<String> {
     entries.keys().map(|key| key.get_ref().to_string()).collect()
 }
 
-/// The known word that was probably meant: one that differs by little more than a slip of the finger.
+/// The known word that was probably meant: one that differs by little more than a slip of the finger, or else one of which the
+/// written word is a part, or that is a part of it.
 fn nearest<'w>(written: &str, known: impl Iterator<Item = &'w str>) -> Option<&'w str> {
     let plain = |word: &str| word.to_lowercase().replace(['-', '_'], "");
     let written = plain(written);
-    let distance = |word: &str| strsim::damerau_levenshtein(&written, &plain(word));
-    known
-        .map(|word| (distance(word), word))
-        .filter(|(distance, word)| *distance <= (word.len().min(written.len()) / 3).clamp(1, 3))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, word)| word)
+    let far = |word: &str| {
+        let distance = strsim::damerau_levenshtein(&written, word);
+        let shorter = word.len().min(written.len());
+        let slip = distance <= (shorter / 3).clamp(1, 3);
+        let part = shorter >= 3 && (word.contains(&written) || written.contains(word));
+        (slip || part).then_some((!slip, distance))
+    };
+    known.filter_map(|word| Some((far(&plain(word))?, word))).min_by_key(|(far, _)| *far).map(|(_, word)| word)
 }
 
 fn no_choice(what: &str, values: &[String], never: &BTreeMap<String, String>, written: &str) -> Option<String> {
@@ -185,12 +191,12 @@ fn missing(key: &str, member: &Member) -> String {
 }
 
 /// The keys that a new table needs, with examples.
-fn required(members: &BTreeMap<String, Member>) -> String {
+fn required(members: &Members) -> String {
     let line = |(key, member): (&String, &Member)| match &member.example {
         Some(example) => format!("{key} = {example}"),
         None => key.clone(),
     };
-    members.iter().filter(|(_, member)| member.required).map(line).collect::<Vec<_>>().join(", ")
+    members.required().map(line).collect::<Vec<_>>().join(", ")
 }
 
 fn is_kind(shape: &Shape, value: &DeValue<'_>) -> bool {
@@ -210,9 +216,8 @@ fn wrong_kind(expected: &Shape, found: &DeValue<'_>, path: &KeyPath) -> String {
         }
         (Shape::Table(_), DeValue::Array(_)) => format!("; write [{path}], once"),
         (Shape::List(_), DeValue::String(text)) => format!("; write [{text:?}]"),
-        (Shape::Text { example: Some(example), .. }, _) => format!(", such as {example}"),
-        (Shape::Text { .. } | Shape::Choice { .. }, DeValue::Integer(number)) => format!("; write \"{number}\""),
-        (Shape::Text { .. } | Shape::Choice { .. }, DeValue::Boolean(word)) => format!("; write \"{word}\""),
+        (Shape::Text { what, .. }, DeValue::Integer(number)) if what == "string" => format!("; write \"{number}\""),
+        (Shape::Text { .. }, DeValue::Integer(_)) => "; add the unit and quotes".to_owned(),
         (Shape::Integer { .. }, DeValue::String(text)) if text.parse::<i64>().is_ok() => {
             format!("; write {text}, without quotes")
         }
@@ -232,7 +237,8 @@ fn kind(shape: &Shape) -> String {
         Shape::Integer { .. } => "an integer".to_owned(),
         Shape::List(_) => "a list".to_owned(),
         Shape::Map(_) | Shape::Table(_) => "a table".to_owned(),
-        Shape::Text { what, .. } => format!("a {what}"),
+        Shape::Text { what, example: Some(example) } => format!("a {what} such as {example}"),
+        Shape::Text { what, example: None } => format!("a {what}"),
     }
 }
 
@@ -258,11 +264,10 @@ fn placeholder<'t>(shape: &Shape) -> DeValue<'t> {
         Shape::List(_) => DeValue::Array(DeArray::new()),
         Shape::Map(_) => DeValue::Table(DeTable::new()),
         Shape::Table(members) => {
-            let required = members.iter().filter(|(_, member)| member.required);
             let entry = |(key, member): (&String, &Member)| {
                 (Spanned::new(0..0, key.clone().into()), Spanned::new(0..0, placeholder(&member.shape)))
             };
-            DeValue::Table(required.map(entry).collect())
+            DeValue::Table(members.required().map(entry).collect())
         }
         Shape::Text { .. } => DeValue::String("".into()),
     }
