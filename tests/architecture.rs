@@ -42,6 +42,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("bytes", &["keys::refresh", "proxy"]),
     ("clap", &["cli"]),
     ("http", &["admin", "config", "keys::refresh", "proxy"]),
+    ("httpdate", &["keys::refresh"]),
     ("pingora", &["admin", "proxy", "server"]),
     ("prometheus", &["metrics", "keys::refresh", "server"]),
     ("reqwest", &["keys::refresh"]),

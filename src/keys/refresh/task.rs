@@ -90,7 +90,11 @@ impl<F: Fetch> Task<F> {
         let known = self.serving.as_ref().map(Serving::known);
         let fetched = timeout(self.source.settings.timeout, self.fetcher.fetch(occasion, known)).await;
         let now = (self.clock)();
-        let taken = fetched.unwrap_or(Err(Fault::Timeout)).and_then(|answer| self.take(answer, now));
+        let answer = fetched.unwrap_or_else(|_| {
+            self.fetcher.forget();
+            Err(Fault::Timeout)
+        });
+        let taken = answer.and_then(|answer| self.take(answer, now));
         match taken {
             Ok(success) => self.succeed(occasion, started, now, &success),
             Err(fault) => self.fail(occasion, started, now, fault),
