@@ -38,3 +38,4 @@ pub mod requirement;
 pub mod route;
 pub mod server;
 pub mod token;
+pub mod wire;

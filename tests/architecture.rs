@@ -12,6 +12,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("rejection", &[]),
     ("token", &["rejection", "request"]),
     ("route", &["request"]),
+    ("wire", &["rejection"]),
     ("jwt", &["clock", "rejection", "requirement"]),
     ("requirement", &["jwt", "rejection"]),
     ("identity", &["jwt", "rejection"]),
@@ -21,7 +22,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("audit", &["clock", "rejection"]),
     ("metrics", &["audit", "clock", "keys", "rejection"]),
     ("keys::refresh", &["clock", "jwt", "keys", "metrics", "rejection"]),
-    ("proxy", &["audit", "authenticator", "clock", "identity", "keys", "metrics", "rejection", "request"]),
+    ("proxy", &["audit", "authenticator", "clock", "identity", "keys", "metrics", "rejection", "request", "wire"]),
     ("admin", &["keys", "metrics"]),
     ("config", &["authenticator", "identity", "jwt", "keys", "route"]),
     ("server", &["admin", "audit", "authenticator", "config", "keys", "metrics", "proxy"]),
@@ -30,13 +31,24 @@ const MAY_USE: &[(&str, &[&str])] = &[
 ];
 
 /// The modules that know no socket, clock, log, file or configuration.
-const CORE: &[&str] =
-    &["clock", "request", "rejection", "token", "route", "jwt", "requirement", "identity", "keys", "authenticator"];
+const CORE: &[&str] = &[
+    "clock",
+    "request",
+    "rejection",
+    "token",
+    "route",
+    "wire",
+    "jwt",
+    "requirement",
+    "identity",
+    "keys",
+    "authenticator",
+];
 
 /// Where a crate may be named. A crate that is not listed may be named nowhere in `src`.
 const CRATES: &[(&str, &[&str])] = &[
     ("arc_swap", &["keys", "keys::refresh", "proxy"]),
-    ("async_trait", &["admin", "proxy"]),
+    ("async_trait", &["admin", "proxy", "server"]),
     ("aws_lc_rs", &["jwt"]),
     ("base64", &["jwt", "keys"]),
     ("bytes", &["keys::refresh", "proxy"]),
@@ -51,7 +63,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("serde", &["admin", "audit", "config", "jwt", "keys", "keys::refresh", "proxy"]),
     ("serde_json", &["admin", "audit", "config", "jwt", "keys", "keys::refresh", "proxy"]),
     ("strsim", &["config"]),
-    ("thiserror", &["config", "identity", "jwt", "keys", "keys::refresh", "requirement", "route", "server"]),
+    ("thiserror", &["config", "identity", "jwt", "keys", "keys::refresh", "requirement", "route", "server", "wire"]),
     ("tokio", &["audit", "keys::refresh", "proxy", "server"]),
     ("toml", &["config"]),
     ("tracing", &["admin", "audit", "keys::refresh", "proxy", "server"]),

@@ -30,7 +30,7 @@ pub fn keys(
     }
     let ca_file = table.ca_file.as_ref().map(|path| base.join(path));
     if let Some(path) = &ca_file {
-        certificates(path, &at.key("ca_file"), findings);
+        pem(path, "CERTIFICATE", &at.key("ca_file"), findings);
     }
     let refresh = Span::wait(TICK, DAY).read(&table.refresh, &at.key("refresh"), findings);
     let stale_limit = stale_limit(&table.stale_limit, refresh, &at.key("stale_limit"), findings);
@@ -169,11 +169,14 @@ fn key_file(path: &Path, algorithms: &[Algorithm], key: &KeyPath, findings: &mut
     Some(())
 }
 
-fn certificates(path: &Path, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<()> {
+/// Whether a file can be read and holds a block of PEM of this kind.
+pub fn pem(path: &Path, what: &str, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<()> {
     let pem = read(path, key, findings)?;
-    let begin = b"-----BEGIN CERTIFICATE-----";
-    if !pem.windows(begin.len()).any(|window| window == begin) {
-        return findings.error(key, format!("{path:?} holds no PEM certificate (\"BEGIN CERTIFICATE\")"));
+    let lines = pem.split(|byte| *byte == b'\n').filter_map(|line| std::str::from_utf8(line).ok());
+    let mut begins = lines.filter_map(|line| line.trim_end().strip_prefix("-----BEGIN ")?.strip_suffix("-----"));
+    if !begins.any(|kind| kind.ends_with(what)) {
+        let noun = if what == "CERTIFICATE" { "certificate" } else { "private key" };
+        return findings.error(key, format!("{path:?} holds no PEM {noun} (\"BEGIN {what}\")"));
     }
     Some(())
 }
