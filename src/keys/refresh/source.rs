@@ -54,7 +54,7 @@ pub struct FetchSettings {
     /// configured host only, not to one that a redirect or a discovery document names.
     pub token_file: Option<PathBuf>,
     /// A certificate to present.
-    pub client: Option<ClientIdentity>,
+    pub client: Option<ClientCertificate>,
     /// The host to fetch the keys from, instead of the one in the discovery document.
     pub jwks_host: Option<JwksHost>,
     pub proxy: ProxyUse,
@@ -62,7 +62,7 @@ pub struct FetchSettings {
 
 /// A certificate with its chain and its private key, each a PEM file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClientIdentity {
+pub struct ClientCertificate {
     pub certificate: PathBuf,
     pub key: PathBuf,
 }
