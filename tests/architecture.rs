@@ -37,7 +37,7 @@ const CORE: &[&str] =
 const CRATES: &[(&str, &[&str])] = &[
     ("arc_swap", &["keys", "keys::refresh", "proxy"]),
     ("async_trait", &["admin", "proxy"]),
-    ("aws_lc_rs", &["jwt"]),
+    ("aws_lc_rs", &["jwt", "keys::refresh"]),
     ("base64", &["jwt", "keys"]),
     ("bytes", &["keys::refresh", "proxy"]),
     ("clap", &["cli"]),
