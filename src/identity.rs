@@ -51,6 +51,12 @@ impl CallerRule {
         &self.header
     }
 
+    /// The way to the claim that names the caller.
+    #[must_use]
+    pub const fn claim(&self) -> &ClaimPath {
+        &self.claim
+    }
+
     /// Whether a field of this name could be taken for ours by a backend. CGI-like environments map `-` to `_` and upper
     /// the case, others drop `.` or `_`: so every spelling with the same letters and digits in the same order is one.
     #[must_use]

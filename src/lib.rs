@@ -4,13 +4,21 @@
 //! A request goes one way: head, token, unverified, key, verified, identity, decision. The core (`token`, `route`, `jwt`,
 //! `keys`, `identity`, `authenticator`) takes values and returns values; sockets, clocks and logs are the edges' business.
 
+pub mod admin;
+pub mod algorithm;
+pub mod audit;
 pub mod authenticator;
+pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod identity;
 pub mod jwt;
 pub mod keys;
+pub mod metrics;
+pub mod proxy;
 pub mod rejection;
 pub mod request;
 pub mod requirement;
 pub mod route;
+pub mod server;
 pub mod token;

@@ -1,1 +1,7 @@
-fn main() {}
+//! The binary: hands over to `cli` and ends with the exit code it gives.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    callgate::cli::run()
+}

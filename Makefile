@@ -1,0 +1,30 @@
+# Everything a person or CI runs. `make` alone lists it.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test bench
+
+# Building the binary together with the demo gives Cargo the same features as `cargo test`, so nothing is built twice.
+DEMO := cargo build --quiet --bin callgate --example demo
+
+help: ## List the targets.
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1|\2/' | \
+	    while IFS='|' read -r target sentence; do printf '%-11s %s\n' "$$target" "$$sentence"; done
+
+setup: ## Install what the build needs and this machine lacks.
+	@./scripts/setup.sh
+
+demo: setup ## Play the acceptance scenarios and stay up for your own curl (ONCE=1: end after the scenarios).
+	@echo 'Building Callgate and the demo; the first time takes some minutes.'
+	@$(DEMO)
+	@ONCE=$(ONCE) ./target/debug/examples/demo
+
+test: setup ## Run everything that CI runs.
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps
+	cargo test
+	./target/debug/callgate check --config sidecar.toml
+	ONCE=1 ./target/debug/examples/demo
+
+bench: setup ## Measure what a request costs.
+	cargo bench

@@ -1,0 +1,122 @@
+//! The command line: one subcommand, one exit code. What is said goes to standard output and standard error, which are passed
+//! in, and nothing here ends the process.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{self, Compiled, Problems};
+use crate::server;
+
+/// Tells the service behind it who is calling.
+#[derive(Parser)]
+#[command(name = "callgate", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Report every problem of a configuration; bind no port and ask no network
+    Check(Config),
+    /// Run the sidecar
+    Run(Config),
+    /// Print the JSON Schema of sidecar.toml
+    Schema,
+}
+
+#[derive(Args)]
+struct Config {
+    /// The configuration file
+    #[arg(long, value_name = "FILE", env = "CALLGATE_CONFIG", default_value = "sidecar.toml")]
+    config: PathBuf,
+}
+
+/// Does what the arguments of the process ask for.
+#[must_use]
+pub fn run() -> ExitCode {
+    let (mut out, mut err) = (io::stdout(), io::stderr());
+    let said = match Cli::parse().command {
+        Command::Check(Config { config }) => check(&config, &mut out, &mut err),
+        Command::Run(Config { config }) => start(&config, &mut err),
+        Command::Schema => schema(&mut out),
+    };
+    // What cannot be said, because the reader has gone, is a failure without words.
+    said.map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
+/// `callgate run`: the sidecar, until a signal ends it. Returns the exit code.
+fn start(path: &Path, err: &mut impl Write) -> io::Result<u8> {
+    match config::load(path) {
+        Ok(compiled) => match server::run(compiled) {
+            Ok(_) => Ok(0),
+            Err(fault) => writeln!(err, "callgate cannot run: {fault}").map(|()| 1),
+        },
+        Err(problems) => refuse(path, &problems, err),
+    }
+}
+
+/// The exit code of a bad configuration (`EX_CONFIG` of sysexits.h).
+pub const BAD_CONFIGURATION: u8 = 78;
+
+/// `callgate check`: every problem of a configuration to `err`, or a summary of what it means to `out`. Returns the exit
+/// code.
+///
+/// # Errors
+/// If what is to be said cannot be written.
+pub fn check(path: &Path, out: &mut impl Write, err: &mut impl Write) -> io::Result<u8> {
+    match config::load(path) {
+        Ok(compiled) => {
+            for warning in &compiled.warnings {
+                writeln!(err, "{warning:#}")?;
+            }
+            summarize(path, &compiled, out)?;
+            Ok(0)
+        }
+        Err(problems) => refuse(path, &problems, err),
+    }
+}
+
+/// `callgate schema`: the JSON Schema of `sidecar.toml` to `out`. Returns the exit code.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn schema(out: &mut impl Write) -> io::Result<u8> {
+    writeln!(out, "{:#}", config::schema())?;
+    Ok(0)
+}
+
+/// Says why a configuration cannot be used.
+fn refuse(path: &Path, problems: &Problems, err: &mut impl Write) -> io::Result<u8> {
+    write!(err, "{problems}")?;
+    let errors = counted(problems.errors(), "error");
+    writeln!(err, "{}: {errors}; the configuration cannot be used.", path.display())?;
+    Ok(BAD_CONFIGURATION)
+}
+
+fn summarize(path: &Path, compiled: &Compiled, out: &mut impl Write) -> io::Result<()> {
+    let warnings = match compiled.warnings.len() {
+        0 => String::new(),
+        count => format!(", with {}", counted(count, "warning")),
+    };
+    writeln!(out, "{} is good{warnings}.", path.display())?;
+    writeln!(out, "  listen    {}", compiled.listen)?;
+    writeln!(out, "  upstream  {}", compiled.upstream.address)?;
+    writeln!(out, "  admin     {}", compiled.admin)?;
+    for issuer in &compiled.issuers {
+        let requirement = &issuer.requirement;
+        let algorithms: Vec<_> = requirement.algorithms().iter().map(|algorithm| algorithm.name()).collect();
+        let (audiences, algorithms) = (requirement.audiences().join(", "), algorithms.join(", "));
+        writeln!(out, "  issuer    {} for {audiences}, signed with {algorithms}", requirement.issuer())?;
+        writeln!(out, "            keys from {}", issuer.keys.source)?;
+    }
+    writeln!(out, "  caller    {} from the claim {}", compiled.caller.header(), compiled.caller.claim())
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
+}

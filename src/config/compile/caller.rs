@@ -1,0 +1,106 @@
+//! How the upstream learns who is calling.
+
+use super::Findings;
+use crate::config::file;
+use crate::config::path::KeyPath;
+use crate::identity::{CallerRule, ClaimPath};
+
+pub fn caller(table: file::Caller, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<CallerRule> {
+    let header = header(table.header, &at.key("header"), findings);
+    let claim = claim(&table.claim, &at.key("claim"), findings);
+    Some(CallerRule::new(header?, claim?))
+}
+
+fn header(written: String, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<String> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    let begins = written.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic());
+    if !begins || !written.bytes().all(plain) || written.len() > HEADER_MAX {
+        let message = format!(
+            "{written:?} cannot be the caller's header: a letter, then letters, digits and '-', at most {HEADER_MAX}; \
+             for example \"X-Caller-Service\""
+        );
+        return findings.error(key, message);
+    }
+    // As the sanitizer folds names: a client's header of any such spelling is removed.
+    let fold = |name: &str| name.to_ascii_lowercase().replace('-', "");
+    let folded = fold(&written);
+    if TAKEN.iter().any(|taken| fold(taken) == folded) || TAKEN_FAMILIES.iter().any(|family| folded.starts_with(family))
+    {
+        let message = format!(
+            "{written:?} has a meaning of its own in HTTP, and would be removed from every request; choose a name that \
+             nothing else uses, for example \"X-Caller-Service\""
+        );
+        return findings.error(key, message);
+    }
+    Some(written)
+}
+
+fn claim(written: &str, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<ClaimPath> {
+    let path = match ClaimPath::parse(written) {
+        Ok(path) => path,
+        Err(fault) => {
+            return findings.error(
+                key,
+                format!("{written:?} leads to no claim: {fault}; for example \"sub\" or \"/service/name\""),
+            );
+        }
+    };
+    if written.starts_with('/') && written.split('/').skip(1).any(str::is_empty) {
+        return findings.error(key, format!("{written:?} has an empty part; for example \"/service/name\""));
+    }
+    if written.trim() != written {
+        return findings.error(key, format!("{written:?} begins or ends with white space; remove it"));
+    }
+    let name = written.strip_prefix('/').unwrap_or(written);
+    if NO_CALLERS.contains(&name) {
+        return findings
+            .error(key, format!("{name:?} does not say who is calling; for example \"sub\" or \"client_id\""));
+    }
+    Some(path)
+}
+
+/// The longest name of a header, in characters.
+const HEADER_MAX: usize = 64;
+
+/// Headers that carry or frame the request, or that services read for another purpose.
+const TAKEN: [&str; 33] = [
+    "Accept",
+    "Accept-Encoding",
+    "Accept-Language",
+    "Authorization",
+    "Baggage",
+    "Cache-Control",
+    "Connection",
+    "Content-Encoding",
+    "Content-Length",
+    "Content-Type",
+    "Cookie",
+    "Date",
+    "Expect",
+    "Forwarded",
+    "From",
+    "HTTP2-Settings",
+    "Host",
+    "Idempotency-Key",
+    "Keep-Alive",
+    "Origin",
+    "Pragma",
+    "Range",
+    "Referer",
+    "TE",
+    "Trailer",
+    "Transfer-Encoding",
+    "Upgrade",
+    "User-Agent",
+    "Via",
+    "X-Real-IP",
+    "X-Request-ID",
+    "Traceparent",
+    "Tracestate",
+];
+
+/// How the names of whole families of such headers begin, folded.
+const TAKEN_FAMILIES: [&str; 6] = ["if", "proxy", "secfetch", "secwebsocket", "xforwarded", "grpc"];
+
+/// Claims that are times, or that differ from token to token, or that name us.
+const NO_CALLERS: [&str; 6] = ["aud", "exp", "iat", "iss", "jti", "nbf"];

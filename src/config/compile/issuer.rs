@@ -1,0 +1,190 @@
+//! The trusted issuers, and what their tokens must fulfil.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use super::Findings;
+use super::keys;
+use super::unit::{DAY, MINUTE, Span, seconds, shown};
+use crate::algorithm::Algorithm;
+use crate::config::file::{self, ClaimValue};
+use crate::config::path::KeyPath;
+use crate::config::settings::Issuer;
+use crate::requirement::{Exact, LEEWAY_MAX, Requirement};
+
+pub fn issuers(
+    tables: Vec<file::Issuer>,
+    at: &KeyPath,
+    base: &Path,
+    findings: &mut Findings<'_, '_>,
+) -> Option<Vec<Issuer>> {
+    if tables.is_empty() {
+        return findings.error(at, "must not be empty; without a trusted issuer every request is refused");
+    }
+    let mut first = BTreeMap::new();
+    for (index, table) in tables.iter().enumerate() {
+        let earlier = *first.entry(table.issuer.clone()).or_insert(index);
+        if earlier != index {
+            let message = format!("{:?} is already issuers[{earlier}]; name each issuer once", table.issuer);
+            findings.error::<()>(&at.index(index).key("issuer"), message);
+        }
+    }
+    let count = tables.len();
+    let compiled =
+        tables.into_iter().enumerate().filter_map(|(index, table)| issuer(table, &at.index(index), base, findings));
+    let compiled: Vec<_> = compiled.collect();
+    (compiled.len() == count).then_some(compiled)
+}
+
+fn issuer(table: file::Issuer, at: &KeyPath, base: &Path, findings: &mut Findings<'_, '_>) -> Option<Issuer> {
+    let name = text(&table.issuer, &at.key("issuer"), findings);
+    let audiences = texts(&table.audiences, &at.key("audiences"), "a token could then be meant for anybody", findings);
+    let algorithms = algorithms(&table.algorithms, &at.key("algorithms"), findings);
+    let leeway = leeway(&table.leeway, &at.key("leeway"), findings);
+    let max_lifetime = lifetime(table.max_lifetime.as_ref(), &at.key("max_lifetime"), findings);
+    let max_age = lifetime(table.max_age.as_ref(), &at.key("max_age"), findings);
+    let typ = types(table.typ.as_deref(), &at.key("typ"), findings);
+    let required = required_claims(table.required_claims, &at.key("required_claims"), findings);
+    let keys = keys::keys(&table.keys, &table.issuer, algorithms.as_deref(), &at.key("keys"), base, findings);
+    name?;
+    audiences?;
+    let requirement = match Requirement::new(table.issuer, table.audiences, algorithms?) {
+        Ok(requirement) => requirement,
+        Err(empty) => return findings.error(at, empty.to_string()),
+    };
+    let mut requirement = requirement.with_leeway(leeway?).with_types(&typ?).with_required(required?);
+    if let Some(max_lifetime) = max_lifetime? {
+        requirement = requirement.with_max_lifetime(max_lifetime);
+    }
+    if let Some(max_age) = max_age? {
+        requirement = requirement.with_max_age(max_age);
+    }
+    Some(Issuer { requirement, keys: keys? })
+}
+
+/// A text that is compared exactly: one that nobody can see the whole of is a slip.
+fn text(written: &str, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<()> {
+    if written.is_empty() {
+        return findings.error(key, "must not be empty");
+    }
+    if written.trim() != written || written.contains(char::is_control) {
+        return findings
+            .error(key, format!("{written:?} has white space around it or control characters in it; remove them"));
+    }
+    Some(())
+}
+
+/// A list of such texts that is not empty. `why` says what an empty one would mean.
+fn texts(list: &[String], key: &KeyPath, why: &str, findings: &mut Findings<'_, '_>) -> Option<()> {
+    if list.is_empty() {
+        return findings.error(key, format!("must not be empty: {why}"));
+    }
+    let mut sound = Some(());
+    for (index, written) in list.iter().enumerate() {
+        let key = key.index(index);
+        if text(written, &key, findings).is_none() {
+            sound = None;
+        } else if list.iter().take(index).any(|earlier| earlier == written) {
+            sound = findings.error(&key, format!("{written:?} is listed twice"));
+        }
+    }
+    sound
+}
+
+fn algorithms(list: &[file::Algorithm], key: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<Vec<Algorithm>> {
+    if list.is_empty() {
+        return findings.error(key, "must not be empty: name the algorithms that this issuer signs with");
+    }
+    let mut algorithms = Vec::new();
+    let mut sound = true;
+    for (index, written) in list.iter().enumerate() {
+        let algorithm = meant(*written);
+        if algorithms.contains(&algorithm) {
+            findings.error::<()>(&key.index(index), format!("{:?} is listed twice", algorithm.name()));
+            sound = false;
+        }
+        algorithms.push(algorithm);
+    }
+    sound.then_some(algorithms)
+}
+
+fn leeway(written: &file::Duration, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<Duration> {
+    let leeway = Span::token(Duration::ZERO, LEEWAY_MAX).read(written, key, findings)?;
+    if leeway > MINUTE {
+        let message = format!(
+            "expired tokens are accepted for {} longer; synchronized clocks need no more than 1m",
+            shown(leeway)
+        );
+        findings.warning(key, message);
+    }
+    Some(leeway)
+}
+
+/// The inner `None` means that there is no such limit, the outer one that it is wrong.
+#[expect(clippy::option_option, reason = "an optional key that may be wrong")]
+fn lifetime(
+    written: Option<&file::Duration>,
+    key: &KeyPath,
+    findings: &mut Findings<'_, '_>,
+) -> Option<Option<Duration>> {
+    let Some(written) = written else { return Some(None) };
+    Span::token(seconds(1), DAY.saturating_mul(366)).read(written, key, findings).map(Some)
+}
+
+fn types(written: Option<&[String]>, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<Vec<String>> {
+    let Some(list) = written else { return Some(Vec::new()) };
+    texts(list, key, "leave the key out to accept \"JWT\", \"at+jwt\" or no typ", findings)?;
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$&-^_.+/".contains(&byte);
+    for (index, typ) in list.iter().enumerate() {
+        if !typ.bytes().all(token) {
+            return findings.error(&key.index(index), format!("{typ:?} is no media type; for example \"at+jwt\""));
+        }
+    }
+    Some(list.to_vec())
+}
+
+fn required_claims(
+    claims: BTreeMap<String, ClaimValue>,
+    key: &KeyPath,
+    findings: &mut Findings<'_, '_>,
+) -> Option<Vec<(String, Exact)>> {
+    let mut sound = true;
+    let mut required = Vec::new();
+    for (name, value) in claims {
+        let fault = match name.as_str() {
+            "" => Some("a claim has a name".to_owned()),
+            "iss" => Some("it is always checked; write its value as issuer".to_owned()),
+            "aud" => Some("it is always checked; write its values into audiences".to_owned()),
+            "exp" | "nbf" | "iat" => Some("it is a time, and always checked; see max_lifetime and max_age".to_owned()),
+            pointer if pointer.starts_with('/') => Some("nested claims cannot be required here".to_owned()),
+            _ => None,
+        };
+        if let Some(fault) = fault {
+            findings.error::<()>(&key.key(&name), fault);
+            sound = false;
+        }
+        let exact = match value {
+            ClaimValue::Boolean(value) => Exact::Bool(value),
+            ClaimValue::Integer(value) => Exact::Integer(value),
+            ClaimValue::String(value) => Exact::String(value),
+        };
+        required.push((name, exact));
+    }
+    sound.then_some(required)
+}
+
+const fn meant(written: file::Algorithm) -> Algorithm {
+    match written {
+        file::Algorithm::EdDsa => Algorithm::EdDsa,
+        file::Algorithm::Es256 => Algorithm::Es256,
+        file::Algorithm::Es384 => Algorithm::Es384,
+        file::Algorithm::Es512 => Algorithm::Es512,
+        file::Algorithm::Ps256 => Algorithm::Ps256,
+        file::Algorithm::Ps384 => Algorithm::Ps384,
+        file::Algorithm::Ps512 => Algorithm::Ps512,
+        file::Algorithm::Rs256 => Algorithm::Rs256,
+        file::Algorithm::Rs384 => Algorithm::Rs384,
+        file::Algorithm::Rs512 => Algorithm::Rs512,
+    }
+}

@@ -1,0 +1,339 @@
+//! The mirror of `sidecar.toml`: what may be written, key by key. There is no logic here; the rules are in `compile`. The
+//! comments are the documentation of the keys: `callgate schema` and the table in the README are made from them.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The configuration of Callgate. Unknown keys are errors.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "sidecar.toml")]
+pub struct File {
+    /// Where requests come in.
+    pub listen: Listen,
+    /// The service behind Callgate.
+    pub upstream: Upstream,
+    /// Where operators look: `/metrics`, `/livez` and `/readyz`.
+    pub admin: Admin,
+    /// The trusted issuers of tokens, one `[[issuers]]` for each. At least one.
+    pub issuers: Vec<Issuer>,
+    /// How the upstream learns who is calling.
+    #[serde(default)]
+    pub caller: Caller,
+    /// The requests that need no token, one `[[public]]` for each path. Everything else is protected.
+    #[serde(default)]
+    pub public: Vec<PublicRoute>,
+    /// Bounds on what clients can make Callgate do.
+    #[serde(default)]
+    pub limits: Limits,
+    /// Callgate's own log, on stderr. The audit record of each request goes to stdout and has no switch.
+    #[serde(default)]
+    pub log: Log,
+    /// What happens between SIGTERM and the end of the process.
+    #[serde(default)]
+    pub shutdown: Shutdown,
+}
+
+/// Where requests come in.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Listen {
+    /// IP address and port. Port 0 takes any free port.
+    #[schemars(example = "0.0.0.0:8080")]
+    pub address: String,
+}
+
+/// The service behind Callgate.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Upstream {
+    /// `IP:PORT`, `HOST:PORT` (resolved at start), or `unix:` and the absolute path of a socket.
+    #[schemars(example = "127.0.0.1:3000")]
+    pub address: String,
+    /// The longest wait for a connection to the upstream. 1ms to 1m.
+    #[serde(default = "default::connect_timeout")]
+    pub connect_timeout: Duration,
+    /// The longest silence of the upstream while its answer is awaited or read. 1ms to 1h.
+    #[serde(default = "default::read_timeout")]
+    pub read_timeout: Duration,
+    /// The longest time the upstream may take to accept a piece of the request. 1ms to 1h.
+    #[serde(default = "default::write_timeout")]
+    pub write_timeout: Duration,
+    /// How long an unused connection is kept. Stay below the keep-alive timeout of the upstream (Node.js: 5s), or requests
+    /// meet connections that it is about to close. 1ms to 1h.
+    #[serde(default = "default::idle_timeout")]
+    pub idle_timeout: Duration,
+}
+
+/// Where operators look.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Admin {
+    /// IP address and port, another port than that of `listen`. It asks for no token: keep it inside the cluster.
+    #[schemars(example = "0.0.0.0:9901")]
+    pub address: String,
+}
+
+/// A trusted issuer, and what its tokens must fulfil.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Issuer {
+    /// The `iss` of its tokens, compared exactly, character by character.
+    #[schemars(example = "https://auth.internal.example")]
+    pub issuer: String,
+    /// The names of this service. A token's `aud` must hold at least one of them.
+    #[schemars(example = ["email-service"])]
+    pub audiences: Vec<String>,
+    /// The signature algorithms its tokens may use. `none` and the `HS` family do not exist here.
+    #[schemars(example = ["ES256"])]
+    pub algorithms: Vec<Algorithm>,
+    /// By how much the issuer's clock and ours may differ, in whole seconds. 0s to 5m.
+    #[serde(default = "default::leeway")]
+    pub leeway: Duration,
+    /// The longest life a token may have been given, from `iat` to `exp`, in whole seconds. If set, `iat` is required.
+    pub max_lifetime: Option<Duration>,
+    /// The longest time since a token was issued (`iat`), in whole seconds. If set, `iat` is required.
+    pub max_age: Option<Duration>,
+    /// The accepted `typ` values, such as `["at+jwt"]`; a token without `typ` is then refused. If absent: `JWT`, `at+jwt` or no
+    /// `typ`.
+    pub typ: Option<Vec<String>>,
+    /// Claims that every token must have with exactly this value, such as `{ env = "production" }`.
+    #[serde(default)]
+    pub required_claims: BTreeMap<String, ClaimValue>,
+    /// Where its public keys come from: exactly one of `url`, `discovery` and `file`.
+    #[schemars(example = Example { url: "https://auth.internal.example/.well-known/jwks.json" })]
+    pub keys: Keys,
+}
+
+/// Where an issuer's public keys come from and how they are kept fresh.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Keys {
+    /// The URL of the issuer's JWK Set. `https`, or `http` to a loopback address.
+    pub url: Option<String>,
+    /// Whether to find that URL in the issuer's discovery document: `issuer` + `/.well-known/openid-configuration`.
+    pub discovery: bool,
+    /// The path of a JWK Set on this machine, relative to this file.
+    pub file: Option<String>,
+    /// How often the keys are fetched or read again. 100ms to 1d.
+    pub refresh: Duration,
+    /// How long the last keys are trusted while they cannot be fetched again, in whole seconds. Not shorter than `refresh`, at
+    /// most 30d.
+    pub stale_limit: Duration,
+    /// The shortest pause between two fetches that tokens with unknown keys can cause. 100ms to 1h.
+    pub unknown_key_cooldown: Duration,
+    /// The longest time a fetch may take. 1ms to 1m.
+    pub timeout: Duration,
+    /// The path of the PEM certificates to trust for the fetch instead of the machine's own, relative to this file.
+    pub ca_file: Option<String>,
+    /// Whether the keys may be fetched by plain `http` from another machine. Whoever can change that traffic can then make
+    /// tokens.
+    pub allow_http: bool,
+}
+
+/// How the upstream learns who is calling.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Caller {
+    /// The request header that carries the caller's name. Whatever a client sends under it is removed.
+    pub header: String,
+    /// The claim that holds the caller's name. `/a/b` is a JSON pointer into nested claims.
+    pub claim: String,
+}
+
+/// Requests that need no token.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PublicRoute {
+    /// The exact path. No patterns, no escapes, no `..`.
+    #[schemars(example = "/healthz")]
+    pub path: String,
+    /// The methods that need no token on this path. Others do.
+    #[schemars(example = ["GET"])]
+    pub methods: Vec<String>,
+}
+
+/// Bounds on what clients can make Callgate do.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// The longest token that is looked at. 256B to 64KiB.
+    pub token_size: Size,
+    /// How many client connections may be open at once. 1 to 1000000.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub connections: u32,
+    /// How long a request may wait for a key that is not at hand before it is refused. 0s to 30s.
+    pub key_wait: Duration,
+}
+
+/// Callgate's own log.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// The least important lines that are written.
+    pub level: Level,
+    /// How lines look. `auto` is `human` on a terminal, and `json` otherwise.
+    pub format: Format,
+}
+
+/// What happens between SIGTERM and the end of the process.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Shutdown {
+    /// How long requests are still accepted after SIGTERM while `/readyz` says no, so that load balancers can leave. 0s to 5m.
+    pub lame_duck: Duration,
+    /// How long requests in flight may take to end after that. The process ends with the last of them. 0s to 1h.
+    pub drain: Duration,
+}
+
+/// A length of time: a whole number and one unit of ms, s, m, h, d.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(title = "duration", extend("pattern" = "^[0-9]+(ms|s|m|h|d)$", "examples" = ["30s"]))]
+pub struct Duration(pub String);
+
+/// A number of bytes: a whole number and one unit of B, KiB, MiB.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(title = "size", extend("pattern" = "^[0-9]+(B|KiB|MiB)$", "examples" = ["8KiB"]))]
+pub struct Size(pub String);
+
+/// The value a required claim must have.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum ClaimValue {
+    String(String),
+    Integer(i64),
+    Boolean(bool),
+}
+
+/// A digital signature algorithm (RFC 7518 §3.1, RFC 8037 §3.1).
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[schemars(title = "algorithm", extend("x-never" = NEVER))]
+pub enum Algorithm {
+    #[serde(rename = "RS256")]
+    Rs256,
+    #[serde(rename = "RS384")]
+    Rs384,
+    #[serde(rename = "RS512")]
+    Rs512,
+    #[serde(rename = "PS256")]
+    Ps256,
+    #[serde(rename = "PS384")]
+    Ps384,
+    #[serde(rename = "PS512")]
+    Ps512,
+    #[serde(rename = "ES256")]
+    Es256,
+    #[serde(rename = "ES384")]
+    Es384,
+    #[serde(rename = "ES512")]
+    Es512,
+    #[serde(rename = "EdDSA")]
+    EdDsa,
+}
+
+/// The importance of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(title = "level")]
+pub enum Level {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(title = "format")]
+pub enum Format {
+    Auto,
+    Human,
+    Json,
+}
+
+/// A value of `keys` for the documentation.
+#[derive(Serialize)]
+struct Example {
+    url: &'static str,
+}
+
+impl Default for Keys {
+    fn default() -> Self {
+        Self {
+            url: None,
+            discovery: false,
+            file: None,
+            refresh: duration("5m"),
+            stale_limit: duration("24h"),
+            unknown_key_cooldown: duration("10s"),
+            timeout: duration("5s"),
+            ca_file: None,
+            allow_http: false,
+        }
+    }
+}
+
+impl Default for Caller {
+    fn default() -> Self {
+        Self { header: "X-Caller-Service".to_owned(), claim: "sub".to_owned() }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { token_size: Size("8KiB".to_owned()), connections: 10_000, key_wait: duration("1s") }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { level: Level::Info, format: Format::Auto }
+    }
+}
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        Self { lame_duck: duration("0s"), drain: duration("30s") }
+    }
+}
+
+/// The defaults of keys in tables that also have required ones.
+mod default {
+    use super::{Duration, duration};
+
+    pub fn connect_timeout() -> Duration {
+        duration("2s")
+    }
+
+    pub fn read_timeout() -> Duration {
+        duration("60s")
+    }
+
+    pub fn write_timeout() -> Duration {
+        duration("60s")
+    }
+
+    pub fn idle_timeout() -> Duration {
+        duration("4s")
+    }
+
+    pub fn leeway() -> Duration {
+        duration("30s")
+    }
+}
+
+fn duration(text: &str) -> Duration {
+    Duration(text.to_owned())
+}
+
+/// What people write as an algorithm and never may, with the reason: an extension of the schema for the shape check.
+const NEVER: [(&str, &str); 4] =
+    [("none", "a token without a signature proves nothing"), ("HS256", HMAC), ("HS384", HMAC), ("HS512", HMAC)];
+
+const HMAC: &str = "with a shared secret every service that can verify a token can also make one";

@@ -1,0 +1,70 @@
+//! The way to a key of the configuration, written as people say it: `issuers[0].keys.url`.
+
+use std::fmt;
+
+/// The way from the document's root to one key or list element.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyPath(Vec<Step>);
+
+/// One step of the way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    Index(usize),
+    Key(String),
+}
+
+impl KeyPath {
+    /// The document itself.
+    #[must_use]
+    pub const fn root() -> Self {
+        Self(Vec::new())
+    }
+
+    /// A key of the table at this path.
+    #[must_use]
+    pub fn key(&self, name: &str) -> Self {
+        self.step(Step::Key(name.to_owned()))
+    }
+
+    /// An element of the list at this path, from 0.
+    #[must_use]
+    pub fn index(&self, index: usize) -> Self {
+        self.step(Step::Index(index))
+    }
+
+    /// The steps from the root.
+    #[must_use]
+    pub fn steps(&self) -> &[Step] {
+        &self.0
+    }
+
+    /// Whether one of the two leads through the other.
+    #[must_use]
+    pub fn is_related(&self, other: &Self) -> bool {
+        self.0.starts_with(&other.0) || other.0.starts_with(&self.0)
+    }
+
+    fn step(&self, step: Step) -> Self {
+        Self(self.0.iter().cloned().chain([step]).collect())
+    }
+}
+
+impl fmt::Display for KeyPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, step) in self.0.iter().enumerate() {
+            match step {
+                Step::Index(index) => write!(f, "[{index}]")?,
+                Step::Key(key) => {
+                    let dot = if position == 0 { "" } else { "." };
+                    let bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+                    if !key.is_empty() && key.chars().all(bare) {
+                        write!(f, "{dot}{key}")?;
+                    } else {
+                        write!(f, "{dot}{key:?}")?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,184 @@
+//! What a configuration means: values that were checked, in the types of those who use them. They are made by `compile` only,
+//! and never change.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use url::{Host, Url};
+
+pub use super::file::{Format as LogFormat, Level as LogLevel};
+use super::problem::Problem;
+use crate::identity::CallerRule;
+use crate::requirement::Requirement;
+use crate::route::PublicRoutes;
+
+/// A whole configuration.
+#[derive(Debug)]
+pub struct Compiled {
+    /// Where requests come in. Port 0 means any.
+    pub listen: SocketAddr,
+    pub upstream: Upstream,
+    /// Where operators look. Port 0 means any.
+    pub admin: SocketAddr,
+    /// The trusted issuers, at least one, with different names.
+    pub issuers: Vec<Issuer>,
+    pub caller: CallerRule,
+    pub public: PublicRoutes,
+    pub limits: Limits,
+    pub log: Log,
+    pub shutdown: Shutdown,
+    /// What is allowed and somebody should know, ordered by place.
+    pub warnings: Vec<Problem>,
+}
+
+/// The service behind us.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    pub address: UpstreamAddress,
+    pub connect_timeout: Duration,
+    pub read_timeout: Duration,
+    pub write_timeout: Duration,
+    pub idle_timeout: Duration,
+}
+
+/// Where the upstream listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UpstreamAddress {
+    /// A name to be resolved at start.
+    Host {
+        name: String,
+        port: u16,
+    },
+    Ip(SocketAddr),
+    /// The absolute path of a socket.
+    Unix(PathBuf),
+}
+
+/// A trusted issuer.
+#[derive(Clone, Debug)]
+pub struct Issuer {
+    /// What its tokens must fulfil.
+    pub requirement: Requirement,
+    pub keys: Keys,
+}
+
+/// Where an issuer's keys come from and how they are kept fresh.
+#[derive(Clone, Debug)]
+pub struct Keys {
+    pub source: KeySource,
+    /// The time between two fetches.
+    pub refresh: Duration,
+    /// How long keys are good after their last fetch.
+    pub stale_limit: Duration,
+    /// The shortest pause between two fetches that tokens with unknown keys cause.
+    pub unknown_key_cooldown: Duration,
+    /// The longest time a fetch may take.
+    pub timeout: Duration,
+    /// PEM certificates to trust instead of the machine's own.
+    pub ca_file: Option<PathBuf>,
+    /// Which URLs may be fetched; it also holds for redirects and for what a discovery document says.
+    pub transport: Transport,
+}
+
+/// Where a key set is found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeySource {
+    /// The URL of the discovery document that names the key set's URL.
+    Discovery(Url),
+    File(PathBuf),
+    Url(Url),
+}
+
+/// Over what keys may be fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// `https`, and `http` within this machine.
+    Https,
+    /// Also plain `http`, since the configuration says so.
+    HttpAllowed,
+}
+
+/// Bounds on what clients can make us do.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// The longest token that is looked at, in bytes.
+    pub token_size: usize,
+    /// How many client connections may be open at once.
+    pub connections: usize,
+    /// How long a request may wait for a key.
+    pub key_wait: Duration,
+}
+
+/// Our own log.
+#[derive(Clone, Copy, Debug)]
+pub struct Log {
+    pub level: LogLevel,
+    pub format: LogFormat,
+}
+
+/// What happens after SIGTERM.
+#[derive(Clone, Copy, Debug)]
+pub struct Shutdown {
+    /// How long requests are still accepted.
+    pub lame_duck: Duration,
+    /// How long those in flight may then take.
+    pub drain: Duration,
+}
+
+impl Transport {
+    /// Whether keys may be fetched from this URL.
+    #[must_use]
+    pub fn permits(self, url: &Url) -> bool {
+        match url.scheme() {
+            "https" => true,
+            "http" => self == Self::HttpAllowed || is_loopback(url),
+            _ => false,
+        }
+    }
+}
+
+impl UpstreamAddress {
+    /// The IP address and port, if it is a port of this machine that can be told without asking the network.
+    #[must_use]
+    pub fn local(&self) -> Option<(IpAddr, u16)> {
+        match self {
+            Self::Ip(address) if address.ip().is_loopback() => Some((address.ip(), address.port())),
+            Self::Host { name, port } if name == "localhost" => Some((Ipv4Addr::LOCALHOST.into(), *port)),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for UpstreamAddress {
+    /// As it is written in the configuration.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host { name, port } => write!(f, "{name}:{port}"),
+            Self::Ip(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+impl fmt::Display for KeySource {
+    /// The URL or path that is read.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Discovery(url) => write!(f, "{url} (discovery)"),
+            Self::File(path) => path.display().fmt(f),
+            Self::Url(url) => url.fmt(f),
+        }
+    }
+}
+
+/// Whether a URL leads to this machine itself. Of names only `localhost` does for sure (RFC 6761 §6.3).
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}

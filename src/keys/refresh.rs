@@ -1,0 +1,214 @@
+//! Keeping the issuers' keys fresh. Every issuer has a task of its own, so that none delays another; requests only ever read
+//! what the tasks published, and may ask for something newer and wait a moment. Nothing from a token chooses an address.
+
+mod board;
+mod discovery;
+pub mod fault;
+mod fetch;
+mod file;
+mod http;
+mod memory;
+mod news;
+mod schedule;
+pub mod source;
+mod task;
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use prometheus::Registry;
+use reqwest::Url;
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, timeout};
+
+pub use self::board::Freshness;
+use self::board::{Board, Wish};
+use self::fault::Fault;
+use self::fetch::Fetch;
+use self::file::{KeyFile, POLL};
+use self::http::{KeyServer, Start};
+use self::news::News;
+use self::schedule::Schedule;
+use self::source::address;
+pub use self::source::{AddressFault, FetchSettings, Location, Source};
+use self::task::{Aging, Clock, Task};
+use super::store::KeySlot;
+use crate::clock::UnixTime;
+use crate::metrics::keys::KeyMetrics;
+
+/// Keeps the keys of all issuers fresh for as long as it lives.
+pub struct KeyKeeper {
+    issuers: Vec<Kept>,
+    metrics: KeyMetrics,
+    clock: Clock,
+}
+
+/// One issuer, with the task that ends when this is dropped.
+struct Kept {
+    issuer: String,
+    slot: Arc<KeySlot>,
+    board: Arc<Board>,
+    task: AbortHandle,
+}
+
+/// How an issuer's keys are doing, for whoever asks whether this sidecar is ready.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IssuerStatus {
+    pub issuer: String,
+    /// Whether there are keys that are not stale: tokens can be judged.
+    pub ready: bool,
+    /// The names of the keys, stale ones too; `None` for a key without.
+    pub kids: Vec<Option<String>>,
+    /// How long ago the issuer last confirmed them.
+    pub age: Option<Duration>,
+    /// When a refresh last succeeded.
+    pub last_success: Option<UnixTime>,
+    /// In what time the next refresh comes at the latest; `None` while one is under way.
+    pub next_refresh: Option<Duration>,
+    /// How many refreshes failed since the last success.
+    pub failures: u32,
+    /// Why the last refresh failed, if it did.
+    pub fault: Option<Fault>,
+}
+
+/// Why the keys cannot be kept.
+#[derive(Debug, thiserror::Error)]
+pub enum StartFault {
+    #[error("the address of the keys of {issuer} cannot be used: {fault}")]
+    Address { issuer: String, fault: AddressFault },
+    #[error("the metrics of the keys cannot be registered")]
+    Metrics(#[from] prometheus::Error),
+}
+
+impl KeyKeeper {
+    /// Starts to keep the keys of these issuers, one task each. It must be called within a tokio runtime, after rustls was
+    /// given its provider.
+    ///
+    /// # Errors
+    /// If an address is not one to fetch keys from, or the registry has metrics of these names.
+    pub fn start(sources: Vec<Source>, registry: &Registry) -> Result<Self, StartFault> {
+        let clock: Clock = Arc::new(|| SystemTime::now().into());
+        let mut keeper = Self::empty(&sources, registry, clock)?;
+        for source in sources {
+            let settings = source.settings.clone();
+            match &source.location {
+                Location::Discovery => {
+                    let start =
+                        Start::Discovery { issuer: source.issuer.clone(), base: source.checked(&source.issuer)? };
+                    keeper.keep(source, KeyServer::new(start, settings));
+                }
+                Location::File(path) => {
+                    let file = KeyFile::new(path.clone());
+                    keeper.keep(source, file);
+                }
+                Location::Url(url) => {
+                    let start = Start::Keys(source.checked(url)?);
+                    keeper.keep(source, KeyServer::new(start, settings));
+                }
+            }
+        }
+        Ok(keeper)
+    }
+
+    /// Waits until every issuer had a first refresh, successful or not, but not longer than this.
+    pub async fn first_attempts(&self, within: Duration) {
+        let all = async {
+            for kept in &self.issuers {
+                kept.board.first_attempt().await;
+            }
+        };
+        // What has not ended by now goes on in the background.
+        let _ = timeout(within, all).await;
+    }
+
+    /// Asks for fresher keys of an issuer, by its index among the sources, for a request whose token was signed by a key
+    /// that is not at hand, or whose issuer has no usable keys. `since` is when the decision was begun that said so.
+    ///
+    /// However many requests ask, there is one fetch, which all of them wait for, and one per cooldown. When this returns
+    /// [`Freshness::Changed`], decide again, and if keys are still wanted, ask again with the rest of the time. With
+    /// everything else the decision stands.
+    pub async fn fresher(&self, issuer: usize, kid: Option<&str>, since: Instant, within: Duration) -> Freshness {
+        let Some(kept) = self.issuers.get(issuer) else { return Freshness::Unchanged };
+        let asked = Instant::now();
+        let wish = Wish { kid, since, within, now: (self.clock)() };
+        let freshness = kept.board.fresher(&kept.slot, wish).await;
+        self.metrics.waited(&kept.issuer, freshness.as_str(), asked.elapsed().as_secs_f64());
+        freshness
+    }
+
+    /// How the issuers' keys are doing, in the order of the sources.
+    #[must_use]
+    pub fn status(&self) -> Vec<IssuerStatus> {
+        let now = (self.clock)();
+        self.issuers.iter().map(|kept| kept.status(now)).collect()
+    }
+
+    fn empty(sources: &[Source], registry: &Registry, clock: Clock) -> Result<Self, StartFault> {
+        let metrics = KeyMetrics::register(registry)?;
+        let slots = sources.iter().map(|source| (source.issuer.clone(), Arc::clone(&source.slot))).collect();
+        let at_scrape = Arc::clone(&clock);
+        KeyMetrics::register_slots(registry, slots, move || at_scrape())?;
+        Ok(Self { issuers: Vec::with_capacity(sources.len()), metrics, clock })
+    }
+
+    fn keep(&mut self, source: Source, fetcher: impl Fetch) {
+        let settings = &source.settings;
+        let (schedule, aging, cooldown) = match &source.location {
+            Location::File(_) => (Schedule::Poll(POLL), Aging::Never, settings.unknown_key_cooldown.min(POLL / 4)),
+            Location::Discovery | Location::Url(_) => (
+                Schedule::Refresh(settings.refresh),
+                Aging::StaleAfter(settings.stale_limit),
+                settings.unknown_key_cooldown,
+            ),
+        };
+        let board = Arc::new(Board::new(cooldown, Instant::now()));
+        let (issuer, slot) = (source.issuer.clone(), Arc::clone(&source.slot));
+        let task = Task {
+            fetcher,
+            board: Arc::clone(&board),
+            schedule,
+            aging,
+            clock: Arc::clone(&self.clock),
+            metrics: self.metrics.issuer(&issuer, &Fault::CLASSES),
+            news: News::new(issuer.clone()),
+            serving: None,
+            source,
+        };
+        let task = tokio::spawn(task.run()).abort_handle();
+        self.issuers.push(Kept { issuer, slot, board, task });
+    }
+}
+
+impl Kept {
+    fn status(&self, now: UnixTime) -> IssuerStatus {
+        let published = self.slot.latest();
+        let state = self.board.state();
+        let keys = published.as_ref().map(|published| published.keys.keys()).unwrap_or_default();
+        IssuerStatus {
+            issuer: self.issuer.clone(),
+            ready: published.as_ref().is_some_and(|published| published.usable(now).is_some()),
+            kids: keys.iter().map(|key| key.kid().map(str::to_owned)).collect(),
+            age: published.as_ref().map(|published| now.since(published.confirmed)),
+            last_success: state.last_success,
+            next_refresh: (!state.in_flight).then(|| state.scheduled.saturating_duration_since(Instant::now())),
+            failures: state.failures,
+            fault: state.fault,
+        }
+    }
+}
+
+impl Source {
+    fn checked(&self, text: &str) -> Result<Url, StartFault> {
+        let unusable = |fault| StartFault::Address { issuer: self.issuer.clone(), fault };
+        address(text, self.settings.allow_http).map_err(unusable)
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+#[cfg(test)]
+mod tests;

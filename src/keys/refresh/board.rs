@@ -1,0 +1,213 @@
+//! Where one issuer's refresh task and the requests meet. The task writes what it does, requests read it and say that they
+//! want something newer. Requests never fetch: however many want a key, there is one fetch, and one per cooldown.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
+
+use super::fault::Fault;
+use super::memory::Memory;
+use crate::clock::UnixTime;
+use crate::keys::store::KeySlot;
+
+/// What a request learns that asked for fresher keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freshness {
+    /// The keys are others now, or there are keys now: decide again.
+    Changed,
+    /// The issuer was asked, and does not answer properly. The next attempt comes after this time.
+    Failed { retry_after: Duration },
+    /// A refresh is under way and does not end within the bound.
+    TimedOut,
+    /// The next refresh is allowed only after this time, which is beyond the bound. It will then be made.
+    TooSoon { retry_after: Duration },
+    /// The issuer was asked after the decision, or has lately been asked for this very key: it has no such key.
+    Unchanged,
+}
+
+impl Freshness {
+    /// The word it is counted under.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Changed => "changed",
+            Self::Failed { .. } => "failed",
+            Self::TimedOut => "timed_out",
+            Self::TooSoon { .. } => "too_soon",
+            Self::Unchanged => "unchanged",
+        }
+    }
+}
+
+/// One issuer's board.
+pub(super) struct Board {
+    state: watch::Sender<State>,
+    /// The latest moment for which a request wants the issuer's word.
+    wanted: watch::Sender<Option<Instant>>,
+    absent: Mutex<Memory>,
+    cooldown: Duration,
+}
+
+/// What the task did and will do.
+#[derive(Clone, Debug)]
+pub(super) struct State {
+    /// Refreshes that ended.
+    pub attempts: u64,
+    pub in_flight: bool,
+    /// When the latest refresh that succeeded was started: the keys are at least as new.
+    pub confirmed: Option<Instant>,
+    /// When the usable keys became others.
+    pub changed: Option<Instant>,
+    /// How many refreshes failed since the last success, and why the last of them.
+    pub failures: u32,
+    pub fault: Option<Fault>,
+    pub last_success: Option<UnixTime>,
+    /// The time of the next refresh that is made in any case.
+    pub scheduled: Instant,
+    /// The end of the cooldown after the latest refresh that was made for a request.
+    pub cooled: Instant,
+    /// From when on a refresh is made for a request.
+    pub permitted: Instant,
+}
+
+/// A request's wish: a key set that is newer than its decision.
+#[derive(Clone, Copy)]
+pub(super) struct Wish<'a> {
+    pub kid: Option<&'a str>,
+    /// When the decision that lacked a key was begun.
+    pub since: Instant,
+    pub within: Duration,
+    /// The time by which the keys at hand are judged.
+    pub now: UnixTime,
+}
+
+/// What to do about a wish in a given state.
+enum Step {
+    /// Nothing can be won any more.
+    Done(Freshness),
+    /// Wait for the next change of the state.
+    Wait,
+}
+
+impl Board {
+    pub fn new(cooldown: Duration, now: Instant) -> Self {
+        let state = State {
+            attempts: 0,
+            in_flight: false,
+            confirmed: None,
+            changed: None,
+            failures: 0,
+            fault: None,
+            last_success: None,
+            scheduled: now,
+            cooled: now,
+            permitted: now,
+        };
+        Self { state: watch::Sender::new(state), wanted: watch::Sender::new(None), absent: Mutex::default(), cooldown }
+    }
+
+    /// The least time between two refreshes that are made for requests.
+    pub const fn cooldown(&self) -> Duration {
+        self.cooldown
+    }
+
+    /// A copy of the state.
+    pub fn state(&self) -> State {
+        self.state.borrow().clone()
+    }
+
+    /// Changes the state, and wakes everybody who waits for that.
+    pub fn write(&self, change: impl FnOnce(&mut State)) {
+        self.state.send_modify(change);
+    }
+
+    /// Returns once a first refresh has ended.
+    pub async fn first_attempt(&self) {
+        // It fails only without a sender, and that is in self.
+        let _ = self.state.subscribe().wait_for(|state| state.attempts > 0).await;
+    }
+
+    /// Returns once a request wants keys newer than `since`, and a refresh is permitted.
+    pub async fn asked(&self, since: Instant) {
+        let _ = self.wanted.subscribe().wait_for(|wanted| wanted.is_some_and(|wanted| wanted > since)).await;
+        let permitted = self.state.borrow().permitted;
+        tokio::time::sleep_until(permitted).await;
+    }
+
+    /// Asks for keys newer than a decision, and waits for them within a bound.
+    pub async fn fresher(&self, slot: &KeySlot, wish: Wish<'_>) -> Freshness {
+        let deadline = Instant::now() + wish.within;
+        let mut states = self.state.subscribe();
+        loop {
+            let step = self.step(&states.borrow_and_update(), slot, wish, deadline);
+            if let Step::Done(freshness) = step {
+                return freshness;
+            }
+            // A sender is in self, so the only failure is the deadline's.
+            if timeout_at(deadline, states.changed()).await.is_err() {
+                return Freshness::TimedOut;
+            }
+        }
+    }
+
+    fn step(&self, state: &State, slot: &KeySlot, wish: Wish<'_>, deadline: Instant) -> Step {
+        let since = |moment: Option<Instant>| moment.is_some_and(|moment| moment >= wish.since);
+        let published = slot.latest();
+        let keys = published.as_ref().and_then(|published| published.usable(wish.now));
+        let is_here = match (wish.kid, keys) {
+            (Some(kid), Some(keys)) => keys.named(kid).is_some(),
+            // Without a name, or without keys, any change may help.
+            (_, keys) => keys.is_some() && since(state.changed),
+        };
+        if is_here {
+            return Step::Done(Freshness::Changed);
+        }
+
+        let now = Instant::now();
+        if since(state.confirmed) {
+            if let (Some(kid), Some(keys)) = (wish.kid, keys)
+                && keys.keys().iter().all(|key| key.kid().is_some())
+            {
+                self.memory(|absent| absent.remember(kid, self.cooldown, now));
+            }
+            return Step::Done(if since(state.changed) { Freshness::Changed } else { Freshness::Unchanged });
+        }
+        if let (Some(kid), Some(_)) = (wish.kid, keys)
+            && self.memory(|absent| absent.knows(kid, now))
+        {
+            return Step::Done(Freshness::Unchanged);
+        }
+
+        // What is under way may bring the key; only after that is it worth asking for more.
+        if state.in_flight {
+            return Step::Wait;
+        }
+        self.want(wish.since);
+        let next = state.permitted.min(state.scheduled);
+        if next < deadline {
+            return Step::Wait;
+        }
+        let retry_after = next.saturating_duration_since(now);
+        Step::Done(match state.failures {
+            0 => Freshness::TooSoon { retry_after },
+            _ => Freshness::Failed { retry_after },
+        })
+    }
+
+    fn want(&self, since: Instant) {
+        self.wanted.send_if_modified(|wanted| {
+            let is_later = wanted.is_none_or(|wanted| wanted < since);
+            if is_later {
+                *wanted = Some(since);
+            }
+            is_later
+        });
+    }
+
+    /// The memory is whole after every operation, so a poisoned lock is as good as another.
+    fn memory<T>(&self, operation: impl FnOnce(&mut Memory) -> T) -> T {
+        operation(&mut self.absent.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

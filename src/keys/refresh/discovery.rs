@@ -1,0 +1,116 @@
+//! Discovery documents (OpenID Connect Discovery 1.0 §4, RFC 8414 §3): where one is, and what of it is believed. It must be
+//! about the very issuer that is configured, and may only lead to an address that the configuration could name as well.
+
+use reqwest::Url;
+use serde::Deserialize;
+
+use super::fault::Fault;
+use super::source::check_next;
+
+/// The addresses of an issuer's discovery document: of OpenID Connect, then of RFC 8414, which puts the well-known part
+/// before the issuer's path.
+pub(super) fn addresses(issuer: &Url) -> [Url; 2] {
+    let path = issuer.path().trim_end_matches('/').to_owned();
+    let at = |path: String| {
+        let mut url = issuer.clone();
+        url.set_path(&path);
+        url.set_query(None);
+        url.set_fragment(None);
+        url
+    };
+    [at(format!("{path}{OPENID}")), at(format!("{OAUTH}{path}"))]
+}
+
+/// Where a discovery document, read from `from`, says that the keys of `issuer` are.
+pub(super) fn jwks_uri(document: &[u8], issuer: &str, from: &Url, allow_http: bool) -> Result<Url, Fault> {
+    let metadata: Metadata = serde_json::from_slice(document)
+        .map_err(|_| Fault::Discovery("is not a JSON object with issuer and jwks_uri"))?;
+    // OpenID Connect Discovery §4.3, RFC 8414 §3.3: without this check one issuer could speak for another.
+    if metadata.issuer != issuer {
+        return Err(Fault::Discovery("names another issuer than the configured one"));
+    }
+    let url = Url::parse(&metadata.jwks_uri).map_err(|_| Fault::Discovery("has a jwks_uri that is not an address"))?;
+    check_next(from, &url, allow_http).map_err(Fault::JwksUri)?;
+    Ok(url)
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    issuer: String,
+    jwks_uri: String,
+}
+
+const OPENID: &str = "/.well-known/openid-configuration";
+const OAUTH: &str = "/.well-known/oauth-authorization-server";
+
+#[cfg(test)]
+mod tests {
+    use super::super::source::AddressFault;
+    use super::*;
+
+    const ISSUER: &str = "https://auth.example/tenant";
+
+    fn read(document: &str) -> Result<Url, Fault> {
+        let from = Url::parse("https://auth.example/tenant/.well-known/openid-configuration").expect("a URL");
+        jwks_uri(document.as_bytes(), ISSUER, &from, false)
+    }
+
+    #[test]
+    fn the_well_known_part_comes_after_the_path_and_for_oauth_before_it() {
+        let cases = [
+            ("https://a.example", ["https://a.example{oidc}", "https://a.example{oauth}"]),
+            ("https://a.example/", ["https://a.example{oidc}", "https://a.example{oauth}"]),
+            ("https://a.example/t/1", ["https://a.example/t/1{oidc}", "https://a.example{oauth}/t/1"]),
+            ("https://a.example/t/", ["https://a.example/t{oidc}", "https://a.example{oauth}/t"]),
+            ("https://a.example:8443/t?x=1#y", ["https://a.example:8443/t{oidc}", "https://a.example:8443{oauth}/t"]),
+        ];
+        for (issuer, wanted) in cases {
+            let found = addresses(&Url::parse(issuer).expect("a URL")).map(String::from);
+            let wanted = wanted.map(|text| text.replace("{oidc}", OPENID).replace("{oauth}", OAUTH));
+            assert_eq!(found, wanted);
+        }
+    }
+
+    #[test]
+    fn a_document_of_the_configured_issuer_leads_to_its_keys() {
+        let url = read(r#"{"issuer":"https://auth.example/tenant","jwks_uri":"https://keys.example/k","x":[1]}"#);
+        assert_eq!(url.map(String::from), Ok("https://keys.example/k".to_owned()));
+    }
+
+    #[test]
+    fn a_document_of_another_issuer_is_refused() {
+        for other in ["https://auth.example/tenant/", "https://auth.example", "https://AUTH.example/tenant", ""] {
+            let document = format!(r#"{{"issuer":"{other}","jwks_uri":"https://auth.example/k"}}"#);
+            assert_eq!(read(&document), Err(Fault::Discovery("names another issuer than the configured one")));
+        }
+    }
+
+    #[test]
+    fn what_is_no_discovery_document_is_refused() {
+        let garbage = [
+            "",
+            "[]",
+            "<html>",
+            r#"{"issuer":"https://auth.example/tenant"}"#,
+            r#"{"issuer":"https://auth.example/tenant","jwks_uri":5}"#,
+            r#"{"issuer":"https://auth.example/tenant","issuer":"https://auth.example/tenant","jwks_uri":"https://a.example"}"#,
+        ];
+        for document in garbage {
+            assert!(matches!(read(document), Err(Fault::Discovery(_))), "{document}");
+        }
+    }
+
+    #[test]
+    fn a_document_cannot_lead_to_an_address_that_could_not_be_configured() {
+        let cases = [
+            ("http://auth.example/k", AddressFault::Downgrade),
+            ("http://127.0.0.1/k", AddressFault::Downgrade),
+            ("file:///etc/passwd", AddressFault::Scheme),
+            ("https://user:secret@auth.example/k", AddressFault::Credentials),
+        ];
+        for (address, fault) in cases {
+            let document = format!(r#"{{"issuer":"{ISSUER}","jwks_uri":"{address}"}}"#);
+            assert_eq!(read(&document), Err(Fault::JwksUri(fault)), "{address}");
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Why a refresh failed, in our own words: short, bounded, and without anything that a server or a library said. They may
+//! stand in logs and in `/readyz`.
+
+use std::error::Error;
+use std::io;
+
+use super::source::AddressFault;
+use crate::keys::jwks::Unusable;
+
+/// Why a refresh brought no key set.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    #[error("the certificate of the key server is not accepted: {0}")]
+    Certificate(&'static str),
+    #[error("the connection was refused")]
+    ConnectionRefused,
+    #[error("the connection failed")]
+    Connection,
+    #[error("the discovery document {0}")]
+    Discovery(&'static str),
+    #[error("the document cannot be used: {0}")]
+    Document(Unusable),
+    #[error("{what} cannot be used: {why}")]
+    File { what: &'static str, why: FileFlaw },
+    #[error("the name of the host cannot be resolved")]
+    HostUnknown,
+    #[error("the address of the keys in the discovery document is refused: {0}")]
+    JwksUri(AddressFault),
+    #[error("the answer is not proper HTTP, or broke off")]
+    Protocol,
+    #[error("a redirect leads to an address that is refused: {0}")]
+    Redirect(AddressFault),
+    #[error("the fetch cannot be set up")]
+    Setup,
+    #[error("HTTP {0}")]
+    Status(u16),
+    #[error("no complete answer within the time limit")]
+    Timeout,
+    #[error("the answer is larger than {BODY_MAX} bytes")]
+    TooLarge,
+    #[error("more than {REDIRECTS_MAX} redirects")]
+    TooManyRedirects,
+}
+
+/// Why a file cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FileFlaw {
+    #[error("its content is not what it should be")]
+    Content,
+    #[error("it does not exist")]
+    Missing,
+    #[error("it is not a regular file")]
+    NotAFile,
+    #[error("it may not be read")]
+    Permission,
+    #[error("it is larger than {BODY_MAX} bytes")]
+    TooLarge,
+    #[error("it cannot be read")]
+    Unreadable,
+}
+
+impl Fault {
+    /// The class it is counted under: one of a few stable words.
+    #[must_use]
+    pub const fn class(&self) -> &'static str {
+        match self {
+            Self::Certificate(_) => "certificate",
+            Self::ConnectionRefused | Self::Connection | Self::HostUnknown => "unreachable",
+            Self::Discovery(_) | Self::JwksUri(_) => "discovery",
+            Self::Document(_) => "document",
+            Self::File { .. } | Self::Setup => "file",
+            Self::Protocol | Self::TooLarge => "answer",
+            Self::Redirect(_) | Self::TooManyRedirects => "redirect",
+            Self::Status(_) => "status",
+            Self::Timeout => "timeout",
+        }
+    }
+
+    /// Every word of [`Self::class`].
+    pub const CLASSES: [&'static str; 9] =
+        ["answer", "certificate", "discovery", "document", "file", "redirect", "status", "timeout", "unreachable"];
+}
+
+impl From<io::Error> for FileFlaw {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::NotFound => Self::Missing,
+            io::ErrorKind::PermissionDenied => Self::Permission,
+            io::ErrorKind::IsADirectory => Self::NotAFile,
+            _ => Self::Unreadable,
+        }
+    }
+}
+
+impl From<reqwest::Error> for Fault {
+    /// Looks for the cause that an operator can act on.
+    fn from(error: reqwest::Error) -> Self {
+        if error.is_timeout() {
+            return Self::Timeout;
+        }
+        if error.is_dns() {
+            return Self::HostUnknown;
+        }
+        let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
+        while let Some(error) = cause {
+            if let Some(fault) = error.downcast_ref::<Self>() {
+                return fault.clone();
+            }
+            if let Some(error) = error.downcast_ref::<rustls::Error>() {
+                return Self::from(error);
+            }
+            if let Some(error) = error.downcast_ref::<io::Error>() {
+                if error.kind() == io::ErrorKind::ConnectionRefused {
+                    return Self::ConnectionRefused;
+                }
+                // The source of an io::Error skips the error that it wraps.
+                cause = error.get_ref().map(|inner| inner as &(dyn Error + 'static));
+                continue;
+            }
+            cause = error.source();
+        }
+        match () {
+            () if error.is_builder() => Self::Setup,
+            () if error.is_connect() => Self::Connection,
+            () => Self::Protocol,
+        }
+    }
+}
+
+impl From<&rustls::Error> for Fault {
+    fn from(error: &rustls::Error) -> Self {
+        use rustls::CertificateError as Flaw;
+        let rustls::Error::InvalidCertificate(flaw) = error else { return Self::Connection };
+        Self::Certificate(match flaw {
+            Flaw::Expired | Flaw::ExpiredContext { .. } => "it has expired",
+            Flaw::NotValidForName | Flaw::NotValidForNameContext { .. } => "it is for another host",
+            Flaw::NotValidYet | Flaw::NotValidYetContext { .. } => "it is not valid yet",
+            Flaw::Revoked => "it is revoked",
+            Flaw::UnknownIssuer => "its authority is not trusted",
+            _ => "it is not sound",
+        })
+    }
+}
+
+/// How many bytes a key document, a discovery document or a file that belongs to a fetch may have.
+pub const BODY_MAX: usize = 1024 * 1024;
+
+/// How many redirects are followed for one document.
+pub const REDIRECTS_MAX: usize = 3;

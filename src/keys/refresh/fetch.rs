@@ -1,0 +1,56 @@
+//! How a key document is got, seen from the task that wants it: one operation, with an answer or a [`Fault`].
+
+use std::future::Future;
+use std::time::Duration;
+
+use reqwest::Url;
+use reqwest::header::HeaderValue;
+
+use super::fault::Fault;
+
+/// A way to get an issuer's key document.
+pub(super) trait Fetch: Send + 'static {
+    /// Gets the document, or learns that the known one is still right. Who waits for it sets the time limit.
+    fn fetch(
+        &mut self,
+        occasion: Occasion,
+        known: Option<Known<'_>>,
+    ) -> impl Future<Output = Result<Answer, Fault>> + Send;
+}
+
+/// What a refresh is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Occasion {
+    /// A request needs a key that is not at hand.
+    Asked,
+    /// It is time.
+    Scheduled,
+}
+
+/// The document that serves at the moment.
+#[derive(Clone, Copy)]
+pub(super) struct Known<'a> {
+    pub document: &'a [u8],
+    pub validators: Option<&'a Validators>,
+}
+
+/// What came back.
+pub(super) enum Answer {
+    Document {
+        document: Vec<u8>,
+        validators: Option<Validators>,
+        /// For how long the issuer says it stays as it is.
+        fresh_for: Option<Duration>,
+    },
+    /// The known document is still the issuer's.
+    NotModified { fresh_for: Option<Duration> },
+}
+
+/// By what a server recognises the version of a document that we have (RFC 9110 §8.8).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Validators {
+    /// The address they are valid for.
+    pub url: Url,
+    pub etag: Option<HeaderValue>,
+    pub last_modified: Option<HeaderValue>,
+}

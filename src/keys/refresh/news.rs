@@ -1,0 +1,108 @@
+//! What an operator hears of one issuer's keys: each rotation, each key that is left out, each beginning and end of trouble;
+//! once, and not again at every refresh. Names of keys come from the issuer's document and are shortened.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::fault::Fault;
+use crate::keys::jwks::{Flaw, KeySet, LeftOut};
+use crate::rejection::quoted;
+
+/// The log of one issuer, and what it said last.
+pub(super) struct News {
+    issuer: String,
+    warned: Vec<(Option<String>, Flaw)>,
+    trouble: Option<(Fault, Service)>,
+}
+
+/// Whether requests can be served in spite of trouble.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Service {
+    /// No usable keys: every token of the issuer is answered with `503`.
+    Down,
+    /// The keys at hand serve on.
+    Up,
+}
+
+impl News {
+    pub const fn new(issuer: String) -> Self {
+        Self { issuer, warned: Vec::new(), trouble: None }
+    }
+
+    /// Tells which keys came and went, if any did.
+    pub fn rotation(&self, before: Option<&KeySet>, after: &KeySet) {
+        let came = only_in(after, before);
+        let went = before.map(|before| only_in(before, Some(after))).unwrap_or_default();
+        if !came.is_empty() || !went.is_empty() {
+            let (issuer, keys) = (&self.issuer, after.keys().len());
+            tracing::info!(issuer, keys, came = list(&came), went = list(&went), "The keys of an issuer changed.");
+        }
+    }
+
+    /// Warns of the keys that are left out and were not at the last refresh.
+    pub fn left_out(&mut self, left_out: &[LeftOut]) {
+        let issuer = &self.issuer;
+        for LeftOut { index, kid, why } in left_out {
+            if self.warned.iter().any(|(warned, flaw)| warned == kid && flaw == why) {
+                continue;
+            }
+            let kid = kid.as_deref().map_or_else(|| "none".to_owned(), quoted);
+            tracing::warn!(issuer, index, kid, why = %why, "A key of an issuer is left out.");
+        }
+        self.warned = left_out.iter().map(|left_out| (left_out.kid.clone(), left_out.why.clone())).collect();
+    }
+
+    /// Tells that refreshing fails, if that is news.
+    pub fn failure(&mut self, fault: &Fault, service: Service, wait: Duration) {
+        let issuer = &self.issuer;
+        let is_known = self.trouble.as_ref().is_some_and(|(known, before)| known == fault && *before == service);
+        let retry_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        match service {
+            _ if is_known => {
+                tracing::debug!(issuer, error = %fault, retry_ms, "The keys of an issuer are still not refreshed.")
+            }
+            Service::Up => {
+                tracing::warn!(issuer, error = %fault, retry_ms, "The keys of an issuer were not refreshed; the known ones serve on.");
+            }
+            Service::Down => {
+                tracing::error!(issuer, error = %fault, retry_ms, "An issuer has no usable keys; its tokens are answered with 503.");
+            }
+        }
+        self.trouble = Some((fault.clone(), service));
+    }
+
+    /// Tells that refreshing succeeds again, if it failed.
+    pub fn success(&mut self) {
+        if self.trouble.take().is_some() {
+            tracing::info!(issuer = self.issuer, "The keys of an issuer are refreshed again.");
+        }
+    }
+}
+
+/// The names of keys that the other set lacks, in the order of their document.
+fn only_in<'k>(these: &'k KeySet, other: Option<&KeySet>) -> Vec<&'k str> {
+    let names = these.keys().iter().map(|key| key.kid().unwrap_or(NAMELESS));
+    names.filter(|name| other.is_none_or(|other| !has(other, name))).collect()
+}
+
+fn has(keys: &KeySet, name: &str) -> bool {
+    keys.keys().iter().any(|key| key.kid().unwrap_or(NAMELESS) == name)
+}
+
+fn list(names: &[&str]) -> String {
+    let mut text = String::new();
+    for name in names.iter().take(SHOWN_MAX) {
+        let separator = if text.is_empty() { "" } else { " " };
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{separator}{}", quoted(name));
+    }
+    if names.len() > SHOWN_MAX {
+        let _ = write!(text, " and {} more", names.len() - SHOWN_MAX);
+    }
+    text
+}
+
+/// Stands for all keys without `kid`.
+const NAMELESS: &str = "";
+
+const SHOWN_MAX: usize = 8;

@@ -1,0 +1,176 @@
+//! Where the keys of an issuer come from and how they may be fetched, as the configuration says it. Addresses are checked
+//! here, once for all places an address can come from: the configuration, a discovery document, a redirect.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::Url;
+
+use crate::algorithm::Algorithm;
+use crate::keys::store::KeySlot;
+
+/// One issuer's keys: whose they are, where they come from, where they go.
+pub struct Source {
+    /// The issuer's name, exactly as tokens and its discovery document must spell it.
+    pub issuer: String,
+    /// The algorithms its tokens may use. Keys that fit none of them are left out.
+    pub algorithms: Vec<Algorithm>,
+    pub location: Location,
+    /// Where the keys are published for the requests.
+    pub slot: Arc<KeySlot>,
+    pub settings: FetchSettings,
+}
+
+/// Where a key document is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Location {
+    /// Where the issuer's discovery document says (`jwks_uri`).
+    Discovery,
+    /// In a file, which is watched.
+    File(PathBuf),
+    /// At this address.
+    Url(String),
+}
+
+/// How a key document is fetched, and for how long it is good. The defaults are those of the configuration.
+#[derive(Clone, Debug)]
+pub struct FetchSettings {
+    /// Time between two refreshes, at most; the issuer may ask for less. Not for files.
+    pub refresh: Duration,
+    /// How long keys may be used after the issuer last confirmed them. Not for files.
+    pub stale_limit: Duration,
+    /// The least time between two refreshes for unknown keys. A token signed with a brand-new key can wait for the next
+    /// refresh only if this and the time of a fetch are together less than the time that a request may wait.
+    pub unknown_key_cooldown: Duration,
+    /// How long one refresh may take, with discovery and redirects.
+    pub timeout: Duration,
+    /// The certificate authorities (PEM) to trust instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Allows plain `http` to hosts other than this one.
+    pub allow_http: bool,
+}
+
+impl Default for FetchSettings {
+    fn default() -> Self {
+        Self {
+            refresh: Duration::from_secs(5 * 60),
+            stale_limit: Duration::from_secs(24 * 60 * 60),
+            unknown_key_cooldown: Duration::from_millis(500),
+            timeout: Duration::from_secs(5),
+            ca_file: None,
+            allow_http: false,
+        }
+    }
+}
+
+/// Why an address is not one to fetch keys from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AddressFault {
+    #[error("it contains credentials")]
+    Credentials,
+    #[error("it is plain http, and what led to it was https")]
+    Downgrade,
+    #[error("it is not an absolute URL with a host")]
+    NotAUrl,
+    #[error("it is plain http to another host, which allow_http = true would permit")]
+    PlainHttp,
+    #[error("it is neither https nor http")]
+    Scheme,
+}
+
+/// Reads an address and checks that keys may be fetched from it: by `https`, or by plain `http` from this host or by
+/// permission. Who can change the answer on its way can sign tokens.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn address(text: &str, allow_http: bool) -> Result<Url, AddressFault> {
+    let url = Url::parse(text).map_err(|_| AddressFault::NotAUrl)?;
+    check(&url, allow_http)?;
+    Ok(url)
+}
+
+/// The rule of [`address`] for an address that was read already.
+pub(super) fn check(url: &Url, allow_http: bool) -> Result<(), AddressFault> {
+    if !matches!(url.scheme(), "https" | "http") {
+        return Err(AddressFault::Scheme);
+    }
+    if url.host_str().is_none_or(str::is_empty) {
+        return Err(AddressFault::NotAUrl);
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(AddressFault::Credentials);
+    }
+    if url.scheme() == "http" && !allow_http && !is_loopback(url) {
+        return Err(AddressFault::PlainHttp);
+    }
+    Ok(())
+}
+
+/// The rule for an address that another one led to: besides [`check`], a fetch that began with `https` goes on with it, even
+/// on this host. Else whoever
+/// writes the first answer could send us to any local port.
+pub(super) fn check_next(from: &Url, to: &Url, allow_http: bool) -> Result<(), AddressFault> {
+    if from.scheme() == "https" && to.scheme() == "http" {
+        return Err(AddressFault::Downgrade);
+    }
+    check(to, allow_http)
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    ip.map_or(host == "localhost", |ip| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn https_is_allowed_and_plain_http_only_to_this_host_or_by_permission() {
+        for good in [
+            "https://a.example/k",
+            "http://127.0.0.1:1/k",
+            "http://127.9.9.9/k",
+            "http://localhost/",
+            "http://[::1]:80/",
+        ] {
+            assert!(address(good, false).is_ok(), "{good}");
+        }
+        for plain in
+            ["http://a.example/k", "http://localhost.a.example/", "http://127.0.0.1.a.example/", "http://[::2]/"]
+        {
+            assert_eq!(address(plain, false), Err(AddressFault::PlainHttp), "{plain}");
+            assert!(address(plain, true).is_ok(), "{plain}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_plain_web_address_is_refused_even_with_permission() {
+        let cases = [
+            ("", AddressFault::NotAUrl),
+            ("/keys", AddressFault::NotAUrl),
+            ("https://", AddressFault::NotAUrl),
+            ("a.example/keys", AddressFault::NotAUrl),
+            ("file:///etc/keys", AddressFault::Scheme),
+            ("ftp://a.example/", AddressFault::Scheme),
+            ("https://user@a.example/", AddressFault::Credentials),
+            ("https://user:secret@a.example/", AddressFault::Credentials),
+        ];
+        for (text, fault) in cases {
+            assert_eq!(address(text, true), Err(fault), "{text}");
+        }
+    }
+
+    #[test]
+    fn one_never_falls_from_https_to_http() {
+        let url = |text| Url::parse(text).expect("a URL");
+        let (secure, local) = (url("https://a.example/"), url("http://127.0.0.1/"));
+        assert_eq!(check_next(&secure, &local, false), Err(AddressFault::Downgrade));
+        assert_eq!(check_next(&secure, &local, true), Err(AddressFault::Downgrade));
+        assert_eq!(check_next(&local, &local, false), Ok(()));
+        assert_eq!(check_next(&local, &secure, false), Ok(()));
+    }
+}

@@ -1,0 +1,179 @@
+//! One issuer's refresh task: it waits for its time or for a request's wish, fetches, and publishes what came. What failed or
+//! is not a usable key set never replaces keys that serve. It ends only with its owner.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::board::Board;
+use super::fault::Fault;
+use super::fetch::{Answer, Fetch, Known, Occasion, Validators};
+use super::news::{News, Service};
+use super::schedule::{Schedule, chance};
+use super::source::Source;
+use crate::clock::UnixTime;
+use crate::keys::jwks::{Reading, Unusable};
+use crate::keys::store::Published;
+use crate::metrics::keys::IssuerKeyMetrics;
+
+/// The time of day.
+pub(super) type Clock = Arc<dyn Fn() -> UnixTime + Send + Sync>;
+
+/// What one task works with.
+pub(super) struct Task<F> {
+    pub source: Source,
+    pub fetcher: F,
+    pub board: Arc<Board>,
+    pub schedule: Schedule,
+    pub aging: Aging,
+    pub clock: Clock,
+    pub metrics: IssuerKeyMetrics,
+    pub news: News,
+    /// The document whose keys are published.
+    pub serving: Option<Serving>,
+}
+
+/// Whether keys that nobody confirms become stale.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Aging {
+    Never,
+    StaleAfter(Duration),
+}
+
+/// A document that was accepted.
+pub(super) struct Serving {
+    pub document: Vec<u8>,
+    pub validators: Option<Validators>,
+}
+
+/// A refresh that succeeded.
+struct Success {
+    effect: Effect,
+    fresh_for: Option<Duration>,
+    keys: usize,
+}
+
+/// What a refresh did to the keys that requests can use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Effect {
+    Changed,
+    Unchanged,
+}
+
+impl Effect {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Changed => "changed",
+            Self::Unchanged => "unchanged",
+        }
+    }
+}
+
+impl<F: Fetch> Task<F> {
+    /// Refreshes for ever.
+    pub async fn run(mut self) {
+        let mut occasion = Occasion::Scheduled;
+        loop {
+            let started = Instant::now();
+            self.refresh(occasion, started).await;
+            let scheduled = self.board.state().scheduled;
+            occasion = tokio::select! {
+                () = sleep_until(scheduled) => Occasion::Scheduled,
+                () = self.board.asked(started) => Occasion::Asked,
+            };
+        }
+    }
+
+    async fn refresh(&mut self, occasion: Occasion, started: Instant) {
+        self.board.write(|state| state.in_flight = true);
+        let known = self.serving.as_ref().map(Serving::known);
+        let fetched = timeout(self.source.settings.timeout, self.fetcher.fetch(occasion, known)).await;
+        let now = (self.clock)();
+        let taken = fetched.unwrap_or(Err(Fault::Timeout)).and_then(|answer| self.take(answer, now));
+        match taken {
+            Ok(success) => self.succeed(occasion, started, now, &success),
+            Err(fault) => self.fail(occasion, started, now, fault),
+        }
+    }
+
+    /// Publishes the keys of an answer, if it has usable ones.
+    fn take(&mut self, answer: Answer, now: UnixTime) -> Result<Success, Fault> {
+        let (serving, fresh_for) = match answer {
+            Answer::Document { document, validators, fresh_for } => (Serving { document, validators }, fresh_for),
+            // Only a server that was not asked for it says this about nothing.
+            Answer::NotModified { fresh_for } => (self.serving.take().ok_or(Fault::Status(304))?, fresh_for),
+        };
+        let reading = Reading::parse(&serving.document, &self.source.algorithms);
+        match &reading {
+            Ok(Reading { left_out, .. }) | Err(Unusable::NoKeys(left_out)) => self.news.left_out(left_out),
+            Err(Unusable::NotAKeySet) => {}
+        }
+        let keys = reading.map_err(Fault::Document)?.keys;
+
+        let previous = self.source.slot.latest();
+        let was_usable = previous.as_ref().is_some_and(|previous| previous.usable(now).is_some());
+        let is_same = self.serving.as_ref().is_none_or(|previous| previous.document == serving.document);
+        let effect = if was_usable && is_same { Effect::Unchanged } else { Effect::Changed };
+        self.news.rotation(previous.as_ref().map(|previous| &previous.keys), &keys);
+        let stale = match self.aging {
+            Aging::Never => UnixTime::MAX,
+            Aging::StaleAfter(limit) => now.plus(limit),
+        };
+        let success = Success { effect, fresh_for, keys: keys.keys().len() };
+        self.source.slot.publish(Published { keys, confirmed: now, stale });
+        self.serving = Some(serving);
+        Ok(success)
+    }
+
+    fn succeed(&mut self, occasion: Occasion, started: Instant, now: UnixTime, success: &Success) {
+        let wait = self.schedule.after_success(success.fresh_for, chance());
+        let cooled = started + self.board.cooldown();
+        let ended = Instant::now();
+        self.board.write(|state| {
+            state.attempts += 1;
+            state.in_flight = false;
+            state.confirmed = Some(started);
+            if success.effect == Effect::Changed {
+                state.changed = Some(ended);
+            }
+            (state.failures, state.fault) = (0, None);
+            state.last_success = Some(now);
+            state.scheduled = ended + wait;
+            if occasion == Occasion::Asked {
+                state.cooled = cooled;
+            }
+            state.permitted = state.cooled;
+        });
+        self.news.success();
+        self.metrics.succeeded(success.effect.as_str(), success.keys, now, now.plus(wait));
+    }
+
+    fn fail(&mut self, occasion: Occasion, started: Instant, now: UnixTime, fault: Fault) {
+        let failures = self.board.state().failures.saturating_add(1);
+        let wait = self.schedule.after_failure(failures, chance());
+        let cooled = started + self.board.cooldown();
+        let scheduled = Instant::now() + wait;
+        self.metrics.failed(fault.class(), now.plus(wait));
+        let published = self.source.slot.latest();
+        let is_usable = published.as_ref().is_some_and(|published| published.usable(now).is_some());
+        self.news.failure(&fault, if is_usable { Service::Up } else { Service::Down }, wait);
+        self.board.write(|state| {
+            state.attempts += 1;
+            state.in_flight = false;
+            (state.failures, state.fault) = (failures, Some(fault));
+            state.scheduled = scheduled;
+            if occasion == Occasion::Asked {
+                state.cooled = cooled;
+            }
+            // An issuer in trouble is left alone until its next turn, whoever asks.
+            state.permitted = state.cooled.max(scheduled);
+        });
+    }
+}
+
+impl Serving {
+    const fn known(&self) -> Known<'_> {
+        Known { document: self.document.as_slice(), validators: self.validators.as_ref() }
+    }
+}

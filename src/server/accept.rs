@@ -1,0 +1,114 @@
+//! The accept loop: one Pingora application on every accepted stream. Pingora's own server binds late, hides the port it got,
+//! and on SIGTERM closes its listener at once and then sleeps; here the listener, the limit and the drain are ours.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pingora::apps::ServerApp;
+use pingora::protocols::l4::stream::Stream;
+use pingora::protocols::{GetSocketDigest, SocketDigest};
+use pingora::server::ShutdownWatch;
+use prometheus::IntGauge;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+/// A listener with the connections it has accepted.
+pub struct Acceptor<A> {
+    app: Arc<A>,
+    /// One permit for each connection that may be open.
+    permits: Arc<Semaphore>,
+    limit: usize,
+    open: IntGauge,
+    stop: watch::Sender<bool>,
+}
+
+impl<A: ServerApp + Send + Sync + 'static> Acceptor<A> {
+    /// Serves at most `limit` connections at a time, counted in `open`. Further ones wait in the kernel's queue.
+    pub fn new(app: A, limit: usize, open: IntGauge) -> Self {
+        let permits = Arc::new(Semaphore::new(limit));
+        Self { app: Arc::new(app), permits, limit, open, stop: watch::Sender::new(false) }
+    }
+
+    /// Accepts until the future is dropped.
+    pub async fn accept(&self, listener: &TcpListener) {
+        loop {
+            let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else { return };
+            match listener.accept().await {
+                Ok((stream, peer)) => {
+                    if let Err(error) = stream.set_nodelay(true) {
+                        tracing::debug!(%error, "TCP_NODELAY could not be set.");
+                    }
+                    self.serve(stream, peer, permit);
+                }
+                Err(error) if is_about_one_connection(&error) => {}
+                Err(error) => {
+                    // Out of file descriptors or memory: what is open goes on, and accepting again at once would spin.
+                    tracing::error!(%error, "A connection could not be accepted.");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn serve(&self, stream: TcpStream, peer: std::net::SocketAddr, permit: OwnedSemaphorePermit) {
+        let app = Arc::clone(&self.app);
+        let stop: ShutdownWatch = self.stop.subscribe();
+        let open = Open::count(&self.open);
+        tokio::spawn(async move {
+            // Dropped when the connection ends, also by a panic in its task.
+            let _held = (permit, open);
+            app.process_new(Box::new(described(stream, peer)), &stop).await;
+        });
+    }
+
+    /// Lets the requests in flight finish, ends idle connections, and returns when all are gone.
+    ///
+    /// # Errors
+    /// The number of connections that were still open after `within`.
+    pub async fn drain(&self, within: Duration) -> Result<(), usize> {
+        self.stop.send_replace(true);
+        self.app.cleanup().await;
+        let limit = u32::try_from(self.limit).unwrap_or(u32::MAX);
+        let all_closed = self.permits.acquire_many(limit);
+        if tokio::time::timeout(within, all_closed).await.is_ok() {
+            return Ok(());
+        }
+        Err(usize::try_from(self.open.get()).unwrap_or_default())
+    }
+}
+
+/// A connection, as long as it is counted.
+struct Open(IntGauge);
+
+impl Open {
+    fn count(open: &IntGauge) -> Self {
+        open.inc();
+        Self(open.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// Pingora's stream, told who is at its other end.
+fn described(stream: TcpStream, peer: std::net::SocketAddr) -> Stream {
+    use std::os::fd::AsRawFd as _;
+    let digest = SocketDigest::from_raw_fd(stream.as_raw_fd());
+    // The cell was made in the line above and is empty.
+    let _ = digest.peer_addr.set(Some(peer.into()));
+    let mut stream = Stream::from(stream);
+    stream.set_socket_digest(digest);
+    stream
+}
+
+/// A client that left between its SYN and our accept is no trouble of the listener's.
+fn is_about_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
+
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -1,0 +1,103 @@
+//! From the configuration's terms to those of the parts that run: the authenticator with a place for each issuer's keys, the
+//! sources of those keys, and the peer behind us. Names are resolved here, once.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use pingora::upstreams::peer::HttpPeer;
+
+use super::ServerFault;
+use crate::authenticator::{Authenticator, Issuer};
+use crate::config::{Compiled, KeySource, Keys, Limits, Shutdown, Transport, Upstream, UpstreamAddress};
+use crate::keys::refresh::{FetchSettings, Location, Source};
+use crate::keys::store::KeySlot;
+
+/// Everything that is started from a configuration.
+pub struct Plan {
+    pub authenticator: Authenticator,
+    /// In the order of the authenticator's issuers.
+    pub sources: Vec<Source>,
+    pub upstream: HttpPeer,
+    pub realm: String,
+    pub limits: Limits,
+    pub shutdown: Shutdown,
+}
+
+impl Plan {
+    /// Prepares what a configuration says.
+    ///
+    /// # Errors
+    /// If the upstream's name cannot be resolved.
+    pub async fn new(config: Compiled) -> Result<Self, ServerFault> {
+        let upstream = peer(&config.upstream).await?;
+        let realm = config.issuers.first().and_then(|issuer| issuer.requirement.audiences().first());
+        let realm = realm.map(|audience| plain(audience)).unwrap_or_default();
+        let mut sources = Vec::with_capacity(config.issuers.len());
+        let mut issuers = Vec::with_capacity(config.issuers.len());
+        for issuer in config.issuers {
+            let slot = Arc::new(KeySlot::default());
+            sources.push(Source {
+                issuer: issuer.requirement.issuer().to_owned(),
+                algorithms: issuer.requirement.algorithms().to_vec(),
+                location: location(&issuer.keys.source),
+                slot: Arc::clone(&slot),
+                settings: settings(&issuer.keys),
+            });
+            issuers.push(Issuer { requirement: issuer.requirement, keys: slot });
+        }
+        let authenticator = Authenticator::new(issuers, config.caller, config.public, config.limits.token_size);
+        Ok(Self { authenticator, sources, upstream, realm, limits: config.limits, shutdown: config.shutdown })
+    }
+}
+
+/// The audience as a realm: characters that a quoted string cannot hold are left out.
+fn plain(audience: &str) -> String {
+    audience.chars().filter(|c| matches!(c, ' '..='~') && !matches!(c, '"' | '\\')).collect()
+}
+
+fn location(source: &KeySource) -> Location {
+    match source {
+        KeySource::Discovery(_) => Location::Discovery,
+        KeySource::File(path) => Location::File(path.clone()),
+        KeySource::Url(url) => Location::Url(url.to_string()),
+    }
+}
+
+fn settings(keys: &Keys) -> FetchSettings {
+    FetchSettings {
+        refresh: keys.refresh,
+        stale_limit: keys.stale_limit,
+        unknown_key_cooldown: keys.unknown_key_cooldown,
+        timeout: keys.timeout,
+        ca_file: keys.ca_file.clone(),
+        allow_http: keys.transport == Transport::HttpAllowed,
+    }
+}
+
+async fn peer(upstream: &Upstream) -> Result<HttpPeer, ServerFault> {
+    let unresolved = |name: &str, error| ServerFault::Upstream(name.to_owned(), error);
+    let mut peer = match &upstream.address {
+        UpstreamAddress::Ip(address) => HttpPeer::new(address, false, String::new()),
+        UpstreamAddress::Host { name, port } => {
+            let address = resolve(name, *port).await.map_err(|error| unresolved(name, error))?;
+            HttpPeer::new(address, false, String::new())
+        }
+        UpstreamAddress::Unix(path) => {
+            let path = path.to_string_lossy();
+            HttpPeer::new_uds(&path, false, String::new())
+                .map_err(|_| unresolved(&path, io::ErrorKind::InvalidInput.into()))?
+        }
+    };
+    peer.options.connection_timeout = Some(upstream.connect_timeout);
+    peer.options.total_connection_timeout = Some(upstream.connect_timeout);
+    peer.options.read_timeout = Some(upstream.read_timeout);
+    peer.options.write_timeout = Some(upstream.write_timeout);
+    peer.options.idle_timeout = Some(upstream.idle_timeout);
+    Ok(peer)
+}
+
+async fn resolve(name: &str, port: u16) -> io::Result<SocketAddr> {
+    let mut addresses = tokio::net::lookup_host((name, port)).await?;
+    addresses.next().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address"))
+}

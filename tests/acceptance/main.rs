@@ -1,0 +1,29 @@
+//! The acceptance scenarios, end to end: the real binary between real sockets.
+//!
+//! Every test has its own issuer, upstream and process, so all of them run side by side. Each refusal stands next to an
+//! acceptance, and each looks at three things: the answer, what the upstream saw, and the audit.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::unwrap_used,
+    reason = "a test that meets what it does not expect fails on the spot, also in its support"
+)]
+
+#[path = "../support/mod.rs"]
+#[allow(dead_code, reason = "shared with the demo and with other tests")]
+mod support;
+
+mod configuration; // a bad sidecar.toml
+mod forwarding; // what a valid token gets through, and how
+mod framing; // requests that two parties could read differently
+mod issuers; // who may speak in whose name
+mod key_sources; // where keys come from, and what happens if they do not
+mod operations; // metrics, readiness, audit
+mod refusals; // what a caller learns from a 401
+mod shutdown; // SIGTERM
+mod spoofing; // the caller's name is ours alone to write
+mod streaming; // bodies go through as they come
+mod upstream_failures; // 502 and 504

@@ -1,0 +1,150 @@
+//! SIGTERM: what has begun is finished, nothing new is begun, and the process ends as soon as nothing is left.
+
+use std::net::TcpStream;
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use crate::support::http::{Connection, PATIENCE};
+use crate::support::issuer::Issuer;
+use crate::support::request::Request;
+use crate::support::server::Server;
+use crate::support::setup::{AUDIENCE, Setup};
+use crate::support::sidecar::Sidecar;
+use crate::support::stage::{Stage, start_ready};
+
+/// Long enough for a slow machine, far shorter than the drain and any grace period.
+const PROMPTLY: Duration = Duration::from_secs(10);
+
+/// An upstream that answers when it is told to.
+struct Waiting {
+    server: Server,
+    arrivals: mpsc::Receiver<()>,
+    go_on: Sender<()>,
+}
+
+impl Waiting {
+    fn start() -> Self {
+        let (arrived, arrivals) = mpsc::channel();
+        let (go_on, wait) = mpsc::channel();
+        let (arrived, wait) = (Mutex::new(arrived), Mutex::new(wait));
+        let server = Server::local(Arc::new(move |mut connection: Connection| {
+            while connection.read_head()?.is_some() {
+                let _test_is_over = arrived.lock().unwrap().send(());
+                let _test_is_over = wait.lock().unwrap().recv_timeout(PATIENCE);
+                connection.send_answer("200 OK", &[], b"at last")?;
+            }
+            Ok(())
+        }));
+        Self { server: server.unwrap(), arrivals, go_on }
+    }
+}
+
+fn wait_until_refusing_connections(sidecar: &Sidecar) {
+    let end = Instant::now() + PATIENCE;
+    while TcpStream::connect(sidecar.listen()).is_ok() {
+        assert!(Instant::now() < end, "new connections should be refused after SIGTERM");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn request_in_flight_finishes_and_the_process_ends_right_after_it() {
+    let upstream = Waiting::start();
+    let issuer = Issuer::start("https://auth.internal.example");
+    let sidecar = start_ready(&Setup::before(upstream.server.address()).trusting(&issuer));
+    let token = issuer.mint(&issuer.claims("billing", AUDIENCE));
+    let mut connection = sidecar.connect();
+    connection.send(Request::new("GET", "/slow").bearer(&token).bytes()).unwrap();
+    upstream.arrivals.recv_timeout(PATIENCE).unwrap();
+
+    sidecar.terminate();
+    wait_until_refusing_connections(&sidecar);
+    upstream.go_on.send(()).unwrap();
+    let answer = connection.read_answer("GET").unwrap();
+    assert_eq!((answer.status(), answer.text().as_str()), (200, "at last"));
+    assert_eq!(answer.header("connection"), Some("close"), "the client should not reuse this connection");
+
+    let began = Instant::now();
+    let ended = sidecar.wait(PATIENCE);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(began.elapsed() < PROMPTLY, "it took {:?} after the last request", began.elapsed());
+    assert!(ended.stdout.contains("\"status\":200"), "the last request is in the audit: {}", ended.stdout);
+}
+
+#[test]
+fn request_that_never_finishes_is_cut_when_the_drain_is_over() {
+    let upstream = Waiting::start();
+    let issuer = Issuer::start("https://auth.internal.example");
+    let setup = Setup::before(upstream.server.address()).trusting(&issuer).with("[shutdown]\ndrain = \"300ms\"");
+    let sidecar = start_ready(&setup);
+    let token = issuer.mint(&issuer.claims("billing", AUDIENCE));
+    let mut connection = sidecar.connect();
+    connection.send(Request::new("GET", "/slow").bearer(&token).bytes()).unwrap();
+    upstream.arrivals.recv_timeout(PATIENCE).unwrap();
+    let began = Instant::now();
+    sidecar.terminate();
+    assert_eq!(sidecar.wait(PATIENCE).code, Some(0));
+    assert!(began.elapsed() < PROMPTLY, "it took {:?}", began.elapsed());
+}
+
+#[test]
+fn second_signal_ends_it_without_waiting() {
+    let upstream = Waiting::start();
+    let issuer = Issuer::start("https://auth.internal.example");
+    let sidecar = start_ready(&Setup::before(upstream.server.address()).trusting(&issuer));
+    let token = issuer.mint(&issuer.claims("billing", AUDIENCE));
+    let mut connection = sidecar.connect();
+    connection.send(Request::new("GET", "/slow").bearer(&token).bytes()).unwrap();
+    upstream.arrivals.recv_timeout(PATIENCE).unwrap();
+    sidecar.terminate();
+    wait_until_refusing_connections(&sidecar);
+    let began = Instant::now();
+    sidecar.terminate();
+    sidecar.wait(PATIENCE);
+    assert!(began.elapsed() < PROMPTLY, "it took {:?}", began.elapsed());
+}
+
+#[test]
+fn idle_connection_does_not_hold_the_process_back() {
+    let stage = Stage::set();
+    let mut idle = stage.sidecar.connect();
+    assert_eq!(idle.exchange(Request::send().bearer(&stage.token()).bytes()).unwrap().status(), 202);
+    let silent = stage.sidecar.connect();
+    let began = Instant::now();
+    stage.end();
+    assert!(began.elapsed() < PROMPTLY, "it took {:?}", began.elapsed());
+    drop((idle, silent));
+}
+
+#[test]
+fn lame_duck_still_serves_and_is_no_longer_ready() {
+    let stage = Stage::set_with(|setup| setup.with("[shutdown]\nlame_duck = \"3s\""));
+    stage.sidecar.terminate();
+    stage.sidecar.wait_for_readiness(503).expect("a lame duck is not ready");
+    assert_eq!(stage.ask(&Request::send().bearer(&stage.token())).status(), 202);
+    assert_eq!(stage.ask(&Request::send()).status(), 401);
+    assert_eq!(stage.sidecar.wait(PATIENCE).code, Some(0));
+}
+
+#[test]
+fn second_signal_ends_a_lame_duck_too() {
+    let stage = Stage::set_with(|setup| setup.with("[shutdown]\nlame_duck = \"1m\""));
+    stage.sidecar.terminate();
+    stage.sidecar.wait_for_readiness(503).expect("a lame duck is not ready");
+    let began = Instant::now();
+    stage.sidecar.terminate();
+    stage.sidecar.wait(PATIENCE);
+    assert!(began.elapsed() < PROMPTLY, "it took {:?}", began.elapsed());
+}
+
+#[test]
+fn half_a_request_does_not_hold_the_process_back() {
+    let stage = Stage::set();
+    let mut half = stage.sidecar.connect();
+    half.send("POST /send HTTP/1.1\r\nHost: email.int").unwrap();
+    assert_eq!(stage.ask(&Request::send().bearer(&stage.token())).status(), 202);
+    let began = Instant::now();
+    stage.end();
+    assert!(began.elapsed() < PROMPTLY, "it took {:?}", began.elapsed());
+}

@@ -1,0 +1,249 @@
+//! The rules of the source tree: which module may use which, and where each crate may be named. They are read off the text
+//! of `src`, so that a reviewer of the core needs to read nothing else.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Each module with the modules that it may use. A module may always use its own parts. Order: from the vocabulary outwards.
+const MAY_USE: &[(&str, &[&str])] = &[
+    ("clock", &[]),
+    ("request", &[]),
+    ("rejection", &[]),
+    ("algorithm", &[]),
+    ("requirement", &["algorithm", "rejection"]),
+    ("token", &["rejection", "request"]),
+    ("route", &["request"]),
+    ("jwt", &["algorithm", "clock", "rejection", "requirement"]),
+    ("identity", &["jwt", "rejection"]),
+    // The documents and the store are core; the refresh is an edge and has a rule of its own below.
+    ("keys", &["algorithm", "clock", "jwt"]),
+    ("authenticator", &["clock", "identity", "jwt", "keys", "rejection", "request", "requirement", "route", "token"]),
+    ("audit", &["clock", "rejection"]),
+    ("metrics", &["audit", "clock", "keys", "rejection"]),
+    ("keys::refresh", &["algorithm", "clock", "jwt", "keys", "metrics", "rejection"]),
+    ("proxy", &["audit", "authenticator", "clock", "identity", "keys", "metrics", "rejection", "request"]),
+    ("admin", &["keys", "metrics"]),
+    ("config", &["algorithm", "authenticator", "identity", "jwt", "keys", "requirement", "route"]),
+    ("server", &["admin", "audit", "authenticator", "config", "keys", "metrics", "proxy"]),
+    ("cli", &["config", "server"]),
+    ("main", &["cli"]),
+];
+
+/// The modules that know no socket, clock, log, file or configuration.
+const CORE: &[&str] = &[
+    "clock",
+    "request",
+    "rejection",
+    "algorithm",
+    "requirement",
+    "token",
+    "route",
+    "jwt",
+    "identity",
+    "keys",
+    "authenticator",
+];
+
+/// Where a crate may be named. A crate that is not listed may be named nowhere in `src`.
+const CRATES: &[(&str, &[&str])] = &[
+    ("arc_swap", &["keys", "keys::refresh", "proxy"]),
+    ("async_trait", &["admin", "proxy"]),
+    ("aws_lc_rs", &["jwt"]),
+    ("base64", &["jwt", "keys"]),
+    ("bytes", &["keys::refresh", "proxy"]),
+    ("clap", &["cli"]),
+    ("http", &["admin", "config", "keys::refresh", "proxy"]),
+    ("pingora", &["admin", "proxy", "server"]),
+    ("prometheus", &["metrics", "keys::refresh", "server"]),
+    ("reqwest", &["keys::refresh"]),
+    ("rustls", &["server", "keys::refresh"]),
+    ("schemars", &["config"]),
+    ("serde", &["admin", "audit", "config", "jwt", "keys", "keys::refresh", "proxy"]),
+    ("serde_json", &["admin", "audit", "config", "jwt", "keys", "keys::refresh", "proxy"]),
+    ("strsim", &["config"]),
+    ("thiserror", &["config", "identity", "jwt", "keys", "keys::refresh", "requirement", "route", "server"]),
+    ("tokio", &["audit", "keys::refresh", "proxy", "server"]),
+    ("toml", &["config"]),
+    ("tracing", &["admin", "audit", "keys::refresh", "proxy", "server"]),
+    ("tracing_subscriber", &["server"]),
+    ("url", &["config"]),
+    ("uuid", &["proxy"]),
+];
+
+/// What the core must not contain, and why.
+const BANNED_IN_CORE: &[(&str, &str)] = &[
+    ("SystemTime::now", "the time is passed in"),
+    ("Instant::now", "the time is passed in"),
+    ("std::fs", "the core reads no files"),
+    ("std::net", "the core knows no sockets"),
+    ("std::env", "the core knows no environment"),
+    ("std::thread", "the core starts nothing"),
+    ("println!", "the core says nothing"),
+];
+
+/// A source file without its tests, comments and strings of documentation.
+struct Source {
+    path: PathBuf,
+    module: String,
+    code: String,
+}
+
+#[test]
+fn modules_use_only_what_the_design_allows_them() {
+    let rules: BTreeMap<_, _> = MAY_USE.iter().copied().collect();
+    let mut wrong = Vec::new();
+    for source in sources() {
+        let allowed = rules
+            .get(source.module.as_str())
+            .unwrap_or_else(|| panic!("{}: module {} has no rule in MAY_USE", source.path.display(), source.module));
+        for used in used_modules(&source.code) {
+            let own = source.module.split("::").next() == Some(used.as_str()) && used != "keys";
+            if !own && used != source.module && !allowed.contains(&used.as_str()) && source.module != "lib" {
+                wrong.push(format!("{} uses crate::{used}", source.path.display()));
+            }
+        }
+        if source.module != "keys::refresh"
+            && CORE.contains(&source.module.as_str())
+            && source.code.contains("refresh::")
+        {
+            wrong.push(format!("{} is core and uses keys::refresh", source.path.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "against the rules of MAY_USE:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn crates_are_named_only_where_they_belong() {
+    let mut wrong = Vec::new();
+    let crates = dependencies();
+    for source in sources() {
+        for name in &crates {
+            if !names_crate(&source.code, name) {
+                continue;
+            }
+            let allowed = CRATES.iter().find(|(listed, _)| listed == name).map_or(&[][..], |(_, places)| places);
+            if !allowed.contains(&source.module.as_str()) {
+                wrong.push(format!("{} names {name}", source.path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "against the rules of CRATES:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_dependency_has_its_place() {
+    let listed: Vec<_> = CRATES.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(dependencies(), listed, "CRATES and [dependencies] of Cargo.toml name the same crates, sorted");
+}
+
+#[test]
+fn the_core_is_pure() {
+    let mut wrong = Vec::new();
+    for source in sources().iter().filter(|source| CORE.contains(&source.module.as_str())) {
+        for (banned, why) in BANNED_IN_CORE {
+            if source.code.contains(banned) {
+                wrong.push(format!("{} contains {banned}: {why}", source.path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn what_is_proven_is_made_in_one_place() {
+    for (made, place) in [("Verified {", "src/jwt/verify.rs"), ("Identity {", "src/identity.rs")] {
+        for source in sources() {
+            let expression = source.code.lines().any(|line| {
+                let line = line.trim_start();
+                line.contains(made)
+                    && !line.starts_with("impl")
+                    && !line.contains("struct ")
+                    && !line.contains("fn ")
+                    && !line.contains(&format!("for {made}"))
+            });
+            assert!(!expression || source.path.ends_with(place), "{} makes a {made} ... }}", source.path.display());
+        }
+    }
+}
+
+#[test]
+fn files_begin_by_saying_what_they_are_for_and_stay_readable() {
+    for source in sources() {
+        let text = fs::read_to_string(&source.path).unwrap();
+        let doc = text.lines().take_while(|line| line.starts_with("//!")).count();
+        assert!((1..=8).contains(&doc), "{} opens with {doc} lines of module documentation", source.path.display());
+        let lines = source.code.lines().filter(|line| !line.trim().is_empty()).count();
+        assert!(lines <= LINES_MAX, "{} has {lines} lines of code; split it", source.path.display());
+    }
+}
+
+fn sources() -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    collect(&root, &mut files);
+    assert!(files.len() > 10, "the sources are found");
+    files
+        .into_iter()
+        .filter(|path| !path.ends_with("lib.rs") && !path.ends_with("tests.rs"))
+        .map(|path| {
+            let text = fs::read_to_string(&path).unwrap();
+            let module = module_of(path.strip_prefix(&root).unwrap());
+            Source { code: code_of(&text), module, path }
+        })
+        .collect()
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, files);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+}
+
+/// The top module of a file; the refresh counts as one of its own.
+fn module_of(path: &Path) -> String {
+    let path = path.with_extension("");
+    let mut parts = path.iter().map(|part| part.to_str().unwrap());
+    let top = parts.next().unwrap();
+    if top == "keys" && parts.next() == Some("refresh") { "keys::refresh".into() } else { top.into() }
+}
+
+/// The code before the tests, without comments.
+fn code_of(text: &str) -> String {
+    let code = text.split("#[cfg(test)]").next().unwrap();
+    code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+fn used_modules(code: &str) -> Vec<String> {
+    code.split("crate::")
+        .skip(1)
+        .map(|rest| rest.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect())
+        .filter(|module: &String| !module.is_empty())
+        .collect()
+}
+
+fn names_crate(code: &str, name: &str) -> bool {
+    let path = format!("{name}::");
+    code.match_indices(&path).any(|(at, _)| {
+        let before = code[..at].chars().next_back();
+        !before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':')
+    })
+}
+
+/// The names under `[dependencies]`, as they are written in code.
+fn dependencies() -> Vec<String> {
+    let manifest: toml::Table =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).unwrap().parse().unwrap();
+    let mut names: Vec<_> =
+        manifest["dependencies"].as_table().unwrap().keys().map(|name| name.replace('-', "_")).collect();
+    names.sort();
+    names
+}
+
+/// Lines of code in one file, tests, comments and blank lines aside.
+const LINES_MAX: usize = 300;

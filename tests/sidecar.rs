@@ -1,0 +1,218 @@
+//! `sidecar.toml`, the schema and the table in the README say the same: every key, with its type, default and meaning. The
+//! table is written anew by `UPDATE_README=1 cargo test --test sidecar`.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that meets what it does not expect fails on the spot"
+)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use callgate::config::{load, load_str, schema, toml_text};
+use serde_json::Value;
+
+/// A key of the file, as the schema has it.
+struct Key {
+    /// `issuers[].keys.url`.
+    path: String,
+    kind: String,
+    required: bool,
+    default: Option<Value>,
+    meaning: String,
+}
+
+#[test]
+fn the_example_is_accepted_without_a_warning() {
+    let compiled = load(&root().join("sidecar.toml")).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(compiled.warnings, []);
+}
+
+#[test]
+fn the_example_is_accepted_with_everything_that_is_commented_out() {
+    let text: String = uncommented()
+        .lines()
+        .filter(|line| !line.starts_with("file =") && !line.starts_with("ca_file ="))
+        .fold(String::new(), |text, line| text + line + "\n");
+    let compiled = load_str("sidecar.toml", &text, &root()).unwrap_or_else(|problems| panic!("{problems}"));
+    let warnings: Vec<_> = compiled.warnings.iter().map(|warning| warning.key.as_str()).collect();
+    assert_eq!(warnings, ["public[0].path"]);
+}
+
+#[test]
+fn the_example_has_every_key_with_its_default() {
+    let example: toml::Table = uncommented().parse().unwrap();
+    let example = serde_json::to_value(example).unwrap();
+    for key in keys() {
+        let pointer = format!("/{}", key.path.replace("[]", "/0").replace('.', "/"));
+        let Some(found) = example.pointer(&pointer) else { panic!("sidecar.toml has no {}", key.path) };
+        if let Some(default) = &key.default {
+            assert_eq!(found, default, "sidecar.toml shows the default of {}", key.path);
+        }
+    }
+}
+
+#[test]
+fn the_example_has_no_line_that_the_test_cannot_read() {
+    // A key that is commented out is "# key = value"; prose never looks like that.
+    let text = fs::read_to_string(root().join("sidecar.toml")).unwrap();
+    for line in text.lines() {
+        assert!(!line.starts_with('#') || line.starts_with("# "), "{line}");
+        assert!(line.chars().count() <= 130, "{line}");
+    }
+}
+
+#[test]
+fn the_readme_has_the_table_of_keys() {
+    let path = root().join("README.md");
+    let readme = fs::read_to_string(&path).unwrap();
+    let (before, rest) = readme.split_once(BEGIN).expect("README.md has a place for the table");
+    let (found, after) = rest.split_once(END).expect("the place ends");
+    let wanted = format!("\n{}", table());
+    if std::env::var_os("UPDATE_README").is_some() {
+        fs::write(&path, format!("{before}{BEGIN}{wanted}{END}{after}")).unwrap();
+    } else {
+        assert_eq!(found, wanted, "README.md is behind; run UPDATE_README=1 cargo test --test sidecar");
+    }
+}
+
+#[test]
+fn check_accepts_the_example_and_sums_it_up() {
+    let output = callgate(&["check", "--config", "sidecar.toml"]);
+    let out = String::from_utf8(output.stdout).unwrap();
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]), "{out}");
+    assert!(out.starts_with("sidecar.toml is good.\n"), "{out}");
+    assert!(out.contains("https://auth.internal.example for email-service, signed with ES256"), "{out}");
+}
+
+#[test]
+fn check_refuses_a_bad_file_with_78_and_says_everything_on_stderr() {
+    let text = fs::read_to_string(root().join("sidecar.toml")).unwrap();
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bad.toml");
+    fs::write(&file, text.replace("audiences =", "audience =").replace("\"ES256\"", "\"HS256\"")).unwrap();
+    for command in ["check", "run"] {
+        let output = callgate(&[command, "--config", file.to_str().unwrap()]);
+        let err = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(78), &b""[..]), "{err}");
+        assert!(err.contains("did you mean \"audiences\"?") && err.contains("\"HS256\" is never accepted"), "{err}");
+        assert!(err.ends_with("bad.toml: 2 errors; the configuration cannot be used.\n"), "{err}");
+    }
+}
+
+#[test]
+fn schema_prints_the_schema() {
+    let output = callgate(&["schema"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(serde_json::from_slice::<Value>(&output.stdout).unwrap(), schema());
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn callgate(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_callgate"));
+    command.args(arguments).current_dir(root()).env_remove("CALLGATE_CONFIG").output().unwrap()
+}
+
+/// `sidecar.toml` with every key in force.
+fn uncommented() -> String {
+    let text = fs::read_to_string(root().join("sidecar.toml")).unwrap();
+    let is_key = |line: &str| {
+        let name = line.split_once(" = ").map_or("", |(name, _)| name);
+        line.starts_with('[') || !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+    };
+    text.lines()
+        .map(|line| line.strip_prefix("# ").filter(|line| is_key(line)).unwrap_or(line))
+        .fold(String::new(), |text, line| text + line + "\n")
+}
+
+/// The keys of the schema in the order of `sidecar.toml`; the tables themselves are left out.
+fn keys() -> Vec<Key> {
+    let schema = schema();
+    let mut keys = Vec::new();
+    for (name, table) in schema["properties"].as_object().unwrap() {
+        collect(&schema, table, name, &mut keys);
+    }
+    let example = uncommented();
+    let example = toml::de::DeTable::parse(&example).unwrap();
+    keys.sort_by_key(|key| position(example.get_ref(), &key.path));
+    keys
+}
+
+/// Where a key stands in the file; behind everything if it does not.
+fn position(file: &toml::de::DeTable<'_>, path: &str) -> usize {
+    let mut table = Some(file);
+    let mut start = usize::MAX;
+    for step in path.split('.') {
+        let Some(found) = table.and_then(|table| table.get(step.trim_end_matches("[]"))) else { return usize::MAX };
+        let inner = if step.ends_with("[]") { found.get_ref().get(0).unwrap_or(found) } else { found };
+        start = found.span().start;
+        table = inner.get_ref().as_table();
+    }
+    start
+}
+
+fn collect(schema: &Value, table: &Value, path: &str, keys: &mut Vec<Key>) {
+    let (table, path) = match table.get("items") {
+        Some(items) => (resolved(schema, items), format!("{path}[]")),
+        None => (resolved(schema, table), path.to_owned()),
+    };
+    let required: Vec<_> = table["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    for (name, key) in table["properties"].as_object().unwrap() {
+        let path = format!("{path}.{name}");
+        if resolved(schema, key).get("properties").is_some() {
+            collect(schema, key, &path, keys);
+            continue;
+        }
+        keys.push(Key {
+            kind: kind(schema, key),
+            required: required.iter().any(|one| one == name),
+            default: key.get("default").cloned(),
+            meaning: key["description"].as_str().expect("every key is described").replace('\n', " "),
+            path,
+        });
+    }
+}
+
+fn kind(schema: &Value, key: &Value) -> String {
+    let key = resolved(schema, key);
+    if let Some(values) = key.get("enum") {
+        let values: Vec<_> =
+            values.as_array().unwrap().iter().map(|value| format!("`{}`", value.as_str().unwrap())).collect();
+        return values.join(" ");
+    }
+    match key["type"].as_str() {
+        Some("array") => format!("list of {}", kind(schema, &key["items"])),
+        Some("object") => "table".to_owned(),
+        Some("string") => key.get("title").map_or("string", |title| title.as_str().unwrap()).to_owned(),
+        kind => kind.expect("a key has a type").to_owned(),
+    }
+}
+
+fn resolved<'s>(schema: &'s Value, part: &'s Value) -> &'s Value {
+    match part.get("$ref") {
+        Some(reference) => schema.pointer(reference.as_str().unwrap().trim_start_matches('#')).unwrap(),
+        None => part,
+    }
+}
+
+fn table() -> String {
+    let mut table = String::from("| key | type | default | meaning |\n|---|---|---|---|\n");
+    for Key { path, kind, required, default, meaning } in keys() {
+        let default = match default {
+            Some(default) => format!("`{}`", toml_text(&default)),
+            None if required => "*required*".to_owned(),
+            None => "none".to_owned(),
+        };
+        table += &format!("| `{path}` | {kind} | {default} | {} |\n", meaning.replace('|', "\\|"));
+    }
+    table
+}
+
+const BEGIN: &str = "<!-- keys:begin -->";
+const END: &str = "<!-- keys:end -->";
