@@ -10,28 +10,40 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("request", &[]),
     ("rejection", &[]),
+    ("algorithm", &[]),
+    ("requirement", &["algorithm", "rejection"]),
     ("token", &["rejection", "request"]),
     ("route", &["request"]),
-    ("jwt", &["clock", "rejection", "requirement"]),
-    ("requirement", &["jwt", "rejection"]),
+    ("jwt", &["algorithm", "clock", "rejection", "requirement"]),
     ("identity", &["jwt", "rejection"]),
     // The documents and the store are core; the refresh is an edge and has a rule of its own below.
-    ("keys", &["clock", "jwt"]),
-    ("authenticator", &["clock", "identity", "jwt", "keys", "rejection", "request", "route", "token"]),
+    ("keys", &["algorithm", "clock", "jwt"]),
+    ("authenticator", &["clock", "identity", "jwt", "keys", "rejection", "request", "requirement", "route", "token"]),
     ("audit", &["clock", "rejection"]),
     ("metrics", &["audit", "clock", "keys", "rejection"]),
-    ("keys::refresh", &["clock", "jwt", "keys", "metrics", "rejection"]),
+    ("keys::refresh", &["algorithm", "clock", "jwt", "keys", "metrics", "rejection"]),
     ("proxy", &["audit", "authenticator", "clock", "identity", "keys", "metrics", "rejection", "request"]),
     ("admin", &["keys", "metrics"]),
-    ("config", &["authenticator", "identity", "jwt", "keys", "route"]),
+    ("config", &["algorithm", "authenticator", "identity", "jwt", "keys", "requirement", "route"]),
     ("server", &["admin", "audit", "authenticator", "config", "keys", "metrics", "proxy"]),
     ("cli", &["config", "server"]),
     ("main", &["cli"]),
 ];
 
 /// The modules that know no socket, clock, log, file or configuration.
-const CORE: &[&str] =
-    &["clock", "request", "rejection", "token", "route", "jwt", "requirement", "identity", "keys", "authenticator"];
+const CORE: &[&str] = &[
+    "clock",
+    "request",
+    "rejection",
+    "algorithm",
+    "requirement",
+    "token",
+    "route",
+    "jwt",
+    "identity",
+    "keys",
+    "authenticator",
+];
 
 /// Where a crate may be named. A crate that is not listed may be named nowhere in `src`.
 const CRATES: &[(&str, &[&str])] = &[
