@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use crate::clock::UnixTime;
 use crate::identity::{CallerRule, Identity};
-use crate::jwt::claims::Requirement;
 use crate::jwt::json::Value;
 use crate::jwt::parse::{Parts, Unverified};
 use crate::jwt::verify::{Verified, allowed_algorithm, verify};
@@ -13,6 +12,7 @@ use crate::keys::jwks::KeySet;
 use crate::keys::store::KeySlot;
 use crate::rejection::{Reason, Rejection, quoted};
 use crate::request::RequestHead;
+use crate::requirement::Requirement;
 use crate::route::PublicRoutes;
 use crate::token::Token;
 

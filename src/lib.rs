@@ -22,6 +22,7 @@
 )]
 
 pub mod admin;
+pub mod algorithm;
 pub mod audit;
 pub mod authenticator;
 pub mod cli;

@@ -5,8 +5,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::*;
+use crate::algorithm::Algorithm;
 use crate::identity::ClaimPath;
-use crate::jwt::algorithm::Algorithm;
 use crate::keys::jwks::Reading;
 use crate::keys::store::Published;
 use crate::request::Authorization;

@@ -11,7 +11,7 @@ use url::{Host, Url};
 pub use super::file::{Closing, Format as LogFormat, Level as LogLevel, Protocol, RequestId};
 use super::problem::Problem;
 use crate::identity::CallerRule;
-use crate::jwt::claims::Requirement;
+use crate::requirement::Requirement;
 use crate::route::PublicRoutes;
 
 /// A whole configuration.

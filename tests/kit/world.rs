@@ -5,10 +5,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use callgate::algorithm::Algorithm;
 use callgate::authenticator::{Authenticator, Decision, Issuer};
 use callgate::clock::UnixTime;
 use callgate::identity::{CallerRule, ClaimPath};
-use callgate::jwt::algorithm::Algorithm;
 use callgate::keys::jwks::Reading;
 use callgate::keys::store::{KeySlot, Published};
 use callgate::request::{Authorization, RequestHead};

@@ -1,6 +1,7 @@
 //! Where the keys of an issuer come from and how they may be fetched, as the configuration says it. Addresses are checked
 //! here, once for all places an address can come from: the configuration, a discovery document, a redirect.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use std::time::Duration;
 
 use reqwest::Url;
 
-use crate::jwt::algorithm::Algorithm;
+use crate::algorithm::Algorithm;
 use crate::keys::store::KeySlot;
 
 /// One issuer's keys: whose they are, where they come from, where they go.
@@ -34,6 +35,17 @@ pub enum Location {
     Url(String),
 }
 
+impl fmt::Display for Location {
+    /// What tells the source of one issuer from another.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Discovery => f.write_str("discovery"),
+            Self::File(path) => path.display().fmt(f),
+            Self::Url(url) => f.write_str(url),
+        }
+    }
+}
+
 /// How a key document is fetched, and for how long it is good. The defaults are those of the configuration.
 #[derive(Clone, Debug)]
 pub struct FetchSettings {
@@ -54,15 +66,17 @@ pub struct FetchSettings {
     /// configured host only, not to one that a redirect or a discovery document names.
     pub token_file: Option<PathBuf>,
     /// A certificate to present.
-    pub client: Option<ClientIdentity>,
+    pub client: Option<ClientCertificate>,
     /// The host to fetch the keys from, instead of the one in the discovery document.
     pub jwks_host: Option<JwksHost>,
     pub proxy: ProxyUse,
+    /// A directory in which the last good document is kept, for a restart while the issuer is down. Not for files.
+    pub snapshot_dir: Option<PathBuf>,
 }
 
 /// A certificate with its chain and its private key, each a PEM file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClientIdentity {
+pub struct ClientCertificate {
     pub certificate: PathBuf,
     pub key: PathBuf,
 }
@@ -121,6 +135,7 @@ impl Default for FetchSettings {
             client: None,
             jwks_host: None,
             proxy: ProxyUse::Direct,
+            snapshot_dir: None,
         }
     }
 }

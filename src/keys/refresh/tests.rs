@@ -10,7 +10,7 @@ use tokio::time::{advance, sleep};
 use super::fault::FileFlaw;
 use super::fetch::{Answer, Known, Occasion};
 use super::*;
-use crate::jwt::algorithm::Algorithm;
+use crate::algorithm::Algorithm;
 
 const ISSUER: &str = "https://auth.example";
 const MIDNIGHT: UnixTime = UnixTime::from_secs(1_800_000_000);
@@ -580,4 +580,47 @@ async fn a_server_that_never_answers_is_given_up_in_time() {
     let keeper = KeyKeeper::start(vec![source], &Registry::new()).expect("a keeper");
     keeper.first_attempts(Duration::from_secs(10)).await;
     assert_eq!(keeper.status().remove(0).fault, Some(Fault::Timeout));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_while_the_issuer_is_down_serves_the_snapshot_with_the_age_it_had() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let settings = FetchSettings {
+        snapshot_dir: Some(directory.path().to_owned()),
+        stale_limit: Duration::from_secs(3600),
+        ..FetchSettings::default()
+    };
+    let issuer = Issuer::with(&["a"]);
+    let bench = Bench::start(&issuer, settings.clone()).await;
+    sleep(Duration::from_secs(1)).await;
+    drop(bench);
+
+    issuer.fails(Fault::ConnectionRefused);
+    let bench = Bench::start(&issuer, settings.clone()).await;
+    assert!(bench.has("a") && bench.status().ready, "the keys are there before any fetch succeeded");
+    sleep(Duration::from_secs(3000)).await;
+    assert!(bench.has("a"));
+    sleep(Duration::from_secs(700)).await;
+    assert!(!bench.has("a"), "a restart makes no keys younger");
+
+    issuer.publishes(&["b"]);
+    sleep(Duration::from_secs(31)).await;
+    assert!(bench.has("b") && !bench.has("a"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_snapshot_that_holds_no_key_set_is_not_served() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let settings = FetchSettings { snapshot_dir: Some(directory.path().to_owned()), ..FetchSettings::default() };
+    let issuer = Issuer::with(&["a"]);
+    let bench = Bench::start(&issuer, settings.clone()).await;
+    // Paused time passes only once nothing is being written.
+    sleep(Duration::from_secs(1)).await;
+    drop(bench);
+    let entry = std::fs::read_dir(directory.path()).expect("a directory").next().expect("a file").expect("an entry");
+    let content = std::fs::read_to_string(entry.path()).expect("a snapshot");
+    std::fs::write(entry.path(), content.replace("P-256", "P-25x")).expect("a write");
+    issuer.fails(Fault::ConnectionRefused);
+    let bench = Bench::start(&issuer, settings).await;
+    assert!(!bench.has("a") && !bench.status().ready);
 }

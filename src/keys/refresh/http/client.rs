@@ -4,7 +4,7 @@ use reqwest::{Certificate, Client, ClientBuilder, Identity, Url, redirect};
 
 use crate::keys::refresh::fault::{Fault, FileFlaw, REDIRECTS_MAX};
 use crate::keys::refresh::file::read;
-use crate::keys::refresh::source::{ClientIdentity, FetchSettings, ProxyUse, check_next};
+use crate::keys::refresh::source::{ClientCertificate, FetchSettings, ProxyUse, check_next};
 
 /// The content of the files that a client is made with.
 #[derive(Clone, PartialEq, Eq)]
@@ -21,7 +21,7 @@ impl Materials {
             None => None,
         };
         let identity = match &settings.client {
-            Some(ClientIdentity { certificate, key }) => {
+            Some(ClientCertificate { certificate, key }) => {
                 Some([read(CLIENT_CERT, certificate).await?, read(CLIENT_KEY, key).await?].join(&b'\n'))
             }
             None => None,

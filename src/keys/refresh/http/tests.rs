@@ -13,7 +13,7 @@ use self::server::{Reply, Server};
 use self::tls::{Authority, Leaf};
 use super::*;
 use crate::keys::refresh::fault::BODY_MAX;
-use crate::keys::refresh::source::{AddressFault, ClientIdentity, JwksHost, address};
+use crate::keys::refresh::source::{AddressFault, ClientCertificate, JwksHost, address};
 
 const DOCUMENT: &str = r#"{"keys":[]}"#;
 
@@ -236,7 +236,7 @@ async fn files_that_cannot_be_used_are_named() {
         let settings = FetchSettings { token_file: Some(path), ..FetchSettings::default() };
         assert_eq!(try_with(settings).await, fault("token_file", FileFlaw::Content), "{content:?}");
     }
-    let client = ClientIdentity { certificate: files.put("cert", ""), key: files.put("key", "") };
+    let client = ClientCertificate { certificate: files.put("cert", ""), key: files.put("key", "") };
     let settings = FetchSettings { client: Some(client), ..FetchSettings::default() };
     assert_eq!(try_with(settings).await, fault("client_cert", FileFlaw::Content));
     assert!(server.seen().is_empty());
@@ -289,7 +289,8 @@ async fn a_client_certificate_is_presented_where_one_is_asked_for() {
     assert!(fetched(settings.clone(), keys(&server.url("/keys"))).await.is_err());
 
     let (certificate, key) = authority.client();
-    let client = ClientIdentity { certificate: files.put("client.pem", &certificate), key: files.put("key.pem", &key) };
+    let client =
+        ClientCertificate { certificate: files.put("client.pem", &certificate), key: files.put("key.pem", &key) };
     let settings = FetchSettings { client: Some(client), ..settings };
     assert_eq!(fetched(settings, keys(&server.url("/keys"))).await, Ok(DOCUMENT.into()));
 }
