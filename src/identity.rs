@@ -1,11 +1,15 @@
 //! What the upstream is told about the caller. An [`Identity`] is made from a [`Verified`] token only, and its name fits
 //! into a header as it is: a name that does not fit is refused, never changed into what could be another's.
 
+mod claims;
+
 use std::fmt;
 
 use crate::jwt::json::Value;
 use crate::jwt::verify::Verified;
 use crate::rejection::{Reason, Rejection, quoted};
+
+pub use claims::{ClaimRule, VALUE_MAX};
 
 /// Where the caller's name is read and under which header it is passed on.
 #[derive(Clone, Debug)]
@@ -13,12 +17,15 @@ pub struct CallerRule {
     header: String,
     folded: String,
     claim: ClaimPath,
+    more: Vec<ClaimRule>,
 }
 
 /// The caller, proven.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     caller: String,
+    /// In the order of the rules; `None` for what the token does not say.
+    more: Vec<Option<String>>,
 }
 
 /// The way to a claim: a name, or a JSON pointer (RFC 6901) into nested objects when it begins with `/`.
@@ -42,7 +49,22 @@ impl CallerRule {
     #[must_use]
     pub fn new(header: String, claim: ClaimPath) -> Self {
         let folded = fold(&header).collect();
-        Self { header, folded, claim }
+        Self { header, folded, claim, more: Vec::new() }
+    }
+
+    /// Passes more claims on, each under a header of its own.
+    #[must_use]
+    pub fn with_claims(mut self, more: Vec<ClaimRule>) -> Self {
+        self.more = more;
+        self
+    }
+
+    /// The headers that tell the upstream about a caller, with their values; none for who is unknown.
+    pub fn headers<'a>(&'a self, identity: Option<&'a Identity>) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let caller = identity.map(|identity| (self.header.as_str(), identity.caller.as_str()));
+        let values = identity.map_or(&[][..], |identity| &identity.more);
+        let more = self.more.iter().zip(values).filter_map(|(rule, value)| Some((rule.header(), value.as_deref()?)));
+        caller.into_iter().chain(more)
     }
 
     /// The header's name as it is written.
@@ -61,13 +83,13 @@ impl CallerRule {
     /// the case, others drop `.` or `_`: so every spelling with the same letters and digits in the same order is one.
     #[must_use]
     pub fn is_alias(&self, field: &str) -> bool {
-        fold(field).eq(self.folded.chars())
+        fold(field).eq(self.folded.chars()) || self.more.iter().any(|rule| rule.is_alias(field))
     }
 
     /// The caller that a token names.
     ///
     /// # Errors
-    /// `caller_unusable`.
+    /// `caller_unusable`, or `claim_invalid` for a claim that cannot be passed on.
     pub fn identify(&self, token: &Verified<'_>) -> Result<Identity, Rejection> {
         let unusable = |detail| Err(Rejection::new(Reason::CallerUnusable, detail));
         let claim = quoted(&self.claim.written);
@@ -88,7 +110,8 @@ impl CallerRule {
             let allowed = "visible ASCII characters without comma, semicolon, quotes and backslash";
             return unusable(format!("the claim {claim} must consist of {allowed}"));
         }
-        Ok(Identity { caller: caller.clone().into_owned() })
+        let more = self.more.iter().map(|rule| rule.value(token)).collect::<Result<_, _>>()?;
+        Ok(Identity { caller: caller.clone().into_owned(), more })
     }
 }
 

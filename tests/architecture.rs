@@ -50,7 +50,7 @@ const CORE: &[&str] = &[
 /// Where a crate may be named. A crate that is not listed may be named nowhere in `src`.
 const CRATES: &[(&str, &[&str])] = &[
     ("arc_swap", &["keys", "keys::refresh", "proxy"]),
-    ("async_trait", &["admin", "proxy"]),
+    ("async_trait", &["admin", "proxy", "server"]),
     ("aws_lc_rs", &["jwt", "keys::refresh"]),
     ("base64", &["jwt", "keys"]),
     ("bytes", &["keys::refresh", "proxy"]),

@@ -28,6 +28,7 @@ pub fn compile(file: File, base: &Path, findings: &mut Findings<'_, '_>) -> Opti
     let admin = address::admin(&file.admin, &root.key("admin"), findings);
     address::differ(listen, admin, upstream.as_ref(), findings);
     let issuers = issuer::issuers(file.issuers, &root.key("issuers"), base, findings);
+    let forward_token = file.caller.forward_token;
     let caller = caller::caller(file.caller, &root.key("caller"), findings);
     let public = public::routes(file.public, &root.key("public"), findings);
     let forwarding = edge::forwarding(&file.forwarding, &root.key("forwarding"), findings);
@@ -40,6 +41,7 @@ pub fn compile(file: File, base: &Path, findings: &mut Findings<'_, '_>) -> Opti
         admin: admin?,
         issuers: issuers?,
         caller: caller?,
+        forward_token,
         public: public?,
         forwarding: forwarding?,
         limits: limits?,

@@ -27,6 +27,8 @@ pub struct Compiled {
     /// The trusted issuers, at least one, with different names.
     pub issuers: Vec<Issuer>,
     pub caller: CallerRule,
+    /// Whether the upstream gets the token itself.
+    pub forward_token: bool,
     pub public: PublicRoutes,
     pub forwarding: Forwarding,
     pub limits: Limits,

@@ -54,7 +54,7 @@ impl Plan {
             issuers.push(Issuer { requirement: issuer.requirement, keys: slot });
         }
         let authenticator = Authenticator::new(issuers, config.caller, config.public, config.limits.token_size);
-        let forward = forward(config.forwarding);
+        let forward = forward(config.forwarding, config.forward_token);
         Ok(Self { authenticator, sources, upstream, realm, limits: config.limits, forward, shutdown: config.shutdown })
     }
 }
@@ -83,12 +83,13 @@ pub const fn expiring(limits: &Limits) -> Expiring {
     }
 }
 
-const fn forward(forwarding: Forwarding) -> ForwardRule {
+const fn forward(forwarding: Forwarding, token: bool) -> ForwardRule {
     let request_id = match forwarding.request_id {
         RequestId::Keep => RequestIds::Keep,
         RequestId::Make => RequestIds::Make,
     };
-    ForwardRule { trusted_hops: forwarding.trusted_hops, request_id, token: Onward::Forward }
+    let token = if token { Onward::Forward } else { Onward::Withhold };
+    ForwardRule { trusted_hops: forwarding.trusted_hops, request_id, token }
 }
 
 /// The audience as a realm: characters that a quoted string cannot hold are left out.
