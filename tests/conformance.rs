@@ -3,8 +3,6 @@
 //! and the verdict: `-> caller` or the one reason of the refusal. Acceptances stand beside refusals.
 
 // A suite may end in a panic, which is what the bans are about in `src/`.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout)]
-
 #[path = "conformance/algorithms.rs"]
 mod algorithms;
 #[path = "conformance/claims.rs"]

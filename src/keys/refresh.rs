@@ -10,6 +10,7 @@ mod http;
 mod memory;
 mod news;
 mod schedule;
+mod snapshot;
 pub mod source;
 mod task;
 
@@ -29,6 +30,7 @@ use self::file::{KeyFile, POLL};
 use self::http::{KeyServer, Start};
 use self::news::News;
 use self::schedule::Schedule;
+use self::snapshot::Snapshot;
 use self::source::address;
 pub use self::source::{AddressFault, FetchSettings, Location, Source};
 use self::task::{Aging, Clock, Task};
@@ -110,7 +112,7 @@ impl KeyKeeper {
         Ok(keeper)
     }
 
-    /// Waits until every issuer had a first refresh, successful or not, but not longer than this.
+    /// Waits until every issuer has keys or had a first refresh without success, but not longer than this.
     pub async fn first_attempts(&self, within: Duration) {
         let all = async {
             for kept in &self.issuers {
@@ -161,6 +163,8 @@ impl KeyKeeper {
                 settings.unknown_key_cooldown,
             ),
         };
+        let snapshot = settings.snapshot_dir.as_ref().filter(|_| aging != Aging::Never);
+        let snapshot = snapshot.map(|at| Snapshot::new(at, &source.issuer, &source.location.to_string()));
         let board = Arc::new(Board::new(cooldown, Instant::now()));
         let (issuer, slot) = (source.issuer.clone(), Arc::clone(&source.slot));
         let task = Task {
@@ -171,6 +175,7 @@ impl KeyKeeper {
             clock: Arc::clone(&self.clock),
             metrics: self.metrics.issuer(&issuer, &Fault::CLASSES),
             news: News::new(issuer.clone()),
+            snapshot,
             serving: None,
             source,
         };
