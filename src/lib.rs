@@ -36,6 +36,8 @@ pub mod proxy;
 pub mod rejection;
 pub mod request;
 pub mod requirement;
+pub mod revocation;
 pub mod route;
 pub mod server;
 pub mod token;
+pub mod watch;

@@ -12,6 +12,7 @@ pub use super::file::{Format as LogFormat, Level as LogLevel};
 use super::problem::Problem;
 use crate::identity::CallerRule;
 use crate::requirement::Requirement;
+use crate::revocation::DenyList;
 use crate::route::PublicRoutes;
 
 /// A whole configuration.
@@ -26,6 +27,8 @@ pub struct Compiled {
     pub issuers: Vec<Issuer>,
     pub caller: CallerRule,
     pub public: PublicRoutes,
+    /// The deny-list's file and what it said, if there is one.
+    pub revocation: Option<Revocation>,
     pub limits: Limits,
     pub log: Log,
     pub shutdown: Shutdown,
@@ -98,6 +101,14 @@ pub enum Transport {
     Https,
     /// Also plain `http`, since the configuration says so.
     HttpAllowed,
+}
+
+/// What is refused although it is valid.
+#[derive(Clone, Debug)]
+pub struct Revocation {
+    pub file: PathBuf,
+    /// The list at the time when the configuration was read.
+    pub list: DenyList,
 }
 
 /// Bounds on what clients can make us do.
