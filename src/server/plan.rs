@@ -10,6 +10,7 @@ use pingora::upstreams::peer::HttpPeer;
 use super::ServerFault;
 use crate::authenticator::{Authenticator, Issuer};
 use crate::config::{Compiled, KeySource, Keys, Limits, Shutdown, Transport, Upstream, UpstreamAddress};
+use crate::keys::jwks::KeyUse;
 use crate::keys::refresh::{FetchSettings, Location, Source};
 use crate::keys::store::KeySlot;
 
@@ -40,6 +41,7 @@ impl Plan {
             sources.push(Source {
                 issuer: issuer.requirement.issuer().to_owned(),
                 algorithms: issuer.requirement.algorithms().to_vec(),
+                usage: KeyUse::Signature,
                 location: location(&issuer.keys.source),
                 slot: Arc::clone(&slot),
                 settings: settings(&issuer.keys),
