@@ -10,7 +10,6 @@ use pingora::upstreams::peer::HttpPeer;
 use super::ServerFault;
 use crate::authenticator::{Authenticator, Issuer};
 use crate::config::{Compiled, KeySource, Keys, Limits, Shutdown, Transport, Upstream, UpstreamAddress};
-use crate::keys::jwks::KeyUse;
 use crate::keys::refresh::{FetchSettings, Location, Source};
 use crate::keys::store::KeySlot;
 
@@ -41,7 +40,7 @@ impl Plan {
             sources.push(Source {
                 issuer: issuer.requirement.issuer().to_owned(),
                 algorithms: issuer.requirement.algorithms().to_vec(),
-                usage: KeyUse::Signature,
+                usage: issuer.keys.usage,
                 location: location(&issuer.keys.source),
                 slot: Arc::clone(&slot),
                 settings: settings(&issuer.keys),
@@ -73,8 +72,12 @@ fn settings(keys: &Keys) -> FetchSettings {
         unknown_key_cooldown: keys.unknown_key_cooldown,
         timeout: keys.timeout,
         ca_file: keys.ca_file.clone(),
+        token_file: keys.token_file.clone(),
+        client: keys.client.clone(),
+        jwks_host: keys.jwks_host.clone(),
+        proxy: keys.proxy,
         allow_http: keys.transport == Transport::HttpAllowed,
-        ..FetchSettings::default()
+        snapshot_dir: keys.snapshot_dir.clone(),
     }
 }
 
