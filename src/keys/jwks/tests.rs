@@ -105,12 +105,12 @@ fn an_odd_key_is_left_out_alone_with_its_name_and_the_cause() {
         ),
         (format!(r#""kty":"RSA",{n},"e":"AQ""#), Flaw::Unsound(KeyFault::RsaExponent)),
         (format!(r#""kty":"RSA",{n},"e":"AQAA""#), Flaw::Unsound(KeyFault::RsaExponent)),
-        (off_curve, Flaw::Unsound(KeyFault::NotOnCurve)),
+        (off_curve, Flaw::Unsound(KeyFault::Unsound)),
         (short, Flaw::Unsound(KeyFault::CoordinateLength { wanted: 32 })),
         (P256.replace("P-256", "P-384"), Flaw::Unsound(KeyFault::CoordinateLength { wanted: 48 })),
         (
             r#""kty":"OKP","crv":"Ed25519","x":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA""#.to_owned(),
-            Flaw::Unsound(KeyFault::NotOnCurve),
+            Flaw::Unsound(KeyFault::SmallOrder),
         ),
     ];
     for (members, why) in cases {
