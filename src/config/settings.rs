@@ -11,6 +11,8 @@ use url::{Host, Url};
 pub use super::file::{Format as LogFormat, Level as LogLevel};
 use super::problem::Problem;
 use crate::identity::CallerRule;
+use crate::keys::jwks::KeyUse;
+use crate::keys::refresh::{ClientCertificate, JwksHost, ProxyUse};
 use crate::requirement::Requirement;
 use crate::revocation::DenyList;
 use crate::route::PublicRoutes;
@@ -81,6 +83,18 @@ pub struct Keys {
     pub timeout: Duration,
     /// PEM certificates to trust instead of the machine's own.
     pub ca_file: Option<PathBuf>,
+    /// A bearer token to present.
+    pub token_file: Option<PathBuf>,
+    /// A certificate to present.
+    pub client: Option<ClientCertificate>,
+    /// The host to fetch from instead of the discovered one.
+    pub jwks_host: Option<JwksHost>,
+    /// What the keys must be meant for.
+    pub usage: KeyUse,
+    /// Whether the environment's proxies are used.
+    pub proxy: ProxyUse,
+    /// Where the last fetched keys are kept.
+    pub snapshot_dir: Option<PathBuf>,
     /// Which URLs may be fetched; it also holds for redirects and for what a discovery document says.
     pub transport: Transport,
 }

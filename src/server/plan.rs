@@ -44,6 +44,7 @@ impl Plan {
             sources.push(Source {
                 issuer: issuer.requirement.issuer().to_owned(),
                 algorithms: issuer.requirement.algorithms().to_vec(),
+                usage: issuer.keys.usage,
                 location: location(&issuer.keys.source),
                 slot: Arc::clone(&slot),
                 settings: settings(&issuer.keys),
@@ -84,8 +85,12 @@ fn settings(keys: &Keys) -> FetchSettings {
         unknown_key_cooldown: keys.unknown_key_cooldown,
         timeout: keys.timeout,
         ca_file: keys.ca_file.clone(),
+        token_file: keys.token_file.clone(),
+        client: keys.client.clone(),
+        jwks_host: keys.jwks_host.clone(),
+        proxy: keys.proxy,
         allow_http: keys.transport == Transport::HttpAllowed,
-        ..FetchSettings::default()
+        snapshot_dir: keys.snapshot_dir.clone(),
     }
 }
 
