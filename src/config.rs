@@ -20,7 +20,8 @@ mod shape;
 pub use problem::{Place, Problem, Problems, Severity};
 pub use schema::{schema, toml_text};
 pub use settings::{
-    Compiled, Issuer, KeySource, Keys, Limits, Log, LogFormat, LogLevel, Shutdown, Transport, Upstream, UpstreamAddress,
+    Compiled, Issuer, KeySource, Keys, Limits, Log, LogFormat, LogLevel, Revocation, Shutdown, Transport, Upstream,
+    UpstreamAddress,
 };
 
 use compile::Findings;

@@ -22,6 +22,7 @@
 )]
 
 pub mod admin;
+pub mod algorithm;
 pub mod audit;
 pub mod authenticator;
 pub mod cli;
@@ -35,6 +36,8 @@ pub mod proxy;
 pub mod rejection;
 pub mod request;
 pub mod requirement;
+pub mod revocation;
 pub mod route;
 pub mod server;
 pub mod token;
+pub mod watch;

@@ -4,8 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::jwt::algorithm::Algorithm;
-use crate::jwt::json::{Number, Value};
+use crate::algorithm::Algorithm;
 use crate::rejection::quoted;
 
 /// What a token of one issuer must fulfil.
@@ -22,7 +21,7 @@ pub struct Requirement {
     pub(crate) required: Vec<(String, Exact)>,
 }
 
-/// A value that a required claim must have exactly.
+/// A value that a required claim must have exactly, in type and value: `1`, `1.0`, `"1"` and `true` are four different things.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Exact {
     Bool(bool),
@@ -107,19 +106,6 @@ impl Requirement {
     #[must_use]
     pub const fn leeway(&self) -> Duration {
         self.leeway
-    }
-}
-
-impl Exact {
-    /// Equal in type and value: `1`, `1.0`, `"1"` and `true` are four different things.
-    pub(crate) fn equals(&self, found: &Value<'_>) -> bool {
-        match (self, found) {
-            (Self::Bool(wanted), Value::Bool(found)) => wanted == found,
-            (Self::Integer(wanted), Value::Number(Number::Unsigned(found))) => u64::try_from(*wanted) == Ok(*found),
-            (Self::Integer(wanted), Value::Number(Number::Negative(found))) => wanted == found,
-            (Self::String(wanted), Value::String(found)) => wanted == found,
-            _ => false,
-        }
     }
 }
 

@@ -22,7 +22,9 @@ use crate::audit::{self, Audit};
 use crate::config::{Compiled, Shutdown};
 use crate::keys::refresh::{KeyKeeper, StartFault};
 use crate::metrics::Metrics;
+use crate::metrics::revocation::RevocationMetrics;
 use crate::proxy::{Gate, Policy};
+use crate::watch::Watch;
 
 use accept::Acceptor;
 use plan::Plan;
@@ -87,8 +89,10 @@ async fn serve(config: Compiled) -> Result<(Ending, audit::Writer), ServerFault>
     let (audit, audit_writer) =
         Audit::start(io::stdout(), move || lost.inc()).map_err(|error| ServerFault::System("a thread", error))?;
     let draining = Arc::new(AtomicBool::new(false));
-    let Plan { authenticator, sources, upstream, realm, limits, shutdown } = Plan::new(config).await?;
+    let Plan { authenticator, sources, upstream, realm, revocation, limits, shutdown } = Plan::new(config).await?;
     let keeper = Arc::new(KeyKeeper::start(sources, metrics.registry())?);
+    let revocation_metrics = RevocationMetrics::register(metrics.registry())?;
+    let _watch = revocation.map(|(file, slot)| Watch::start(file, slot, revocation_metrics));
     announce(&listener, &admin_listener, &keeper);
 
     let admin = Admin { metrics: Arc::clone(&metrics), keeper: Arc::clone(&keeper), draining: Arc::clone(&draining) };

@@ -14,6 +14,7 @@ mod issuer;
 mod keys;
 mod limits;
 mod public;
+mod revocation;
 mod unit;
 
 pub use findings::Findings;
@@ -30,6 +31,7 @@ pub fn compile(file: File, base: &Path, findings: &mut Findings<'_, '_>) -> Opti
     let issuers = issuer::issuers(file.issuers, &root.key("issuers"), base, findings);
     let caller = caller::caller(file.caller, &root.key("caller"), findings);
     let public = public::routes(file.public, &root.key("public"), findings);
+    let revocation = revocation::revocation(&file.revocation, &root.key("revocation"), base, findings);
     let limits = limits::limits(&file.limits, &root.key("limits"), findings);
     if let (Some(issuers), Some(limits)) = (&issuers, &limits) {
         keys::fit_wait(issuers, limits.key_wait, &root, findings);
@@ -42,6 +44,7 @@ pub fn compile(file: File, base: &Path, findings: &mut Findings<'_, '_>) -> Opti
         issuers: with_snapshots(issuers?, snapshot_dir?.as_deref()),
         caller: caller?,
         public: public?,
+        revocation: revocation?,
         limits: limits?,
         log: Log { level: file.log.level, format: file.log.format },
         shutdown: shutdown?,

@@ -28,6 +28,9 @@ pub struct File {
     /// The requests that need no token, one `[[public]]` for each path. Everything else is protected.
     #[serde(default)]
     pub public: Vec<PublicRoute>,
+    /// What is refused although it is valid.
+    #[serde(default)]
+    pub revocation: Revocation,
     /// Bounds on what clients can make Callgate do.
     #[serde(default)]
     pub limits: Limits,
@@ -193,6 +196,15 @@ pub struct PublicRoute {
     /// The methods that need no token on this path. Others do.
     #[schemars(example = ["GET"])]
     pub methods: Vec<String>,
+}
+
+/// What is refused although it is valid.
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Revocation {
+    /// The path of the deny-list, relative to this file: one JSON object per line with `jti`, `kid` or `sub`, and `issuer` and
+    /// `until` if need be. It is read again whenever it changes.
+    pub file: Option<String>,
 }
 
 /// Bounds on what clients can make Callgate do.

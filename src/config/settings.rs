@@ -11,9 +11,10 @@ use url::{Host, Url};
 pub use super::file::{Format as LogFormat, Level as LogLevel};
 use super::problem::Problem;
 use crate::identity::CallerRule;
-use crate::jwt::claims::Requirement;
 use crate::keys::jwks::KeyUse;
 use crate::keys::refresh::{ClientCertificate, JwksHost, ProxyUse};
+use crate::requirement::Requirement;
+use crate::revocation::DenyList;
 use crate::route::PublicRoutes;
 
 /// A whole configuration.
@@ -28,6 +29,8 @@ pub struct Compiled {
     pub issuers: Vec<Issuer>,
     pub caller: CallerRule,
     pub public: PublicRoutes,
+    /// The deny-list's file and what it said, if there is one.
+    pub revocation: Option<Revocation>,
     pub limits: Limits,
     pub log: Log,
     pub shutdown: Shutdown,
@@ -112,6 +115,14 @@ pub enum Transport {
     Https,
     /// Also plain `http`, since the configuration says so.
     HttpAllowed,
+}
+
+/// What is refused although it is valid.
+#[derive(Clone, Debug)]
+pub struct Revocation {
+    pub file: PathBuf,
+    /// The list at the time when the configuration was read.
+    pub list: DenyList,
 }
 
 /// Bounds on what clients can make us do.

@@ -7,8 +7,7 @@ use super::json::{Number, Value};
 use super::parse::Unverified;
 use crate::clock::UnixTime;
 use crate::rejection::{Reason, Rejection, quoted};
-use crate::requirement::same_media_type;
-pub use crate::requirement::{EmptyList, Exact, LEEWAY_MAX, Requirement};
+use crate::requirement::{Exact, Requirement, same_media_type};
 
 /// A token, what is asked of it, and when.
 pub(super) struct Case<'c> {
@@ -156,7 +155,14 @@ fn token_id(case: &Case<'_>) -> Result<(), Reason> {
 fn required(case: &Case<'_>) -> Result<(), Reason> {
     case.asked.required.iter().try_for_each(|(name, wanted)| {
         let found = case.token.claims.get(name).ok_or(Reason::ClaimMissing)?;
-        holds(wanted.equals(found), Reason::ClaimInvalid)
+        let equal = match (wanted, found) {
+            (Exact::Bool(wanted), Value::Bool(found)) => wanted == found,
+            (Exact::Integer(wanted), Value::Number(Number::Unsigned(found))) => u64::try_from(*wanted) == Ok(*found),
+            (Exact::Integer(wanted), Value::Number(Number::Negative(found))) => wanted == found,
+            (Exact::String(wanted), Value::String(found)) => wanted == found,
+            _ => false,
+        };
+        holds(equal, Reason::ClaimInvalid)
     })
 }
 

@@ -9,7 +9,7 @@ use aws_lc_rs::signature::{
     RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, RsaParameters, RsaPublicKeyComponents, VerificationAlgorithm,
 };
 
-use super::algorithm::{Algorithm, KeyKind};
+use crate::algorithm::{Algorithm, KeyKind};
 
 /// A public key that was found sound: right lengths, a point on its curve, an RSA modulus of 2048 to 8192 bits.
 pub struct PublicKey {

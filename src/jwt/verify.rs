@@ -1,13 +1,14 @@
 //! The proof. [`verify`] is the only place where a [`Verified`] is made: the algorithm is allowed, the key is of its kind, the
 //! signature holds, and every check of [`super::claims`] passes, in this order.
 
-use super::algorithm::Algorithm;
-use super::claims::{CHECKS, Case, Finding, Requirement, Round};
+use super::claims::{CHECKS, Case, Finding, Round};
 use super::json::Value;
 use super::parse::Unverified;
 use super::signature::PublicKey;
+use crate::algorithm::Algorithm;
 use crate::clock::UnixTime;
 use crate::rejection::{Reason, Rejection, quoted};
+use crate::requirement::Requirement;
 
 /// A token whose signature and claims are proven. It has no other constructor than [`verify`].
 pub struct Verified<'v> {

@@ -3,15 +3,17 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use pingora::upstreams::peer::HttpPeer;
 
 use super::ServerFault;
 use crate::authenticator::{Authenticator, Issuer};
-use crate::config::{Compiled, KeySource, Keys, Limits, Shutdown, Transport, Upstream, UpstreamAddress};
+use crate::config::{Compiled, KeySource, Keys, Limits, Revocation, Shutdown, Transport, Upstream, UpstreamAddress};
 use crate::keys::refresh::{FetchSettings, Location, Source};
 use crate::keys::store::KeySlot;
+use crate::revocation::DenyListSlot;
 
 /// Everything that is started from a configuration.
 pub struct Plan {
@@ -20,6 +22,8 @@ pub struct Plan {
     pub sources: Vec<Source>,
     pub upstream: HttpPeer,
     pub realm: String,
+    /// The deny-list's file and its place, if there is one.
+    pub revocation: Option<(PathBuf, Arc<DenyListSlot>)>,
     pub limits: Limits,
     pub shutdown: Shutdown,
 }
@@ -47,8 +51,17 @@ impl Plan {
             });
             issuers.push(Issuer { requirement: issuer.requirement, keys: slot });
         }
-        let authenticator = Authenticator::new(issuers, config.caller, config.public, config.limits.token_size);
-        Ok(Self { authenticator, sources, upstream, realm, limits: config.limits, shutdown: config.shutdown })
+        let mut authenticator = Authenticator::new(issuers, config.caller, config.public, config.limits.token_size);
+        let revocation = config.revocation.map(|Revocation { file, list }| {
+            let slot = Arc::new(DenyListSlot::default());
+            slot.publish(list);
+            (file, slot)
+        });
+        if let Some((_, slot)) = &revocation {
+            authenticator = authenticator.with_revocation(Arc::clone(slot));
+        }
+        let (limits, shutdown) = (config.limits, config.shutdown);
+        Ok(Self { authenticator, sources, upstream, realm, revocation, limits, shutdown })
     }
 }
 

@@ -357,10 +357,23 @@ pub const REFUSED: &[(&str, &str, &str, &str, &str)] = &[
         "public[1].path",
         "put all its methods into one [[public]]",
     ),
+    // The deny-list.
+    ("", "[revocation]\nfile = \"\"", "16:8", "revocation.file", "must not be empty"),
+    (
+        "",
+        "[revocation]\nfile = \"gone.jsonl\"",
+        "16:8",
+        "revocation.file",
+        "does not exist; an empty file revokes nothing",
+    ),
+    ("", "[revocation]\nfile = \"keys.json\"", "16:8", "revocation.file", "is no deny-list: line 1"),
+    ("", "[revocation]\nfiles = [\"a\"]", "16:1", "revocation.files", "did you mean \"file\"?"),
 ];
 
 /// What is replaced, and by what.
 pub const ACCEPTED: &[(&str, &str)] = &[
+    ("", "[revocation]"),
+    ("", "[revocation]\nfile = \"revoked.jsonl\""),
     ("\"0.0.0.0:8080\"", "\"[::]:0\""),
     ("\"0.0.0.0:8080\"", "\"127.0.0.1:0\""),
     ("\"0.0.0.0:8080\"", "\"10.0.0.1:3000\""),

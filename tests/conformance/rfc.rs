@@ -2,7 +2,7 @@
 //! are no JWT at all. The reason then shows how far they came: `claim_missing` means that the signature held. The signatures
 //! by themselves are proven below.
 
-use callgate::jwt::algorithm::Algorithm;
+use callgate::algorithm::Algorithm;
 use callgate::keys::jwks::Reading;
 use serde_json::{Value, json};
 

@@ -1,7 +1,7 @@
 //! The best current practices of RFC 8725 section 3, item by item. The other tables hold many more cases for most of them; here
 //! is at least one acceptance or refusal for each, so that none is forgotten.
 
-use callgate::jwt::algorithm::Algorithm;
+use callgate::algorithm::Algorithm;
 use callgate::jwt::signature::KeyFault;
 use callgate::keys::jwks::{Flaw, Reading, Unusable};
 use serde_json::{Value, json};

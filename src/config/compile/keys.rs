@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::Findings;
 use super::unit::{DAY, HOUR, MILLISECOND, MINUTE, Span, seconds, shown};
+use crate::algorithm::Algorithm;
 use crate::config::file;
 use crate::config::path::KeyPath;
 use crate::config::settings::{Issuer, KeySource, Keys, Transport};
-use crate::jwt::algorithm::Algorithm;
 use crate::keys::jwks::KeyUse;
 use crate::keys::refresh::{ClientCertificate, JwksHost, ProxyUse};
 

@@ -1,6 +1,7 @@
 use super::super::parse::Parts;
 use super::*;
-use crate::jwt::algorithm::Algorithm;
+use crate::algorithm::Algorithm;
+use crate::requirement::{EmptyList, LEEWAY_MAX};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use reqwest::Url;
 
-use crate::jwt::algorithm::Algorithm;
+use crate::algorithm::Algorithm;
 use crate::keys::jwks::KeyUse;
 use crate::keys::store::KeySlot;
 

@@ -10,7 +10,7 @@ use tokio::time::{advance, sleep};
 use super::fault::FileFlaw;
 use super::fetch::{Answer, Known, Occasion};
 use super::*;
-use crate::jwt::algorithm::Algorithm;
+use crate::algorithm::Algorithm;
 use crate::keys::jwks::KeyUse;
 
 const ISSUER: &str = "https://auth.example";

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
+use crate::algorithm::Algorithm;
 use crate::config::compile::Findings;
 use crate::config::input;
 use crate::config::path::KeyPath;
-use crate::jwt::algorithm::Algorithm;
 use crate::keys::jwks::{KeyUse, Reading, Unusable};
 
 /// What a PEM file holds.
