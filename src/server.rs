@@ -198,8 +198,9 @@ fn announce(listener: &TcpListener, admin: &TcpListener, keeper: &KeyKeeper) {
     );
 }
 
-/// How long the first request may wait for the issuers' first answers. Without them it would be refused with a 503.
-const FIRST_KEYS: Duration = Duration::from_secs(5);
+/// How long the first request may wait for the issuers' first answers. Not long: an issuer that hangs must not keep the callers
+/// of another out, and a request that needs keys waits for them by itself.
+const FIRST_KEYS: Duration = Duration::from_secs(1);
 
 /// Scrapers and probes need a few; more would let the admin port use up the process.
 const ADMIN_CONNECTIONS: usize = 64;
