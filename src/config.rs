@@ -21,7 +21,7 @@ pub use problem::{Place, Problem, Problems, Severity};
 pub use schema::{schema, toml_text};
 pub use settings::{
     Closing, Compiled, Forwarding, Issuer, KeySource, Keys, Limits, Log, LogFormat, LogLevel, Protocol, RequestId,
-    Shutdown, Tls, Transport, Upstream, UpstreamAddress,
+    Revocation, Shutdown, Tls, Transport, Upstream, UpstreamAddress,
 };
 
 use compile::Findings;

@@ -2,6 +2,7 @@
 //! words, and the first callers that were seen.
 
 pub mod keys;
+pub mod revocation;
 
 use std::collections::HashSet;
 use std::sync::Mutex;

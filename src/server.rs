@@ -22,8 +22,10 @@ use crate::audit::{self, Audit};
 use crate::config::{Compiled, Shutdown};
 use crate::keys::refresh::{KeyKeeper, StartFault};
 use crate::metrics::Metrics;
+use crate::metrics::revocation::RevocationMetrics;
 use crate::proxy::door::Door;
 use crate::proxy::{Gate, Policy};
+use crate::watch::Watch;
 
 use accept::{Acceptor, Plain};
 use guarded::Guarded;
@@ -94,8 +96,11 @@ async fn serve(config: Compiled) -> Result<(Ending, audit::Writer), ServerFault>
     let (audit, audit_writer) =
         Audit::start(io::stdout(), move || lost.inc()).map_err(|error| ServerFault::System("a thread", error))?;
     let draining = Arc::new(AtomicBool::new(false));
-    let Plan { authenticator, sources, upstream, realm, limits, forward, shutdown } = Plan::new(config).await?;
+    let Plan { authenticator, sources, upstream, realm, revocation, limits, forward, shutdown } =
+        Plan::new(config).await?;
     let keeper = Arc::new(KeyKeeper::start(sources, metrics.registry())?);
+    let revocation_metrics = RevocationMetrics::register(metrics.registry())?;
+    let _watch = revocation.map(|(file, slot)| Watch::start(file, slot, revocation_metrics));
     announce(&listener, &admin_listener, &keeper);
 
     let admin = Admin { metrics: Arc::clone(&metrics), keeper: Arc::clone(&keeper), draining: Arc::clone(&draining) };
@@ -193,8 +198,9 @@ fn announce(listener: &TcpListener, admin: &TcpListener, keeper: &KeyKeeper) {
     );
 }
 
-/// How long the first request may wait for the issuers' first answers. Without them it would be refused with a 503.
-const FIRST_KEYS: Duration = Duration::from_secs(5);
+/// How long the first request may wait for the issuers' first answers. Not long: an issuer that hangs must not keep the callers
+/// of another out, and a request that needs keys waits for them by itself.
+const FIRST_KEYS: Duration = Duration::from_secs(1);
 
 /// Scrapers and probes need a few; more would let the admin port use up the process.
 const ADMIN_CONNECTIONS: usize = 64;

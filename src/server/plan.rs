@@ -3,6 +3,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use pingora::protocols::ALPN;
@@ -11,13 +12,14 @@ use pingora::upstreams::peer::HttpPeer;
 use super::ServerFault;
 use crate::authenticator::{Authenticator, Issuer};
 use crate::config::{
-    Closing, Compiled, Forwarding, KeySource, Keys, Limits, Protocol, RequestId, Shutdown, Transport, Upstream,
-    UpstreamAddress,
+    Closing, Compiled, Forwarding, KeySource, Keys, Limits, Protocol, RequestId, Revocation, Shutdown, Transport,
+    Upstream, UpstreamAddress,
 };
 use crate::keys::refresh::{FetchSettings, Location, Source};
 use crate::keys::store::KeySlot;
 use crate::proxy::forward::{ForwardRule, Onward, RequestIds};
 use crate::proxy::{ClientLimits, Expiring};
+use crate::revocation::DenyListSlot;
 
 /// Everything that is started from a configuration.
 pub struct Plan {
@@ -26,6 +28,8 @@ pub struct Plan {
     pub sources: Vec<Source>,
     pub upstream: HttpPeer,
     pub realm: String,
+    /// The deny-list's file and its place, if there is one.
+    pub revocation: Option<(PathBuf, Arc<DenyListSlot>)>,
     pub limits: Limits,
     pub forward: ForwardRule,
     pub shutdown: Shutdown,
@@ -47,15 +51,25 @@ impl Plan {
             sources.push(Source {
                 issuer: issuer.requirement.issuer().to_owned(),
                 algorithms: issuer.requirement.algorithms().to_vec(),
+                usage: issuer.keys.usage,
                 location: location(&issuer.keys.source),
                 slot: Arc::clone(&slot),
                 settings: settings(&issuer.keys),
             });
             issuers.push(Issuer { requirement: issuer.requirement, keys: slot });
         }
-        let authenticator = Authenticator::new(issuers, config.caller, config.public, config.limits.token_size);
+        let mut authenticator = Authenticator::new(issuers, config.caller, config.public, config.limits.token_size);
+        let revocation = config.revocation.map(|Revocation { file, list }| {
+            let slot = Arc::new(DenyListSlot::default());
+            slot.publish(list);
+            (file, slot)
+        });
+        if let Some((_, slot)) = &revocation {
+            authenticator = authenticator.with_revocation(Arc::clone(slot));
+        }
         let forward = forward(config.forwarding, config.forward_token);
-        Ok(Self { authenticator, sources, upstream, realm, limits: config.limits, forward, shutdown: config.shutdown })
+        let (limits, shutdown) = (config.limits, config.shutdown);
+        Ok(Self { authenticator, sources, upstream, realm, revocation, limits, forward, shutdown })
     }
 }
 
@@ -112,8 +126,12 @@ fn settings(keys: &Keys) -> FetchSettings {
         unknown_key_cooldown: keys.unknown_key_cooldown,
         timeout: keys.timeout,
         ca_file: keys.ca_file.clone(),
+        token_file: keys.token_file.clone(),
+        client: keys.client.clone(),
+        jwks_host: keys.jwks_host.clone(),
+        proxy: keys.proxy,
         allow_http: keys.transport == Transport::HttpAllowed,
-        ..FetchSettings::default()
+        snapshot_dir: keys.snapshot_dir.clone(),
     }
 }
 

@@ -11,9 +11,12 @@ mod configuration; // a bad sidecar.toml
 mod forwarding; // what a valid token gets through, and how
 mod framing; // requests that two parties could read differently
 mod issuers; // who may speak in whose name
+mod key_outages; // issuers that fail, in every way they can
+mod key_rotation; // keys that change under load
 mod key_sources; // where keys come from, and what happens if they do not
 mod operations; // metrics, readiness, audit
 mod refusals; // what a caller learns from a 401
+mod revocation; // what is valid, and taken away
 mod shutdown; // SIGTERM
 mod spoofing; // the caller's name is ours alone to write
 mod streaming; // bodies go through as they come

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::Findings;
-use super::keys::pem;
+use super::keys::files::{Pem, pem};
 use crate::config::file;
 use crate::config::path::KeyPath;
 use crate::config::settings::{Forwarding, Tls};
@@ -27,14 +27,14 @@ pub fn tls(
     findings: &mut Findings<'_, '_>,
 ) -> Option<Option<Tls>> {
     let Some(table) = table else { return Some(None) };
-    let mut file = |written: &str, key: &str, what: &str| -> Option<PathBuf> {
+    let mut file = |written: &str, key: &str, kind: Pem| -> Option<PathBuf> {
         let path = base.join(written);
-        pem(&path, what, &at.key(key), findings).map(|()| path)
+        pem(&path, kind, &at.key(key), findings).map(|()| path)
     };
-    let cert = file(&table.cert, "cert", "CERTIFICATE");
-    let key = file(&table.key, "key", "PRIVATE KEY");
+    let cert = file(&table.cert, "cert", Pem::Certificate);
+    let key = file(&table.key, "key", Pem::PrivateKey);
     let client_ca = match &table.client_ca {
-        Some(written) => file(written, "client_ca", "CERTIFICATE").map(Some),
+        Some(written) => file(written, "client_ca", Pem::Certificate).map(Some),
         None => Some(None),
     };
     Some(Some(Tls { cert: cert?, key: key?, client_ca: client_ca? }))
