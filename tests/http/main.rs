@@ -10,7 +10,10 @@ mod cases; // one line each: smuggling, spoofing, paths
 mod credentials; // headers that look like tokens, and tokens that come twice
 mod grpc; // a client and a server of the field
 mod http2; // the same in frames
+mod idle_gaps; // a Node.js server that closes idle connections
 mod limits; // how much, how long, how many
 mod origin; // where a request came from
 mod pipeline; // what comes after a request on its connection
+mod retries; // what is tried again, and what is not
+mod tls; // certificates on both sides
 mod websocket; // tunnels, as long as their token
