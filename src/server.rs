@@ -2,6 +2,7 @@
 //! before the configuration is whole.
 
 pub mod accept;
+mod descriptors;
 mod guarded;
 mod log;
 mod plan;
@@ -86,6 +87,7 @@ pub fn run(config: Compiled) -> Result<Ending, ServerFault> {
 
 async fn serve(config: Compiled) -> Result<(Ending, audit::Writer), ServerFault> {
     let signals = StopSignals::install().map_err(|error| ServerFault::System("signal handlers", error))?;
+    descriptors::make_room(config.limits.connections);
     let listener = bind("listen.address", config.listen).await?;
     let admin_listener = bind("admin.address", config.admin).await?;
 

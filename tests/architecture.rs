@@ -63,6 +63,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("clap", &["cli"]),
     ("http", &["admin", "config", "keys::refresh", "proxy"]),
     ("httpdate", &["keys::refresh"]),
+    ("nix", &["server"]),
     ("pingora", &["admin", "proxy", "server"]),
     ("prometheus", &["metrics", "keys::refresh", "server"]),
     ("reqwest", &["keys::refresh"]),
