@@ -34,8 +34,17 @@ pub enum Location {
     Url(String),
 }
 
+/// Everything that makes one task differ from another: two sources with the same origin can share one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    pub issuer: String,
+    pub algorithms: Vec<Algorithm>,
+    pub location: Location,
+    pub settings: FetchSettings,
+}
+
 /// How a key document is fetched, and for how long it is good. The defaults are those of the configuration.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FetchSettings {
     /// Time between two refreshes, at most; the issuer may ask for less. Not for files.
     pub refresh: Duration,
@@ -50,6 +59,19 @@ pub struct FetchSettings {
     pub ca_file: Option<PathBuf>,
     /// Allows plain `http` to hosts other than this one.
     pub allow_http: bool,
+}
+
+impl Source {
+    /// Where its keys come from, and how.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        Origin {
+            issuer: self.issuer.clone(),
+            algorithms: self.algorithms.clone(),
+            location: self.location.clone(),
+            settings: self.settings.clone(),
+        }
+    }
 }
 
 impl Default for FetchSettings {
