@@ -14,13 +14,15 @@ mod schema;
 mod compile;
 mod document;
 mod input;
+mod restart;
 mod settings;
 mod shape;
 
 pub use problem::{Place, Problem, Problems, Severity};
 pub use schema::{schema, toml_text};
 pub use settings::{
-    Compiled, Issuer, KeySource, Keys, Limits, Log, LogFormat, LogLevel, Shutdown, Transport, Upstream, UpstreamAddress,
+    Audit, Compiled, Issuer, KeySource, Keys, Limits, Log, LogFormat, LogLevel, Reload, Shutdown, Tracing, Transport,
+    Upstream, UpstreamAddress, WhenFull,
 };
 
 use compile::Findings;

@@ -95,7 +95,8 @@ mod tests {
     fn a_listed_path_is_reported_and_every_other_spelling_of_it_is_enforced() {
         let modes = modes(Mode::Enforce, None);
         assert_eq!(modes.of(&head("POST", "/old"), Some(0)), Mode::Report);
-        for (method, path) in [("GET", "/old"), ("POST", "/old/"), ("POST", "//old"), ("POST", "/%6fld"), ("POST", "/")] {
+        for (method, path) in [("GET", "/old"), ("POST", "/old/"), ("POST", "//old"), ("POST", "/%6fld"), ("POST", "/")]
+        {
             assert_eq!(modes.of(&head(method, path), Some(0)), Mode::Enforce, "{method} {path}");
         }
     }
@@ -104,9 +105,11 @@ mod tests {
     fn an_issuers_own_mode_goes_before_the_general_one_and_no_issuer_has_none() {
         let lenient = modes(Mode::Enforce, Some(Mode::Report));
         let strict = modes(Mode::Report, Some(Mode::Enforce));
-        for (index, one, other) in
-            [(Some(0), Mode::Report, Mode::Enforce), (Some(1), Mode::Enforce, Mode::Report), (None, Mode::Enforce, Mode::Report)]
-        {
+        for (index, one, other) in [
+            (Some(0), Mode::Report, Mode::Enforce),
+            (Some(1), Mode::Enforce, Mode::Report),
+            (None, Mode::Enforce, Mode::Report),
+        ] {
             assert_eq!(lenient.of(&head("GET", "/"), index), one, "{index:?}");
             assert_eq!(strict.of(&head("GET", "/"), index), other, "{index:?}");
         }

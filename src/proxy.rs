@@ -4,6 +4,7 @@
 pub mod answer;
 mod exchange;
 mod head;
+pub mod ledger;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,20 +20,23 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType};
 use tokio::time::Instant;
 
-use crate::audit::{Audit, Verdict};
+use crate::audit::Verdict;
 use crate::authenticator::{Authenticator, Decision};
 use crate::clock::UnixTime;
 use crate::keys::refresh::{Freshness, KeyKeeper};
-use crate::metrics::Metrics;
+use crate::mode::{Mode, Modes};
 use crate::rejection::{Reason, Rejection};
 
 use answer::Answer;
 use exchange::Exchange;
 use head::request_head;
+use ledger::Ledger;
 
 /// Everything that one configuration says about requests. It is replaced whole.
 pub struct Policy {
     pub authenticator: Authenticator,
+    /// What a refusal leads to.
+    pub modes: Modes,
     pub keeper: Arc<KeyKeeper>,
     /// Where accepted requests go, with the timeouts of that connection.
     pub upstream: HttpPeer,
@@ -44,17 +48,17 @@ pub struct Policy {
 
 /// The proxy application.
 pub struct Gate {
-    policy: ArcSwap<Policy>,
-    metrics: Arc<Metrics>,
-    audit: Audit,
+    policy: Arc<ArcSwap<Policy>>,
+    ledger: Arc<Ledger>,
     draining: Arc<AtomicBool>,
 }
 
 impl Gate {
-    /// Guards an upstream. While `draining` is set, every answer ends its connection.
+    /// Guards an upstream by the policy that is there when a request comes. While `draining` is set, every answer ends its
+    /// connection.
     #[must_use]
-    pub fn new(policy: Policy, metrics: Arc<Metrics>, audit: Audit, draining: Arc<AtomicBool>) -> Self {
-        Self { policy: ArcSwap::from_pointee(policy), metrics, audit, draining }
+    pub const fn new(policy: Arc<ArcSwap<Policy>>, ledger: Arc<Ledger>, draining: Arc<AtomicBool>) -> Self {
+        Self { policy, ledger, draining }
     }
 
     fn is_draining(&self) -> bool {
@@ -67,18 +71,17 @@ impl ProxyHttp for Gate {
     type CTX = Exchange;
 
     fn new_ctx(&self) -> Exchange {
-        Exchange::begin(self.policy.load_full())
+        Exchange::begin(self.policy.load_full(), Arc::clone(&self.ledger))
     }
 
     async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> pingora::Result<bool> {
         session.set_total_drain_timeout(Some(UNREAD_BODY_TIMEOUT));
-        let decision = decide(session, &exchange.policy).await;
+        exchange.arrived(session);
+        let (decision, took) = decide(session, &exchange.policy).await;
         exchange.decided();
         match decision {
             Decision::Forward(accepted) => {
-                exchange.verdict = Verdict::Forward;
-                exchange.facts = accepted.facts;
-                exchange.identity = Some(accepted.identity);
+                exchange.accept(accepted, took);
                 Ok(false)
             }
             Decision::Pass => {
@@ -88,6 +91,12 @@ impl ProxyHttp for Gate {
             Decision::Reject(refused) => {
                 exchange.facts = refused.facts;
                 exchange.reason = Some(refused.rejection.reason());
+                let head = request_head(session.req_header());
+                if exchange.policy.modes.of(&head, exchange.facts.issuer) == Mode::Report {
+                    exchange.verdict = Verdict::WouldReject;
+                    exchange.claimed_caller = exchange.policy.authenticator.claimed_caller(&head);
+                    return Ok(false);
+                }
                 if self.is_draining() {
                     session.set_keepalive(None);
                 }
@@ -119,6 +128,9 @@ impl ProxyHttp for Gate {
         if let Some(identity) = &exchange.identity {
             upstream.insert_header(rule.header().to_owned(), identity.caller())?;
         }
+        if let Some(traceparent) = exchange.traceparent() {
+            upstream.insert_header("traceparent", traceparent)?;
+        }
         Ok(())
     }
 
@@ -147,7 +159,10 @@ impl ProxyHttp for Gate {
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, exchange: &mut Exchange) -> FailToProxy {
         let closed = FailToProxy { error_code: 0, can_reuse_downstream: false };
         let Some(rejection) = failure(error) else { return closed };
-        exchange.reason = Some(rejection.reason());
+        // What would have been refused is told with that reason; the status says the rest.
+        if exchange.verdict != Verdict::WouldReject {
+            exchange.reason = Some(rejection.reason());
+        }
         if *error.esource() == ErrorSource::Upstream {
             tracing::warn!(
                 reason = rejection.reason().as_str(),
@@ -165,7 +180,7 @@ impl ProxyHttp for Gate {
     }
 
     async fn logging(&self, session: &mut Session, _: Option<&Error>, exchange: &mut Exchange) {
-        exchange.record(session, &self.audit, &self.metrics).await;
+        exchange.record(session).await;
     }
 
     /// Pingora's own line would hold the path with its query; the record has what is needed.
@@ -183,19 +198,20 @@ impl ProxyHttp for Gate {
 }
 
 /// Decides about a request, and again whenever fresher keys came that could change the answer, within the time that a
-/// request may wait for them.
-async fn decide(session: &ServerSession, policy: &Policy) -> Decision {
+/// request may wait for them. It also says how long the last decision itself took.
+async fn decide(session: &ServerSession, policy: &Policy) -> (Decision, Duration) {
     let head = request_head(session.req_header());
     let latest = Instant::now() + policy.key_wait;
     loop {
         let since = Instant::now();
         let decision = policy.authenticator.decide(&head, now());
-        let Decision::Reject(refused) = &decision else { return decision };
-        let Some(issuer) = refused.keys_wanted else { return decision };
+        let took = since.elapsed();
+        let Decision::Reject(refused) = &decision else { return (decision, took) };
+        let Some(issuer) = refused.keys_wanted else { return (decision, took) };
         let left = latest.saturating_duration_since(Instant::now());
         let kid = refused.facts.kid.as_deref();
         if policy.keeper.fresher(issuer, kid, since, left).await != Freshness::Changed {
-            return decision;
+            return (decision, took);
         }
     }
 }

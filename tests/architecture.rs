@@ -17,23 +17,30 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // The documents and the store are core; the refresh is an edge and has a rule of its own below.
     ("keys", &["clock", "jwt"]),
     ("authenticator", &["clock", "identity", "jwt", "keys", "rejection", "request", "route", "token"]),
+    ("mode", &["request", "route"]),
     ("audit", &["clock", "rejection"]),
-    ("metrics", &["audit", "clock", "keys", "rejection"]),
+    ("trace", &[]),
+    ("metrics", &["audit", "clock", "keys", "mode", "rejection", "trace"]),
     ("keys::refresh", &["clock", "jwt", "keys", "metrics", "rejection"]),
-    ("proxy", &["audit", "authenticator", "clock", "identity", "keys", "metrics", "rejection", "request"]),
+    (
+        "proxy",
+        &["audit", "authenticator", "clock", "identity", "keys", "metrics", "mode", "rejection", "request", "trace"],
+    ),
     ("admin", &["keys", "metrics"]),
-    ("config", &["authenticator", "identity", "jwt", "keys", "route"]),
-    ("server", &["admin", "audit", "authenticator", "config", "keys", "metrics", "proxy"]),
-    ("cli", &["config", "server"]),
+    ("config", &["authenticator", "identity", "jwt", "keys", "mode", "route"]),
+    ("server", &["admin", "audit", "authenticator", "config", "keys", "metrics", "mode", "proxy", "trace"]),
+    ("rollout", &["clock"]),
+    ("cli", &["config", "rollout", "server"]),
     ("main", &["cli"]),
 ];
 
 /// The modules that know no socket, clock, log, file or configuration.
-const CORE: &[&str] = &["clock", "request", "rejection", "token", "route", "jwt", "identity", "keys", "authenticator"];
+const CORE: &[&str] =
+    &["clock", "request", "rejection", "token", "route", "jwt", "identity", "keys", "mode", "authenticator"];
 
 /// Where a crate may be named. A crate that is not listed may be named nowhere in `src`.
 const CRATES: &[(&str, &[&str])] = &[
-    ("arc_swap", &["keys", "keys::refresh", "proxy"]),
+    ("arc_swap", &["keys", "keys::refresh", "proxy", "server"]),
     ("async_trait", &["admin", "proxy"]),
     ("aws_lc_rs", &["jwt"]),
     ("base64", &["jwt", "keys"]),
@@ -41,20 +48,20 @@ const CRATES: &[(&str, &[&str])] = &[
     ("clap", &["cli"]),
     ("http", &["admin", "config", "keys::refresh", "proxy"]),
     ("pingora", &["admin", "proxy", "server"]),
-    ("prometheus", &["metrics", "keys::refresh", "server"]),
-    ("reqwest", &["keys::refresh"]),
+    ("prometheus", &["audit", "metrics", "keys::refresh", "server", "trace"]),
+    ("reqwest", &["keys::refresh", "trace"]),
     ("rustls", &["server", "keys::refresh"]),
-    ("schemars", &["config"]),
+    ("schemars", &["audit", "config"]),
     ("serde", &["admin", "audit", "config", "jwt", "keys", "keys::refresh", "proxy"]),
-    ("serde_json", &["admin", "audit", "config", "jwt", "keys", "keys::refresh", "proxy"]),
+    ("serde_json", &["admin", "audit", "config", "jwt", "keys", "keys::refresh", "proxy", "trace"]),
     ("strsim", &["config"]),
     ("thiserror", &["config", "identity", "jwt", "keys", "keys::refresh", "route", "server"]),
-    ("tokio", &["audit", "keys::refresh", "proxy", "server"]),
+    ("tokio", &["audit", "keys::refresh", "proxy", "server", "trace"]),
     ("toml", &["config"]),
-    ("tracing", &["admin", "audit", "keys::refresh", "proxy", "server"]),
+    ("tracing", &["admin", "audit", "keys::refresh", "proxy", "server", "trace"]),
     ("tracing_subscriber", &["server"]),
     ("url", &["config"]),
-    ("uuid", &["proxy"]),
+    ("uuid", &["proxy", "trace"]),
 ];
 
 /// What the core must not contain, and why.

@@ -113,8 +113,7 @@ async fn every_record_is_one_line_of_json_in_order() {
     audit.record(&record("/c")).await;
     drop(audit);
     writer.finish(PATIENCE);
-    let lines: Vec<serde_json::Value> =
-        output.lines().iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines: Vec<serde_json::Value> = output.lines().iter().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.len(), 2);
     assert_eq!(lines[0]["path"], "/a\n\"b");
     assert_eq!(lines[0]["time"], "2025-12-31T23:59:59.007Z");

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::file::File;
 use super::path::KeyPath;
-use super::settings::{Compiled, Log};
+use super::settings::{Compiled, Log, Reload};
 
 mod address;
 mod caller;
@@ -13,6 +13,8 @@ mod findings;
 mod issuer;
 mod keys;
 mod limits;
+mod mode;
+mod operation;
 mod public;
 mod unit;
 
@@ -25,10 +27,14 @@ pub fn compile(file: File, base: &Path, findings: &mut Findings<'_, '_>) -> Opti
     let upstream = address::upstream(&file.upstream, &root.key("upstream"), findings);
     let admin = address::admin(&file.admin, &root.key("admin"), findings);
     address::differ(listen, admin, upstream.as_ref(), findings);
+    let own_modes: Vec<_> = file.issuers.iter().map(|issuer| (issuer.issuer.clone(), issuer.mode)).collect();
+    let modes = mode::modes(file.mode, own_modes, file.report, &root, findings);
     let issuers = issuer::issuers(file.issuers, &root.key("issuers"), base, findings);
     let caller = caller::caller(file.caller, &root.key("caller"), findings);
     let public = public::routes(file.public, &root.key("public"), findings);
     let limits = limits::limits(&file.limits, &root.key("limits"), findings);
+    let audit = operation::audit(&file.audit, &root.key("audit"), base, findings);
+    let tracing = operation::tracing(&file.tracing, &root.key("tracing"), findings);
     let shutdown = limits::shutdown(&file.shutdown, &root.key("shutdown"), findings);
     Some(Compiled {
         listen: listen?,
@@ -37,7 +43,11 @@ pub fn compile(file: File, base: &Path, findings: &mut Findings<'_, '_>) -> Opti
         issuers: issuers?,
         caller: caller?,
         public: public?,
+        modes: modes?,
         limits: limits?,
+        audit: audit?,
+        tracing: tracing?,
+        reload: Reload { watch: file.reload.watch },
         log: Log { level: file.log.level, format: file.log.format },
         shutdown: shutdown?,
         warnings: Vec::new(),

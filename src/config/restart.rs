@@ -1,24 +1,7 @@
-//! Which keys can change while the process runs, and which need a restart: those of what is opened once and kept. Every key
-//! is in exactly one of the two lists, which a test holds against the schema.
+//! Which keys can change while the process runs, and which need a restart: those of what is opened once and kept. A test
+//! holds every key of the schema to be one or the other.
 
 use super::settings::Compiled;
-
-/// The keys, or whole tables, that a reload brings into force.
-pub const LIVE: &[&str] = &[
-    "caller",
-    "issuers",
-    "limits.key_wait",
-    "limits.token_size",
-    "log.level",
-    "mode",
-    "public",
-    "report",
-    "shutdown",
-    "upstream",
-];
-
-/// The keys, or whole tables, that a reload refuses to change.
-pub const RESTART: &[&str] = &["admin", "audit", "limits.connections", "listen", "log.format", "reload", "tracing"];
 
 impl Compiled {
     /// The keys whose values differ in `next` and that cannot change while the process runs.
@@ -41,8 +24,24 @@ impl Compiled {
 mod tests {
     use std::path::Path;
 
-    use super::*;
     use crate::config::{load_str, schema};
+
+    /// The keys, or whole tables, that a reload brings into force.
+    const LIVE: &[&str] = &[
+        "caller",
+        "issuers",
+        "limits.key_wait",
+        "limits.token_size",
+        "log.level",
+        "mode",
+        "public",
+        "report",
+        "shutdown",
+        "upstream",
+    ];
+
+    /// The keys, or whole tables, that a reload refuses to change.
+    const RESTART: &[&str] = &["admin", "audit", "limits.connections", "listen", "log.format", "reload", "tracing"];
 
     const GOOD: &str = r#"
         [listen]
@@ -76,13 +75,17 @@ mod tests {
         ] {
             assert_eq!(changes("", more), [key]);
         }
-        for more in ["mode = \"report\"", "limits.key_wait = \"2s\"", "log.level = \"debug\"", "shutdown.drain = \"1s\""] {
+        for more in
+            ["mode = \"report\"", "limits.key_wait = \"2s\"", "log.level = \"debug\"", "shutdown.drain = \"1s\""]
+        {
             assert!(changes("", more).is_empty(), "{more}");
         }
         let load = |text: &str| load_str("sidecar.toml", text, Path::new("")).unwrap();
         assert_eq!(load(GOOD).fixed_changes(&load(&GOOD.replacen(":0", ":1", 1))), ["listen.address"]);
         assert_eq!(
-            load(GOOD).fixed_changes(&load(&GOOD.replace("[admin]\n        address = \"127.0.0.1:0\"", "[admin]\naddress = \"127.0.0.1:9\""))),
+            load(GOOD).fixed_changes(&load(
+                &GOOD.replace("[admin]\n        address = \"127.0.0.1:0\"", "[admin]\naddress = \"127.0.0.1:9\"")
+            )),
             ["admin.address"]
         );
     }

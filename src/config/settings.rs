@@ -8,14 +8,15 @@ use std::time::Duration;
 
 use url::{Host, Url};
 
-pub use super::file::{Format as LogFormat, Level as LogLevel};
+pub use super::file::{Format as LogFormat, Level as LogLevel, WhenFull};
 use super::problem::Problem;
 use crate::identity::CallerRule;
 use crate::jwt::claims::Requirement;
+use crate::mode::Modes;
 use crate::route::PublicRoutes;
 
 /// A whole configuration.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Compiled {
     /// Where requests come in. Port 0 means any.
     pub listen: SocketAddr,
@@ -26,8 +27,14 @@ pub struct Compiled {
     pub issuers: Vec<Issuer>,
     pub caller: CallerRule,
     pub public: PublicRoutes,
+    /// What is refused and what is only reported.
+    pub modes: Modes,
     pub limits: Limits,
+    pub audit: Audit,
     pub log: Log,
+    /// `None` if nothing is traced.
+    pub tracing: Option<Tracing>,
+    pub reload: Reload,
     pub shutdown: Shutdown,
     /// What is allowed and somebody should know, ordered by place.
     pub warnings: Vec<Problem>,
@@ -101,7 +108,7 @@ pub enum Transport {
 }
 
 /// Bounds on what clients can make us do.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// The longest token that is looked at, in bytes.
     pub token_size: usize,
@@ -109,6 +116,32 @@ pub struct Limits {
     pub connections: usize,
     /// How long a request may wait for a key.
     pub key_wait: Duration,
+}
+
+/// Where the audit records go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Audit {
+    /// `None` is standard output.
+    pub file: Option<PathBuf>,
+    /// How many records may wait.
+    pub queue: usize,
+    pub when_full: WhenFull,
+}
+
+/// Where traces go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tracing {
+    /// Where spans are posted: `/v1/traces` of the endpoint.
+    pub url: Url,
+    /// How many of a hundred requests without a trace are traced.
+    pub sample: u8,
+}
+
+/// How a changed configuration comes into force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reload {
+    /// Whether the file is watched.
+    pub watch: bool,
 }
 
 /// Our own log.

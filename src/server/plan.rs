@@ -4,50 +4,66 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use pingora::upstreams::peer::HttpPeer;
 
 use super::ServerFault;
 use crate::authenticator::{Authenticator, Issuer};
-use crate::config::{Compiled, KeySource, Keys, Limits, Shutdown, Transport, Upstream, UpstreamAddress};
-use crate::keys::refresh::{FetchSettings, Location, Source};
-use crate::keys::store::KeySlot;
+use crate::config::{Compiled, KeySource, Keys, Transport, Upstream, UpstreamAddress};
+use crate::keys::refresh::{FetchSettings, KeyKeeper, Location, Source};
+use crate::mode::Modes;
+use crate::proxy::Policy;
 
 /// Everything that is started from a configuration.
 pub struct Plan {
-    pub authenticator: Authenticator,
+    authenticator: Authenticator,
     /// In the order of the authenticator's issuers.
     pub sources: Vec<Source>,
-    pub upstream: HttpPeer,
-    pub realm: String,
-    pub limits: Limits,
-    pub shutdown: Shutdown,
+    upstream: HttpPeer,
+    realm: String,
+    modes: Modes,
+    key_wait: Duration,
 }
 
 impl Plan {
-    /// Prepares what a configuration says.
+    /// Prepares what a configuration says. What `running` already keeps the keys of has them at once.
     ///
     /// # Errors
     /// If the upstream's name cannot be resolved.
-    pub async fn new(config: Compiled) -> Result<Self, ServerFault> {
+    pub async fn new(config: Compiled, running: Option<&KeyKeeper>) -> Result<Self, ServerFault> {
         let upstream = peer(&config.upstream).await?;
         let realm = config.issuers.first().and_then(|issuer| issuer.requirement.audiences().first());
         let realm = realm.map(|audience| plain(audience)).unwrap_or_default();
         let mut sources = Vec::with_capacity(config.issuers.len());
         let mut issuers = Vec::with_capacity(config.issuers.len());
         for issuer in config.issuers {
-            let slot = Arc::new(KeySlot::default());
+            let (name, location) = (issuer.requirement.issuer(), location(&issuer.keys.source));
+            let algorithms = issuer.requirement.algorithms();
+            let slot = running.and_then(|keeper| keeper.slot(name, &location, algorithms)).unwrap_or_default();
             sources.push(Source {
-                issuer: issuer.requirement.issuer().to_owned(),
-                algorithms: issuer.requirement.algorithms().to_vec(),
-                location: location(&issuer.keys.source),
+                issuer: name.to_owned(),
+                algorithms: algorithms.to_vec(),
+                location,
                 slot: Arc::clone(&slot),
                 settings: settings(&issuer.keys),
             });
             issuers.push(Issuer { requirement: issuer.requirement, keys: slot });
         }
         let authenticator = Authenticator::new(issuers, config.caller, config.public, config.limits.token_size);
-        Ok(Self { authenticator, sources, upstream, realm, limits: config.limits, shutdown: config.shutdown })
+        Ok(Self { authenticator, sources, upstream, realm, modes: config.modes, key_wait: config.limits.key_wait })
+    }
+
+    /// The policy, with the keeper of the sources.
+    pub fn into_policy(self, keeper: Arc<KeyKeeper>) -> Policy {
+        Policy {
+            authenticator: self.authenticator,
+            modes: self.modes,
+            keeper,
+            upstream: self.upstream,
+            realm: self.realm,
+            key_wait: self.key_wait,
+        }
     }
 }
 

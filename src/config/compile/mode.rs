@@ -27,7 +27,7 @@ pub fn modes(
         }
     }
     let routes = routes.into_iter().map(|route| file::PublicRoute { path: route.path, methods: route.methods });
-    let listing = Listing { name: "report", means: "is only reported and never refused" };
+    let listing = Listing { name: "report", is: "only reported", means: "is only reported and never refused" };
     let routes = public::list(routes.collect(), &root.key("report"), &listing, findings);
     let issuers = issuers.into_iter().map(|(name, mode)| (name, mode.map(meant))).collect();
     Some(Modes::new(meant(general), issuers, routes?))

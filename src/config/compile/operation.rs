@@ -11,10 +11,7 @@ use crate::config::settings::{Audit, Tracing, Transport};
 
 pub fn audit(table: &file::Audit, at: &KeyPath, base: &Path, findings: &mut Findings<'_, '_>) -> Option<Audit> {
     let file = file(table.file.as_deref(), &at.key("file"), base, findings);
-    if !(1..=QUEUE_MAX).contains(&table.queue) {
-        let message = format!("{} is out of range; allowed: 1 to {QUEUE_MAX}", table.queue);
-        return findings.error(&at.key("queue"), message);
-    }
+    // The range of the queue is a matter of the shape.
     Some(Audit { file: file?, queue: usize::try_from(table.queue).ok()?, when_full: table.when_full })
 }
 
@@ -41,10 +38,6 @@ fn file(
 /// The inner `None` means that nothing is traced, the outer one that it is wrong.
 #[expect(clippy::option_option, reason = "an optional table that may be wrong")]
 pub fn tracing(table: &file::Tracing, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<Option<Tracing>> {
-    if table.sample > 100 {
-        let message = format!("{} is out of range; allowed: 0 to 100", table.sample);
-        return findings.error(&at.key("sample"), message);
-    }
     let key = at.key("endpoint");
     let Some(written) = &table.endpoint else {
         if findings.is_written(&at.key("sample")) {
@@ -70,6 +63,3 @@ pub fn tracing(table: &file::Tracing, at: &KeyPath, findings: &mut Findings<'_, 
     }
     Some(Some(Tracing { url, sample: table.sample }))
 }
-
-/// At some hundred bytes a record this bounds the memory at some hundred MiB.
-const QUEUE_MAX: u32 = 1_000_000;
