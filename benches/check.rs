@@ -7,16 +7,16 @@ mod keys;
 use std::hint::black_box;
 use std::sync::Arc;
 
+use callgate::algorithm::Algorithm;
 use callgate::authenticator::{Authenticator, Decision, Issuer};
 use callgate::clock::UnixTime;
 use callgate::identity::{CallerRule, ClaimPath};
-use callgate::jwt::algorithm::Algorithm;
-use callgate::jwt::claims::Requirement;
 use callgate::jwt::parse::{Parts, Unverified};
 use callgate::jwt::verify::verify;
 use callgate::keys::jwks::Reading;
 use callgate::keys::store::{KeySlot, Published};
 use callgate::request::{Authorization, RequestHead};
+use callgate::requirement::Requirement;
 use callgate::route::PublicRoutes;
 use callgate::token::Token;
 use criterion::{Criterion, criterion_group, criterion_main};

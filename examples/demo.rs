@@ -5,15 +5,6 @@
 //!
 //! Start it with `make demo`, which builds the binary first.
 
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::print_stderr,
-    clippy::print_stdout,
-    clippy::unreachable,
-    reason = "the demo speaks to a person and is not part of the product"
-)]
-
 #[path = "demo/email_service.rs"]
 #[allow(dead_code, reason = "the end-to-end tests use the rest")]
 mod email_service;

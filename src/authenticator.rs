@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use crate::clock::UnixTime;
 use crate::identity::{CallerRule, Identity};
-use crate::jwt::claims::Requirement;
 use crate::jwt::json::{Number, Value};
 use crate::jwt::parse::{Parts, Unverified};
-use crate::jwt::verify::{Verified, verify};
+use crate::jwt::verify::{Verified, allowed_algorithm, verify};
 use crate::keys::jwks::KeySet;
 use crate::keys::store::KeySlot;
 use crate::rejection::{Reason, Rejection, quoted};
 use crate::request::RequestHead;
+use crate::requirement::Requirement;
 use crate::route::PublicRoutes;
 use crate::token::Token;
 
@@ -76,10 +76,10 @@ struct Proven {
     issued: Option<UnixTime>,
 }
 
-/// A refusal on the way, without the facts.
+/// A refusal on the way, and whether fresher keys of the token's issuer could change it.
 struct Stop {
     rejection: Rejection,
-    keys_wanted: Option<usize>,
+    keys_wanted: bool,
 }
 
 impl Authenticator {
@@ -112,7 +112,10 @@ impl Authenticator {
             Ok(Proven { identity, expires, issued }) => {
                 Decision::Forward(Accepted { identity, facts, expires, issued })
             }
-            Err(Stop { rejection, keys_wanted }) => Decision::Reject(Refused { rejection, facts, keys_wanted }),
+            Err(Stop { rejection, keys_wanted }) => {
+                let keys_wanted = facts.issuer.filter(|_| keys_wanted);
+                Decision::Reject(Refused { rejection, facts, keys_wanted })
+            }
         }
     }
 
@@ -138,27 +141,20 @@ impl Authenticator {
         let index = unverified.match_issuer(self.issuers.iter().map(|issuer| issuer.requirement.issuer()))?;
         facts.issuer = Some(index);
         // The index comes from a search through this list.
-        let issuer = self.issuers.get(index).ok_or_else(Stop::bug)?;
+        let Issuer { requirement, keys } = self.issuers.get(index).ok_or_else(Stop::bug)?;
 
-        let published = issuer.keys.latest();
-        let keys = published
-            .as_ref()
-            .and_then(|published| published.usable(now))
-            .ok_or_else(|| Stop { rejection: keys_unavailable(&issuer.requirement), keys_wanted: Some(index) })?;
-        let verified = verify_with_any(&unverified, &issuer.requirement, keys, now)
-            .map_err(|stop| Stop { keys_wanted: stop.keys_wanted.map(|()| index), rejection: stop.rejection })?;
+        // Before the keys: what no key can make good neither waits for one nor asks for a refresh.
+        allowed_algorithm(&unverified, requirement)?;
+        let published = keys.latest();
+        let keys = published.as_ref().and_then(|published| published.usable(now));
+        let keys = keys.ok_or_else(|| Stop::for_keys(keys_unavailable(requirement)))?;
+        let verified = verify_with_any(&unverified, requirement, keys, now)?;
+        facts.jti = jti(&verified);
 
         let identity = self.caller.identify(&verified)?;
-        facts.jti = jti(&verified);
-        let expires = verified.expires().plus(issuer.requirement.leeway());
+        let expires = verified.expires().plus(requirement.leeway());
         Ok(Proven { identity, expires, issued: issued(&verified) })
     }
-}
-
-/// Why no key of a set verified a token, and whether another set might.
-struct NoKey {
-    rejection: Rejection,
-    keys_wanted: Option<()>,
 }
 
 /// Tries the keys that the token may have been signed with. The first whose signature holds decides.
@@ -167,31 +163,31 @@ fn verify_with_any<'v>(
     asked: &Requirement,
     keys: &KeySet,
     now: UnixTime,
-) -> Result<Verified<'v>, NoKey> {
-    let settled = |rejection| NoKey { rejection, keys_wanted: None };
-    let algorithm = asked.algorithm(token).map_err(settled)?;
-    let named = token.kid().and_then(|kid| keys.named(kid));
+) -> Result<Verified<'v>, Stop> {
+    let algorithm = allowed_algorithm(token, asked)?;
     let mut refused = None;
     for key in keys.candidates(token.kid(), algorithm) {
         match verify(token, asked, key.public(), now) {
             Err(rejection) if rejection.reason() == Reason::SignatureInvalid => refused = Some(rejection),
-            Err(rejection) => return Err(settled(rejection)),
+            Err(rejection) => return Err(rejection.into()),
             Ok(verified) => return Ok(verified),
         }
     }
+    let named = token.kid().and_then(|kid| keys.named(kid));
     match (named, token.kid(), refused) {
-        (Some(_), _, Some(rejection)) => Err(settled(rejection)),
+        // The key of the token's kid is at hand: a fresher set would hold the same.
+        (Some(_), _, Some(rejection)) => Err(rejection.into()),
         (Some(key), Some(kid), None) => {
             let detail = format!("key {} is of kind {}, and not for {algorithm}", quoted(kid), key.public().kind());
-            Err(settled(Rejection::new(Reason::AlgorithmRefused, detail)))
+            Err(Rejection::new(Reason::AlgorithmRefused, detail).into())
         }
         // A token without kid, or keys without: none fits, and a key that is newer than the set may.
-        (_, None, Some(rejection)) => Err(NoKey { rejection, keys_wanted: Some(()) }),
+        (_, None, Some(rejection)) => Err(Stop::for_keys(rejection)),
         (_, kid, _) => {
             let which = kid.map_or_else(|| format!("key for {algorithm}"), |kid| format!("key {}", quoted(kid)));
             let detail =
                 format!("the issuer's key set has no {which}; was the token signed by this issuer, and lately?");
-            Err(NoKey { rejection: Rejection::new(Reason::KeyUnknown, detail), keys_wanted: Some(()) })
+            Err(Stop::for_keys(Rejection::new(Reason::KeyUnknown, detail)))
         }
     }
 }
@@ -213,6 +209,11 @@ fn issued(token: &Verified<'_>) -> Option<UnixTime> {
 }
 
 impl Stop {
+    /// A refusal that fresher keys could change.
+    const fn for_keys(rejection: Rejection) -> Self {
+        Self { rejection, keys_wanted: true }
+    }
+
     /// An answer for what cannot happen: refuse, and let the operator see it.
     fn bug() -> Self {
         Rejection::new(Reason::InternalError, "an issuer vanished while its token was judged").into()
@@ -221,7 +222,7 @@ impl Stop {
 
 impl From<Rejection> for Stop {
     fn from(rejection: Rejection) -> Self {
-        Self { rejection, keys_wanted: None }
+        Self { rejection, keys_wanted: false }
     }
 }
 

@@ -1,7 +1,7 @@
 //! JSON Web Tokens: compact JWS (RFC 7515) with JWT claims (RFC 7519), judged as RFC 8725 asks. Read in this order:
-//! [`algorithm`], [`json`], [`parse`], [`signature`], [`claims`], [`verify`]. A [`verify::Verified`] is made in one function only.
+//! [`json`], [`parse`], [`signature`], [`claims`], [`verify`]. A [`verify::Verified`] is made in one
+//! function only.
 
-pub mod algorithm;
 pub mod claims;
 pub mod json;
 pub mod parse;

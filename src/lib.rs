@@ -4,7 +4,25 @@
 //! A request goes one way: head, token, unverified, key, verified, identity, decision. The core (`token`, `route`, `jwt`,
 //! `keys`, `identity`, `authenticator`) takes values and returns values; sockets, clocks and logs are the edges' business.
 
+// No input may end the process: what can fail returns its failure. An answer must not depend on how a number wrapped. A line
+// of the log goes through its subscriber, and one of the audit through its writer.
+#![deny(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::dbg_macro,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::todo,
+    clippy::unimplemented,
+    clippy::unreachable,
+    clippy::unwrap_used
+)]
+
 pub mod admin;
+pub mod algorithm;
 pub mod audit;
 pub mod authenticator;
 pub mod cli;
@@ -18,6 +36,7 @@ pub mod mode;
 pub mod proxy;
 pub mod rejection;
 pub mod request;
+pub mod requirement;
 pub mod rollout;
 pub mod route;
 pub mod server;

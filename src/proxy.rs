@@ -29,7 +29,7 @@ use crate::rejection::{Reason, Rejection};
 
 use answer::Answer;
 use exchange::Exchange;
-use head::request_head;
+use head::{ambiguity, request_head};
 use ledger::Ledger;
 
 /// Everything that one configuration says about requests. It is replaced whole.
@@ -77,6 +77,13 @@ impl ProxyHttp for Gate {
     async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> pingora::Result<bool> {
         session.set_total_drain_timeout(Some(UNREAD_BODY_TIMEOUT));
         exchange.arrived(session);
+        if let Some(detail) = ambiguity(session) {
+            session.set_keepalive(None);
+            let rejection = Rejection::new(Reason::RequestMalformed, detail);
+            exchange.reason = Some(rejection.reason());
+            refuse(session, &rejection, exchange).await?;
+            return Ok(true);
+        }
         let (decision, took) = decide(session, &exchange.policy).await;
         exchange.decided();
         match decision {

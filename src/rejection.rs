@@ -198,7 +198,8 @@ impl fmt::Display for Rejection {
 pub fn quoted(found: &str) -> String {
     let mut shown = String::with_capacity(found.len().min(QUOTED_MAX) + 5);
     shown.push('\'');
-    shown.extend(found.chars().take(QUOTED_MAX).map(plain));
+    shown
+        .extend(found.chars().take(QUOTED_MAX).map(|character| if character == '\'' { '?' } else { plain(character) }));
     if found.chars().nth(QUOTED_MAX).is_some() {
         shown.push_str("...");
     }
@@ -267,6 +268,7 @@ mod tests {
     fn quoted_text_is_bounded_and_plain() {
         assert_eq!(quoted("ES256"), "'ES256'");
         assert_eq!(quoted("a\"\n"), "'a??'");
+        assert_eq!(quoted("a'; trust me, 'b"), "'a?; trust me, ?b'", "nobody ends our quotes but us");
         assert_eq!(quoted(&"k".repeat(1000)).len(), 64 + 5);
     }
 }

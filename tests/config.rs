@@ -1,14 +1,6 @@
 //! What may stand in `sidecar.toml` and what may not: each refusal with its place, its key and its advice, beside what is
 //! accepted. The cases change one spot of a good file.
 
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test that meets what it does not expect fails on the spot"
-)]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 

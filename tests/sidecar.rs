@@ -1,14 +1,6 @@
 //! `sidecar.toml`, the schema and the table in the README say the same: every key, with its type, default and meaning. The
 //! table is written anew by `UPDATE_README=1 cargo test --test sidecar`.
 
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test that meets what it does not expect fails on the spot"
-)]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -1,1 +1,207 @@
+use std::time::Duration;
 
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::*;
+use crate::algorithm::Algorithm;
+use crate::identity::ClaimPath;
+use crate::keys::jwks::Reading;
+use crate::keys::store::Published;
+use crate::request::Authorization;
+use crate::route::PublicRoute;
+
+const NOW: u64 = 1_767_225_600;
+const LEEWAY: Duration = Duration::from_secs(30);
+
+/// Two issuers, `a` with a key `k` and `b` with a key without kid, and a third, `c`, whose keys nobody has fetched.
+struct World {
+    authenticator: Authenticator,
+    a: Ed25519KeyPair,
+    b: Ed25519KeyPair,
+}
+
+impl World {
+    fn new() -> Self {
+        let [a, b] = [(); 2].map(|()| Ed25519KeyPair::generate().expect("a key pair"));
+        let issuer = |name: &str, key: Option<(&Ed25519KeyPair, &str)>| {
+            let keys = Arc::new(KeySlot::default());
+            if let Some((pair, kid)) = key {
+                let x = URL_SAFE_NO_PAD.encode(pair.public_key());
+                let document = format!(r#"{{"keys":[{{"kty":"OKP","crv":"Ed25519","x":"{x}"{kid}}}]}}"#);
+                let keys_read = Reading::parse(document.as_bytes(), &[Algorithm::EdDsa]).expect("a key set").keys;
+                let (confirmed, stale) = (UnixTime::from_secs(NOW), UnixTime::from_secs(NOW + 600));
+                keys.publish(Published { keys: keys_read, confirmed, stale });
+            }
+            let requirement = Requirement::new(name.into(), vec!["mail".into()], vec![Algorithm::EdDsa]);
+            Issuer { requirement: requirement.expect("full lists").with_leeway(LEEWAY), keys }
+        };
+        let issuers = vec![issuer("a", Some((&a, r#","kid":"k""#))), issuer("b", Some((&b, ""))), issuer("c", None)];
+        let caller = CallerRule::new("X-Caller-Service".into(), ClaimPath::parse("sub").expect("a claim"));
+        let public = PublicRoute::new("/healthz".into(), vec!["GET".into()]).expect("canonical");
+        let authenticator = Authenticator::new(issuers, caller, PublicRoutes::new(vec![public]), 4096);
+        Self { authenticator, a, b }
+    }
+
+    fn decide(&self, token: &str, now: u64) -> Decision {
+        let field = format!("Bearer {token}");
+        let authorization = Authorization::One(field.as_bytes());
+        let head = RequestHead { method: "POST", path: Some("/send"), authorization };
+        self.authenticator.decide(&head, UnixTime::from_secs(now))
+    }
+
+    fn accepted(&self, token: &str) -> Accepted {
+        match self.decide(token, NOW) {
+            Decision::Forward(accepted) => accepted,
+            Decision::Reject(refused) => panic!("{}", refused.rejection),
+            Decision::Pass => panic!("no public route"),
+        }
+    }
+
+    fn refused(&self, token: &str) -> Refused {
+        match self.decide(token, NOW) {
+            Decision::Reject(refused) => refused,
+            _ => panic!("it was let through"),
+        }
+    }
+}
+
+fn sign(pair: &Ed25519KeyPair, header: &str, claims: &str) -> String {
+    let input = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
+    format!("{input}.{}", URL_SAFE_NO_PAD.encode(pair.sign(input.as_bytes())))
+}
+
+fn claims(issuer: &str) -> String {
+    format!(r#"{{"iss":"{issuer}","aud":"mail","sub":"billing","exp":{},"jti":"j"}}"#, NOW + 60)
+}
+
+const WITH_KID: &str = r#"{"alg":"EdDSA","kid":"k"}"#;
+const WITHOUT_KID: &str = r#"{"alg":"EdDSA"}"#;
+
+#[test]
+fn good_token_names_its_caller_and_says_until_when() {
+    let world = World::new();
+    let accepted = world.accepted(&sign(&world.a, WITH_KID, &claims("a")));
+    assert_eq!(accepted.identity.caller(), "billing");
+    assert_eq!(accepted.expires, UnixTime::from_secs(NOW + 60).plus(LEEWAY));
+    assert_eq!(accepted.facts.issuer, Some(0));
+    assert_eq!(accepted.facts.kid.as_deref(), Some("k"));
+    assert_eq!(accepted.facts.alg.as_deref(), Some("EdDSA"));
+    assert_eq!(accepted.facts.jti.as_deref(), Some("j"));
+}
+
+#[test]
+fn token_is_accepted_until_it_expires_and_not_a_second_longer() {
+    let world = World::new();
+    let token = sign(&world.b, WITHOUT_KID, &claims("b"));
+    assert!(matches!(world.decide(&token, NOW + 89), Decision::Forward(_)));
+    assert!(matches!(world.decide(&token, NOW + 90), Decision::Reject(_)));
+}
+
+#[test]
+fn public_route_needs_no_token_and_looks_at_none() {
+    let world = World::new();
+    for (method, path, passes) in
+        [("GET", "/healthz", true), ("POST", "/healthz", false), ("GET", "/healthz/", false), ("GET", "/send", false)]
+    {
+        for authorization in [Authorization::Absent, Authorization::One(b"Bearer x"), Authorization::Several] {
+            let head = RequestHead { method, path: Some(path), authorization };
+            let decision = world.authenticator.decide(&head, UnixTime::from_secs(NOW));
+            assert_eq!(matches!(decision, Decision::Pass), passes, "{method} {path}");
+        }
+    }
+}
+
+#[test]
+fn each_issuer_is_known_by_its_own_keys_only() {
+    let world = World::new();
+    assert_eq!(world.accepted(&sign(&world.a, WITH_KID, &claims("a"))).facts.issuer, Some(0));
+    assert_eq!(world.accepted(&sign(&world.b, WITHOUT_KID, &claims("b"))).facts.issuer, Some(1));
+    for (token, reason) in [
+        (sign(&world.b, WITH_KID, &claims("a")), Reason::SignatureInvalid),
+        (sign(&world.b, WITHOUT_KID, &claims("a")), Reason::SignatureInvalid),
+        (sign(&world.a, WITHOUT_KID, &claims("b")), Reason::SignatureInvalid),
+        (sign(&world.a, WITH_KID, &claims("b")), Reason::KeyUnknown),
+        (sign(&world.a, WITH_KID, &claims("eve")), Reason::IssuerUntrusted),
+    ] {
+        assert_eq!(world.refused(&token).rejection.reason(), reason);
+    }
+}
+
+#[test]
+fn fresh_keys_are_only_asked_for_where_they_could_help() {
+    let world = World::new();
+    let eve = Ed25519KeyPair::generate().expect("a key pair");
+    let unknown_kid = r#"{"alg":"EdDSA","kid":"new"}"#;
+    for (what, token, reason, wanted) in [
+        ("unknown kid", sign(&eve, unknown_kid, &claims("a")), Reason::KeyUnknown, Some(0)),
+        ("no kid fits", sign(&eve, WITHOUT_KID, &claims("a")), Reason::SignatureInvalid, Some(0)),
+        ("nameless key", sign(&eve, WITH_KID, &claims("b")), Reason::KeyUnknown, Some(1)),
+        ("no keys", sign(&eve, WITH_KID, &claims("c")), Reason::KeysUnavailable, Some(2)),
+        ("known kid", sign(&eve, WITH_KID, &claims("a")), Reason::SignatureInvalid, None),
+        ("untrusted", sign(&eve, WITH_KID, &claims("eve")), Reason::IssuerUntrusted, None),
+        ("malformed", "a.b".to_owned(), Reason::TokenMalformed, None),
+    ] {
+        let refused = world.refused(&token);
+        assert_eq!((refused.rejection.reason(), refused.keys_wanted), (reason, wanted), "{what}");
+    }
+}
+
+/// It met 503 and asked for fresh keys, while no key could have made it good.
+#[test]
+fn refused_algorithm_does_not_wait_for_keys() {
+    let world = World::new();
+    for (issuer, index) in [("a", 0), ("c", 2)] {
+        let refused = world.refused(&sign(&world.a, r#"{"alg":"none","kid":"new"}"#, &claims(issuer)));
+        assert_eq!((refused.rejection.reason(), refused.keys_wanted), (Reason::AlgorithmRefused, None));
+        assert_eq!(refused.facts.issuer, Some(index));
+    }
+}
+
+#[test]
+fn stale_keys_prove_nothing() {
+    let world = World::new();
+    let long = claims("a").replace(&(NOW + 60).to_string(), &(NOW + 6000).to_string());
+    let token = sign(&world.a, WITH_KID, &long);
+    assert!(matches!(world.decide(&token, NOW + 599), Decision::Forward(_)));
+    let Decision::Reject(refused) = world.decide(&token, NOW + 600) else { panic!("stale keys were used") };
+    assert_eq!((refused.rejection.reason(), refused.keys_wanted), (Reason::KeysUnavailable, Some(0)));
+}
+
+/// It was left out, although the token was proven.
+#[test]
+fn verified_jti_is_known_even_if_the_caller_is_unusable() {
+    let world = World::new();
+    let unusable = claims("a").replace("billing", "b,c");
+    let refused = world.refused(&sign(&world.a, WITH_KID, &unusable));
+    assert_eq!(refused.rejection.reason(), Reason::CallerUnusable);
+    assert_eq!(refused.facts.jti.as_deref(), Some("j"));
+    let unproven = world.refused(&sign(&world.b, WITH_KID, &unusable));
+    assert_eq!(unproven.facts.jti, None, "whose jti it is, nobody knows");
+}
+
+#[test]
+fn facts_are_bounded_whatever_a_token_says() {
+    let world = World::new();
+    let header = format!(r#"{{"alg":"{0}","kid":"{0}"}}"#, "\u{1f600}".repeat(64));
+    let refused = world.refused(&sign(&world.a, &header, &claims("a")));
+    assert_eq!(refused.facts.alg.map(|alg| alg.chars().count()), Some(ALG_SHOWN));
+    assert!(refused.facts.kid.is_some_and(|kid| kid.len() <= 256));
+    let long = claims("a").replace("\"j\"", &format!("\"{}\"", "j".repeat(JTI_MAX + 1)));
+    assert_eq!(world.accepted(&sign(&world.a, WITH_KID, &long)).facts.jti, None, "a long jti is not recorded");
+}
+
+#[test]
+fn several_fields_and_no_field_are_refused_each_in_its_way() {
+    let world = World::new();
+    for (authorization, reason) in
+        [(Authorization::Absent, Reason::TokenMissing), (Authorization::Several, Reason::TokenAmbiguous)]
+    {
+        let head = RequestHead { method: "POST", path: Some("/send"), authorization };
+        let Decision::Reject(refused) = world.authenticator.decide(&head, UnixTime::from_secs(NOW)) else {
+            panic!("it was let through")
+        };
+        assert_eq!(refused.rejection.reason(), reason);
+    }
+}

@@ -11,8 +11,8 @@ use url::{Host, Url};
 pub use super::file::{Format as LogFormat, Level as LogLevel, WhenFull};
 use super::problem::Problem;
 use crate::identity::CallerRule;
-use crate::jwt::claims::Requirement;
 use crate::mode::Modes;
+use crate::requirement::Requirement;
 use crate::route::PublicRoutes;
 
 /// A whole configuration.

@@ -1,304 +1,173 @@
-//! What a protected route asks of a token, and one check for each thing asked. The checks are a list, so that the verifier
-//! and an explanation walk the same one. A [`Requirement`] has no switch that turns a check off.
+//! One check for each thing asked of a token, in one list that the verifier and an explanation walk alike. A check judges
+//! without words; what was wanted and found is put into words only for a refusal or an explanation.
 
 use std::time::Duration;
 
-use super::algorithm::Algorithm;
-use super::json::{Number, Object, Value};
-use super::parse::{Unverified, algorithm_refused};
+use super::json::{Number, Value};
+use super::parse::Unverified;
 use crate::clock::UnixTime;
 use crate::rejection::{Reason, Rejection, quoted};
+use crate::requirement::{Exact, Requirement, same_media_type};
 
-/// What a token of one issuer must fulfil. Its lists are never empty.
-#[derive(Clone, Debug)]
-pub struct Requirement {
-    issuer: String,
-    audiences: Vec<String>,
-    algorithms: Vec<Algorithm>,
-    /// Media types as [`media_type`] writes them; empty means [`TYPES`].
-    types: Vec<String>,
-    leeway: Duration,
-    max_lifetime: Option<Duration>,
-    max_age: Option<Duration>,
-    required: Vec<(String, Exact)>,
+/// A token, what is asked of it, and when.
+pub(super) struct Case<'c> {
+    pub(super) asked: &'c Requirement,
+    pub(super) token: &'c Unverified<'c>,
+    pub(super) now: UnixTime,
 }
 
-/// A value that a required claim must have exactly.
+/// What one check wanted and found, for a person.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Exact {
-    Bool(bool),
-    Integer(i64),
-    String(String),
-}
-
-/// A list of a [`Requirement`] that would have been empty, and so would have accepted nothing or anything.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0} must not be empty")]
-pub struct EmptyList(pub &'static str);
-
-impl Requirement {
-    /// A token signed by `issuer` with one of `algorithms`, for one of `audiences`.
-    ///
-    /// # Errors
-    /// If the issuer's name or one of the lists is empty, or an audience is.
-    pub fn new(issuer: String, audiences: Vec<String>, algorithms: Vec<Algorithm>) -> Result<Self, EmptyList> {
-        if issuer.is_empty() {
-            return Err(EmptyList("issuer"));
-        }
-        if audiences.is_empty() || audiences.iter().any(String::is_empty) {
-            return Err(EmptyList("audiences"));
-        }
-        if algorithms.is_empty() {
-            return Err(EmptyList("algorithms"));
-        }
-        Ok(Self {
-            issuer,
-            audiences,
-            algorithms,
-            types: Vec::new(),
-            leeway: Duration::ZERO,
-            max_lifetime: None,
-            max_age: None,
-            required: Vec::new(),
-        })
-    }
-
-    /// Allows clocks to differ by this much, at most [`LEEWAY_MAX`] (RFC 7519 §4.1.4).
-    #[must_use]
-    pub fn with_leeway(mut self, leeway: Duration) -> Self {
-        self.leeway = leeway.min(LEEWAY_MAX);
-        self
-    }
-
-    /// Refuses tokens made to live longer than this from `iat` to `exp`, and those without `iat`.
-    #[must_use]
-    pub const fn with_max_lifetime(mut self, max_lifetime: Duration) -> Self {
-        self.max_lifetime = Some(max_lifetime);
-        self
-    }
-
-    /// Refuses tokens issued longer ago than this, and those without `iat`.
-    #[must_use]
-    pub const fn with_max_age(mut self, max_age: Duration) -> Self {
-        self.max_age = Some(max_age);
-        self
-    }
-
-    /// Demands one of these `typ` values, and so that there is one. An empty list changes nothing.
-    #[must_use]
-    pub fn with_types(mut self, types: &[String]) -> Self {
-        self.types = types.iter().map(|typ| media_type(typ)).collect();
-        self
-    }
-
-    /// Demands these claims with exactly these values.
-    #[must_use]
-    pub fn with_required(mut self, required: Vec<(String, Exact)>) -> Self {
-        self.required = required;
-        self
-    }
-
-    /// The issuer's name, compared exactly (RFC 7519 §4.1.1).
-    #[must_use]
-    pub fn issuer(&self) -> &str {
-        &self.issuer
-    }
-
-    /// The names this service answers to; a token must be for one of them.
-    #[must_use]
-    pub fn audiences(&self) -> &[String] {
-        &self.audiences
-    }
-
-    /// The allowed algorithms.
-    #[must_use]
-    pub fn algorithms(&self) -> &[Algorithm] {
-        &self.algorithms
-    }
-
-    /// By how much clocks may differ.
-    #[must_use]
-    pub const fn leeway(&self) -> Duration {
-        self.leeway
-    }
-
-    /// The algorithm that the token names, if it is allowed (RFC 8725 §3.1).
-    ///
-    /// # Errors
-    /// `algorithm_refused`.
-    pub fn algorithm(&self, token: &Unverified<'_>) -> Result<Algorithm, Rejection> {
-        Algorithm::from_name(token.alg())
-            .filter(|algorithm| self.algorithms.contains(algorithm))
-            .ok_or_else(|| algorithm_refused(token.alg(), &self.algorithms))
-    }
+pub struct Finding {
+    /// What is checked.
+    pub check: &'static str,
+    pub wanted: String,
+    pub found: String,
+    /// The reason with which the check refuses the token, if it does.
+    pub refused: Option<Reason>,
 }
 
 /// One thing that is asked of a token whose signature holds.
-pub struct Check {
-    /// What is checked, as an explanation names it.
-    pub name: &'static str,
-    /// The header member or claim it looks at.
-    pub member: &'static str,
-    judge: fn(&Requirement, &Unverified<'_>, UnixTime) -> Result<(), Rejection>,
-}
-
-impl Check {
-    /// Judges a token. Only `verify` may draw a conclusion from it: here nothing says that the signature holds.
-    pub(super) fn judge(&self, asked: &Requirement, token: &Unverified<'_>, now: UnixTime) -> Result<(), Rejection> {
-        (self.judge)(asked, token, now)
-    }
+pub(super) struct Check {
+    name: &'static str,
+    judge: fn(&Case<'_>) -> Result<(), Reason>,
+    wanted: fn(&Case<'_>) -> String,
+    found: fn(&Case<'_>) -> String,
 }
 
 /// Every check, in the order in which a token meets them.
-pub const CHECKS: [Check; 9] = [
-    Check { name: "issuer", member: "iss", judge: issuer },
-    Check { name: "type", member: "typ", judge: typ },
-    Check { name: "audience", member: "aud", judge: audience },
-    Check { name: "expiry", member: "exp", judge: expiry },
-    Check { name: "not before", member: "nbf", judge: not_before },
-    Check { name: "issued at", member: "iat", judge: issued_at },
-    Check { name: "lifetime", member: "iat", judge: lifetime },
-    Check { name: "age", member: "iat", judge: age },
-    Check { name: "required claims", member: "", judge: required },
+pub(super) const CHECKS: [Check; 11] = [
+    Check { name: "iss", judge: issuer, wanted: |case| quoted(&case.asked.issuer), found: |case| case.describe("iss") },
+    Check { name: "typ", judge: typ, wanted: wanted_type, found: found_type },
+    Check { name: "aud", judge: audience, wanted: wanted_audience, found: |case| case.describe("aud") },
+    Check { name: "exp", judge: expiry, wanted: wanted_expiry, found: |case| case.describe_time("exp") },
+    Check { name: "nbf", judge: not_before, wanted: wanted_start, found: |case| case.describe_time("nbf") },
+    Check { name: "iat", judge: issued_at, wanted: wanted_start, found: |case| case.describe_time("iat") },
+    Check { name: "lifetime", judge: lifetime, wanted: wanted_lifetime, found: found_lifetime },
+    Check { name: "age", judge: age, wanted: wanted_age, found: |case| case.describe_time("iat") },
+    Check {
+        name: "sub",
+        judge: subject,
+        wanted: |_| "missing, or a string".into(),
+        found: |case| case.describe("sub"),
+    },
+    Check {
+        name: "jti",
+        judge: token_id,
+        wanted: |_| "missing, or a string".into(),
+        found: |case| case.describe("jti"),
+    },
+    Check { name: "required claims", judge: required, wanted: wanted_required, found: found_required },
 ];
 
-fn issuer(asked: &Requirement, token: &Unverified<'_>, _: UnixTime) -> Result<(), Rejection> {
-    token.match_issuer([asked.issuer()].into_iter()).map(drop)
+impl Check {
+    /// Lets a token pass or refuses it. Only `verify` may draw a conclusion from it: nothing here says whose token it is.
+    pub(super) fn pass(&self, case: &Case<'_>) -> Result<(), Rejection> {
+        (self.judge)(case).map_err(|reason| {
+            let what_for = match reason {
+                Reason::TokenExpired => "the token has expired: ",
+                Reason::TokenNotYetValid => "the token is from the future by this clock: ",
+                _ => "",
+            };
+            let (found, wanted) = ((self.found)(case), (self.wanted)(case));
+            Rejection::new(reason, format!("{what_for}{} is {found}; it must be {wanted}", self.name))
+        })
+    }
+
+    /// Says what the check wants and finds. It proves nothing: the token's signature may be anybody's.
+    pub(super) fn explain(&self, case: &Case<'_>) -> Finding {
+        let refused = (self.judge)(case).err();
+        Finding { check: self.name, wanted: (self.wanted)(case), found: (self.found)(case), refused }
+    }
+}
+
+/// RFC 7519 §4.1.1: compared as it is, character by character.
+fn issuer(case: &Case<'_>) -> Result<(), Reason> {
+    let issuer = case.text("iss")?.ok_or(Reason::ClaimMissing)?;
+    holds(issuer == case.asked.issuer, Reason::IssuerUntrusted)
 }
 
 /// RFC 8725 §3.11. Without a configured list a token may leave `typ` out or use one of [`TYPES`].
-fn typ(asked: &Requirement, token: &Unverified<'_>, _: UnixTime) -> Result<(), Rejection> {
-    let found = token.header.typ.as_deref();
-    let normal = found.map(media_type);
-    let accepted = match &normal {
-        None => asked.types.is_empty(),
-        Some(normal) if asked.types.is_empty() => TYPES.contains(&normal.as_str()),
-        Some(normal) => asked.types.contains(normal),
+fn typ(case: &Case<'_>) -> Result<(), Reason> {
+    let types = &case.asked.types;
+    let accepted = match case.token.header.typ.as_deref() {
+        None => types.is_empty(),
+        Some(found) if types.is_empty() => TYPES.iter().any(|typ| same_media_type(typ, found)),
+        Some(found) => types.iter().any(|typ| same_media_type(typ, found)),
     };
-    if accepted {
-        return Ok(());
-    }
-    let wanted = if asked.types.is_empty() { TYPES.join(" or ") } else { asked.types.join(" or ") };
-    let found = found.map_or_else(|| "missing".to_owned(), quoted);
-    Err(Rejection::new(Reason::TypeRefused, format!("typ is {found}; this issuer's tokens must have {wanted}")))
+    holds(accepted, Reason::TypeRefused)
 }
 
 /// RFC 7519 §4.1.3: a string or a list of strings, one of which must be ours.
-fn audience(asked: &Requirement, token: &Unverified<'_>, _: UnixTime) -> Result<(), Rejection> {
-    let invalid = || Rejection::new(Reason::ClaimInvalid, "aud must be a string or a list of strings");
-    let found: Vec<&str> = match token.claims.get("aud") {
-        None => return Err(missing("aud")),
-        Some(Value::String(one)) => vec![one],
-        Some(Value::Array(many)) => many.iter().map(Value::as_str).collect::<Option<_>>().ok_or_else(invalid)?,
-        Some(_) => return Err(invalid()),
-    };
-    if found.iter().any(|name| asked.audiences.iter().any(|ours| ours == name)) {
-        return Ok(());
+fn audience(case: &Case<'_>) -> Result<(), Reason> {
+    let ours = |name: &str| case.asked.audiences.iter().any(|ours| ours == name);
+    match case.token.claims.get("aud") {
+        None => Err(Reason::ClaimMissing),
+        Some(Value::String(name)) => holds(ours(name), Reason::AudienceMismatch),
+        Some(Value::Array(names)) if names.iter().all(|name| name.as_str().is_some()) => {
+            holds(names.iter().filter_map(Value::as_str).any(ours), Reason::AudienceMismatch)
+        }
+        Some(_) => Err(Reason::ClaimInvalid),
     }
-    let shown: Vec<_> = found.iter().take(3).map(|name| quoted(name)).collect();
-    let more = if found.len() > 3 { ", ..." } else { "" };
-    let wanted: Vec<_> = asked.audiences.iter().map(|name| quoted(name)).collect();
-    let detail = format!("aud is {}{more}; this service is {}", shown.join(", "), wanted.join(" or "));
-    Err(Rejection::new(Reason::AudienceMismatch, detail))
 }
 
 /// RFC 7519 §4.1.4: refused on and after `exp`, which is required.
-fn expiry(asked: &Requirement, token: &Unverified<'_>, now: UnixTime) -> Result<(), Rejection> {
-    let exp = time(&token.claims, "exp", Round::Down)?.ok_or_else(|| missing("exp"))?;
-    if now < exp.plus(asked.leeway) {
-        return Ok(());
-    }
-    let detail = format!(
-        "the token expired {} ago, at {exp} (now {now}, leeway {}); get a new one before each expiry",
-        brief(now.since(exp)),
-        brief(asked.leeway)
-    );
-    Err(Rejection::new(Reason::TokenExpired, detail))
+fn expiry(case: &Case<'_>) -> Result<(), Reason> {
+    let exp = case.time("exp", Round::Down)?.ok_or(Reason::ClaimMissing)?;
+    holds(case.now < exp.plus(case.asked.leeway), Reason::TokenExpired)
 }
 
 /// RFC 7519 §4.1.5.
-fn not_before(asked: &Requirement, token: &Unverified<'_>, now: UnixTime) -> Result<(), Rejection> {
-    match time(&token.claims, "nbf", Round::Up)? {
-        Some(nbf) => not_in_future("nbf", nbf, asked, now),
-        None => Ok(()),
-    }
+fn not_before(case: &Case<'_>) -> Result<(), Reason> {
+    let nbf = case.time("nbf", Round::Up)?;
+    holds(nbf.is_none_or(|nbf| nbf <= case.now.plus(case.asked.leeway)), Reason::TokenNotYetValid)
 }
 
 /// RFC 7519 §4.1.6 asks nothing of `iat`; a token from the future was made by a wrong clock or a wrong hand.
-fn issued_at(asked: &Requirement, token: &Unverified<'_>, now: UnixTime) -> Result<(), Rejection> {
-    match time(&token.claims, "iat", Round::Up)? {
-        Some(iat) => not_in_future("iat", iat, asked, now),
-        None => Ok(()),
-    }
+fn issued_at(case: &Case<'_>) -> Result<(), Reason> {
+    let iat = case.time("iat", Round::Up)?;
+    holds(iat.is_none_or(|iat| iat <= case.now.plus(case.asked.leeway)), Reason::TokenNotYetValid)
 }
 
-fn not_in_future(name: &str, start: UnixTime, asked: &Requirement, now: UnixTime) -> Result<(), Rejection> {
-    if start <= now.plus(asked.leeway) {
-        return Ok(());
-    }
-    let detail = format!(
-        "{name} is {start}, {} from now (now {now}, leeway {}); compare the clocks of issuer and sidecar",
-        brief(start.since(now)),
-        brief(asked.leeway)
-    );
-    Err(Rejection::new(Reason::TokenNotYetValid, detail))
+fn lifetime(case: &Case<'_>) -> Result<(), Reason> {
+    let Some(longest) = case.asked.max_lifetime else { return Ok(()) };
+    let iat = case.time("iat", Round::Down)?.ok_or(Reason::ClaimMissing)?;
+    let exp = case.time("exp", Round::Up)?.ok_or(Reason::ClaimMissing)?;
+    holds(exp.since(iat) <= longest, Reason::LifetimeExceeded)
 }
 
-fn lifetime(asked: &Requirement, token: &Unverified<'_>, _: UnixTime) -> Result<(), Rejection> {
-    let Some(longest) = asked.max_lifetime else { return Ok(()) };
-    let iat = time(&token.claims, "iat", Round::Down)?.ok_or_else(|| missing("iat"))?;
-    let exp = time(&token.claims, "exp", Round::Up)?.ok_or_else(|| missing("exp"))?;
-    let lifetime = exp.since(iat);
-    if lifetime <= longest {
-        return Ok(());
-    }
-    let detail = format!("the token lives {} from iat to exp; at most {} is accepted", brief(lifetime), brief(longest));
-    Err(Rejection::new(Reason::LifetimeExceeded, detail))
+fn age(case: &Case<'_>) -> Result<(), Reason> {
+    let Some(oldest) = case.asked.max_age else { return Ok(()) };
+    let iat = case.time("iat", Round::Down)?.ok_or(Reason::ClaimMissing)?;
+    holds(case.now < iat.plus(oldest).plus(case.asked.leeway), Reason::TokenExpired)
 }
 
-fn age(asked: &Requirement, token: &Unverified<'_>, now: UnixTime) -> Result<(), Rejection> {
-    let Some(oldest) = asked.max_age else { return Ok(()) };
-    let iat = time(&token.claims, "iat", Round::Down)?.ok_or_else(|| missing("iat"))?;
-    if now < iat.plus(oldest).plus(asked.leeway) {
-        return Ok(());
-    }
-    let detail =
-        format!("the token was issued {} ago, at {iat}; at most {} is accepted", brief(now.since(iat)), brief(oldest));
-    Err(Rejection::new(Reason::TokenExpired, detail))
+/// RFC 7519 §4.1.2.
+fn subject(case: &Case<'_>) -> Result<(), Reason> {
+    case.text("sub").map(drop)
 }
 
-fn required(asked: &Requirement, token: &Unverified<'_>, _: UnixTime) -> Result<(), Rejection> {
-    for (name, wanted) in &asked.required {
-        let found = token.claims.get(name).ok_or_else(|| missing(name))?;
-        if !wanted.equals(found) {
-            let detail = format!("the claim {} must be {wanted}", quoted(name));
-            return Err(Rejection::new(Reason::ClaimInvalid, detail));
-        }
-    }
-    Ok(())
+/// RFC 7519 §4.1.7.
+fn token_id(case: &Case<'_>) -> Result<(), Reason> {
+    case.text("jti").map(drop)
 }
 
-impl Exact {
-    /// Equal in type and value: `1`, `1.0`, `"1"` and `true` are four different things.
-    fn equals(&self, found: &Value<'_>) -> bool {
-        match (self, found) {
-            (Self::Bool(wanted), Value::Bool(found)) => wanted == found,
-            (Self::Integer(wanted), Value::Number(Number::Unsigned(found))) => u64::try_from(*wanted) == Ok(*found),
-            (Self::Integer(wanted), Value::Number(Number::Negative(found))) => wanted == found,
-            (Self::String(wanted), Value::String(found)) => wanted == found,
+fn required(case: &Case<'_>) -> Result<(), Reason> {
+    case.asked.required.iter().try_for_each(|(name, wanted)| {
+        let found = case.token.claims.get(name).ok_or(Reason::ClaimMissing)?;
+        let equal = match (wanted, found) {
+            (Exact::Bool(wanted), Value::Bool(found)) => wanted == found,
+            (Exact::Integer(wanted), Value::Number(Number::Unsigned(found))) => u64::try_from(*wanted) == Ok(*found),
+            (Exact::Integer(wanted), Value::Number(Number::Negative(found))) => wanted == found,
+            (Exact::String(wanted), Value::String(found)) => wanted == found,
             _ => false,
-        }
-    }
+        };
+        holds(equal, Reason::ClaimInvalid)
+    })
 }
 
-impl std::fmt::Display for Exact {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Bool(value) => write!(f, "{value}"),
-            Self::Integer(value) => write!(f, "{value}"),
-            Self::String(value) => f.write_str(&quoted(value)),
-        }
-    }
+fn holds(condition: bool, otherwise: Reason) -> Result<(), Reason> {
+    if condition { Ok(()) } else { Err(otherwise) }
 }
 
 /// Which way a fraction of a second is rounded: always the one that refuses more.
@@ -308,49 +177,97 @@ pub(super) enum Round {
     Up,
 }
 
-/// A NumericDate claim (RFC 7519 §2), from 1970 to 9999.
-///
-/// # Errors
-/// `claim_invalid` if it is there and is anything else.
-pub(super) fn time(claims: &Object<'_>, name: &str, round: Round) -> Result<Option<UnixTime>, Rejection> {
-    let invalid = |detail| Err(Rejection::new(Reason::ClaimInvalid, detail));
-    let out_of_range =
-        || format!("{name} must be a number of seconds from 1970 to the year 9999; milliseconds are too large");
-    match claims.get(name) {
-        None => Ok(None),
-        Some(Value::Number(Number::Unsigned(secs))) if *secs <= UnixTime::MAX.as_secs() => {
-            Ok(Some(UnixTime::from_secs(*secs)))
-        }
-        Some(Value::Number(Number::Float(secs))) => {
-            let whole = match round {
-                Round::Down => secs.floor(),
-                Round::Up => secs.ceil(),
-            };
-            // The bound keeps the conversion exact: the range lies far below 2^53.
+impl Case<'_> {
+    /// A claim that must be a string if it is there.
+    fn text(&self, name: &str) -> Result<Option<&str>, Reason> {
+        self.token.claims.get(name).map(|value| value.as_str().ok_or(Reason::ClaimInvalid)).transpose()
+    }
+
+    /// A NumericDate claim (RFC 7519 §2): if it is there, a number of seconds from 1970 to 9999.
+    pub(super) fn time(&self, name: &str, round: Round) -> Result<Option<UnixTime>, Reason> {
+        let seconds = match self.token.claims.get(name) {
+            None => return Ok(None),
+            Some(Value::Number(Number::Unsigned(seconds))) => *seconds,
+            // The range lies far below 2^53, so these conversions are exact.
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
-            if (0.0..=UnixTime::MAX.as_secs() as f64).contains(&whole) {
-                Ok(Some(UnixTime::from_secs(whole as u64)))
-            } else {
-                invalid(out_of_range())
+            Some(Value::Number(Number::Float(seconds))) if (0.0..=LAST_SECOND as f64).contains(seconds) => {
+                match round {
+                    Round::Down => seconds.floor() as u64,
+                    Round::Up => seconds.ceil() as u64,
+                }
             }
+            Some(_) => return Err(Reason::ClaimInvalid),
+        };
+        if seconds <= LAST_SECOND { Ok(Some(UnixTime::from_secs(seconds))) } else { Err(Reason::ClaimInvalid) }
+    }
+
+    fn describe(&self, claim: &str) -> String {
+        self.token.claims.get(claim).map_or_else(|| "missing".to_owned(), Value::describe)
+    }
+
+    fn describe_time(&self, claim: &str) -> String {
+        match self.time(claim, Round::Down) {
+            Ok(Some(time)) if time > self.now => format!("{time}, in {}", brief(time.since(self.now))),
+            Ok(Some(time)) => format!("{time}, {} ago", brief(self.now.since(time))),
+            _ => self.describe(claim),
         }
-        Some(Value::Number(_)) => invalid(out_of_range()),
-        Some(other) => invalid(format!("{name} must be a number, and is {}", other.type_name())),
     }
 }
 
-/// A `typ` value as it is compared: media types ignore case, and `application/` may be left out (RFC 7515 §4.1.9).
-fn media_type(typ: &str) -> String {
-    let typ = typ.to_ascii_lowercase();
-    typ.strip_prefix("application/").map(str::to_owned).unwrap_or(typ)
+fn wanted_type(case: &Case<'_>) -> String {
+    let types = &case.asked.types;
+    if types.is_empty() { format!("{}, or missing", TYPES.join(" or ")) } else { types.join(" or ") }
 }
 
-fn missing(claim: &str) -> Rejection {
-    Rejection::new(Reason::ClaimMissing, format!("the token has no {} claim", quoted(claim)))
+fn found_type(case: &Case<'_>) -> String {
+    case.token.header.typ.as_deref().map_or_else(|| "missing".to_owned(), quoted)
+}
+
+fn wanted_audience(case: &Case<'_>) -> String {
+    let ours: Vec<_> = case.asked.audiences.iter().map(|name| quoted(name)).collect();
+    format!("{}, alone or in a list of strings", ours.join(" or "))
+}
+
+fn wanted_expiry(case: &Case<'_>) -> String {
+    let Case { now, asked, .. } = case;
+    format!("in seconds since 1970, and after now ({now}) less the leeway ({})", brief(asked.leeway))
+}
+
+fn wanted_start(case: &Case<'_>) -> String {
+    let Case { now, asked, .. } = case;
+    format!("missing, or in seconds since 1970 and not after now ({now}) plus the leeway ({})", brief(asked.leeway))
+}
+
+fn wanted_lifetime(case: &Case<'_>) -> String {
+    case.asked.max_lifetime.map_or_else(|| "anything".to_owned(), |longest| format!("at most {}", brief(longest)))
+}
+
+fn found_lifetime(case: &Case<'_>) -> String {
+    match (case.time("iat", Round::Down), case.time("exp", Round::Up)) {
+        (Ok(Some(iat)), Ok(Some(exp))) => format!("{} from iat to exp", brief(exp.since(iat))),
+        _ => "unknown without iat and exp".to_owned(),
+    }
+}
+
+fn wanted_age(case: &Case<'_>) -> String {
+    case.asked.max_age.map_or_else(|| "anything".to_owned(), |oldest| format!("less than {}", brief(oldest)))
+}
+
+fn wanted_required(case: &Case<'_>) -> String {
+    listed(case.asked.required.iter().map(|(name, value)| format!("{} = {value}", quoted(name))))
+}
+
+fn found_required(case: &Case<'_>) -> String {
+    listed(case.asked.required.iter().map(|(name, _)| format!("{} = {}", quoted(name), case.describe(name))))
+}
+
+fn listed(items: impl Iterator<Item = String>) -> String {
+    let items: Vec<_> = items.collect();
+    if items.is_empty() { "none".to_owned() } else { items.join(", ") }
 }
 
 /// A duration in its largest whole unit, with the next one: `37s`, `4m 5s`, `2h 3m`, `9d 1h`.
-fn brief(duration: Duration) -> String {
+pub(crate) fn brief(duration: Duration) -> String {
     let secs = duration.as_secs();
     let units = [(86_400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s")];
     for (unit, name, next, next_name) in units {
@@ -363,8 +280,7 @@ fn brief(duration: Duration) -> String {
     format!("{secs}s")
 }
 
-/// The longest leeway that can be configured.
-pub const LEEWAY_MAX: Duration = Duration::from_secs(300);
+const LAST_SECOND: u64 = UnixTime::MAX.as_secs();
 
 /// The `typ` values accepted where the configuration names none: a generic JWT (RFC 7519 §5.1) and an access token
 /// (RFC 9068 §2.1). Others (`logout+jwt`, `dpop+jwt`, `secevent+jwt`, …) are made for something else.

@@ -2,9 +2,13 @@
 //! without BOM, bounded in depth and width. Text without escapes is borrowed. The grammar itself is `serde_json`'s.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt;
 
+use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+use crate::rejection::quoted;
 
 /// A JSON value.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,8 +50,10 @@ impl<'a> Object<'a> {
         if text.starts_with('\u{feff}') {
             return Err(Malformed::Bom);
         }
+        // What stops the reader is bad grammar, unless a rule of ours said before that it was that.
+        let why = Cell::new(Malformed::Json);
         let mut reader = serde_json::Deserializer::from_str(text);
-        let value = Strict { depth: DEPTH_MAX }.deserialize(&mut reader).map_err(|error| Malformed::from(&error))?;
+        let value = Strict { depth: DEPTH_MAX, why: &why }.deserialize(&mut reader).map_err(|_| why.get())?;
         reader.end().map_err(|_| Malformed::Json)?;
         match value {
             Value::Object(object) => Ok(object),
@@ -81,6 +87,28 @@ impl Value<'_> {
         }
     }
 
+    /// A word or two for a person: bounded, and plain enough for a header.
+    pub(super) fn describe(&self) -> String {
+        match self {
+            Self::Array(items) => {
+                let shown: Vec<_> = items.iter().take(SHOWN_MAX).map(Self::describe_flat).collect();
+                format!("[{}{}]", shown.join(", "), if items.len() > SHOWN_MAX { ", ..." } else { "" })
+            }
+            flat => flat.describe_flat(),
+        }
+    }
+
+    fn describe_flat(&self) -> String {
+        match self {
+            Self::Bool(value) => value.to_string(),
+            Self::Number(Number::Float(value)) => format!("{value:?}"),
+            Self::Number(Number::Negative(value)) => value.to_string(),
+            Self::Number(Number::Unsigned(value)) => value.to_string(),
+            Self::String(text) => quoted(text),
+            other => other.type_name().to_owned(),
+        }
+    }
+
     /// The text, if it is a string.
     #[must_use]
     pub fn as_str(&self) -> Option<&str> {
@@ -92,68 +120,48 @@ impl Value<'_> {
 }
 
 /// Why a text is not a strict JSON object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
+    #[error("it begins with a byte order mark")]
     Bom,
+    #[error("a member name appears twice in one object")]
     DuplicateMember,
+    #[error("it is not valid JSON")]
     Json,
+    #[error("it is not a JSON object")]
     NotAnObject,
+    #[error("it nests deeper than {DEPTH_MAX} levels")]
     TooDeep,
+    #[error("an object in it has more than {MEMBERS_MAX} members")]
     TooManyMembers,
+    #[error("it is not valid UTF-8")]
     Utf8,
 }
 
-impl fmt::Display for Malformed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Bom => f.write_str("it begins with a byte order mark"),
-            Self::DuplicateMember => f.write_str("a member name appears twice in one object"),
-            Self::Json => f.write_str("it is not valid JSON"),
-            Self::NotAnObject => f.write_str("it is not a JSON object"),
-            Self::TooDeep => write!(f, "it nests deeper than {DEPTH_MAX} levels"),
-            Self::TooManyMembers => write!(f, "an object in it has more than {MEMBERS_MAX} members"),
-            Self::Utf8 => f.write_str("it is not valid UTF-8"),
-        }
-    }
-}
-
-impl From<&serde_json::Error> for Malformed {
-    /// `serde_json` carries a visitor's own error as text only, so the three refusals below travel as their marks. A text
-    /// from outside cannot forge one: `serde_json` never puts its input in the message of a syntax error, and a mark
-    /// that did appear would only change the wording of a refusal.
-    fn from(error: &serde_json::Error) -> Self {
-        let message = error.to_string();
-        [Self::DuplicateMember, Self::TooDeep, Self::TooManyMembers]
-            .into_iter()
-            .find(|malformed| message.starts_with(malformed.mark()))
-            .unwrap_or(Self::Json)
-    }
-}
-
-impl Malformed {
-    const fn mark(self) -> &'static str {
-        match self {
-            Self::DuplicateMember => "duplicate-member",
-            Self::TooDeep => "too-deep",
-            Self::TooManyMembers => "too-many-members",
-            _ => "json",
-        }
-    }
-}
-
-/// Builds a [`Value`] that nests at most `depth` levels from here.
+/// Builds a [`Value`] that nests at most `depth` levels from here, and notes in `why` which rule a text breaks.
 #[derive(Clone, Copy)]
-struct Strict {
+struct Strict<'w> {
     depth: u8,
+    why: &'w Cell<Malformed>,
 }
 
-impl Strict {
+impl Strict<'_> {
     fn deeper<E: Error>(self) -> Result<Self, E> {
-        self.depth.checked_sub(1).map(|depth| Self { depth }).ok_or_else(|| E::custom(Malformed::TooDeep.mark()))
+        let depth = self.depth.checked_sub(1).ok_or_else(|| self.refuse::<E>(Malformed::TooDeep))?;
+        Ok(Self { depth, ..self })
+    }
+
+    fn refuse<E: Error>(self, why: Malformed) -> E {
+        self.why.set(why);
+        E::custom("refused")
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Strict {
+/// A member's name. Names are compared after their escapes are resolved: `"iss"` and `"\u0069ss"` are the same.
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl<'de> DeserializeSeed<'de> for Strict<'_> {
     type Value = Value<'de>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value<'de>, D::Error> {
@@ -161,7 +169,7 @@ impl<'de> DeserializeSeed<'de> for Strict {
     }
 }
 
-impl<'de> Visitor<'de> for Strict {
+impl<'de> Visitor<'de> for Strict<'_> {
     type Value = Value<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -208,12 +216,12 @@ impl<'de> Visitor<'de> for Strict {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value<'de>, A::Error> {
         let inner = self.deeper()?;
         let mut object: Vec<(Cow<'de, str>, Value<'de>)> = Vec::new();
-        while let Some(name) = members.next_key_seed(Name)? {
+        while let Some(Name(name)) = members.next_key()? {
             if object.iter().any(|(earlier, _)| *earlier == name) {
-                return Err(A::Error::custom(Malformed::DuplicateMember.mark()));
+                return Err(self.refuse(Malformed::DuplicateMember));
             }
             if object.len() == MEMBERS_MAX {
-                return Err(A::Error::custom(Malformed::TooManyMembers.mark()));
+                return Err(self.refuse(Malformed::TooManyMembers));
             }
             object.push((name, members.next_value_seed(inner)?));
         }
@@ -221,32 +229,8 @@ impl<'de> Visitor<'de> for Strict {
     }
 }
 
-/// Reads a member's name. Names are compared after their escapes are resolved: `"iss"` and `"\u0069ss"` are the same.
-struct Name;
-
-impl<'de> DeserializeSeed<'de> for Name {
-    type Value = Cow<'de, str>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Cow<'de, str>, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Name {
-    type Value = Cow<'de, str>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a member name")
-    }
-
-    fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Cow<'de, str>, E> {
-        Ok(Cow::Borrowed(name))
-    }
-
-    fn visit_str<E>(self, name: &str) -> Result<Cow<'de, str>, E> {
-        Ok(Cow::Owned(name.to_owned()))
-    }
-}
+/// How many elements of an array are shown to a person.
+const SHOWN_MAX: usize = 3;
 
 #[cfg(test)]
 mod tests {

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::json::{Object, Value};
-use crate::rejection::{Reason, Rejection, quoted};
+use crate::rejection::{Reason, Rejection};
 
 /// A token's three parts, decoded. It owns the bytes that an [`Unverified`] borrows.
 pub struct Parts<'t> {
@@ -59,7 +59,7 @@ impl<'t> Parts<'t> {
             return Err(malformed(format!("the token has {} parts; a signed token (JWS) has three", periods + 1)));
         };
         let (header, payload) = signing_input.split_once('.').unwrap_or_default();
-        if header.len() > HEADER_MAX.div_ceil(3) * 4 {
+        if header.len() > (HEADER_MAX * 4).div_ceil(3) {
             return Err(malformed(format!("the token's header is longer than {HEADER_MAX} bytes")));
         }
         let decoded = |part: &str, name: &str| {
@@ -166,13 +166,6 @@ impl<'p> Header<'p> {
         let alg = text("alg")?.ok_or_else(|| malformed("the token's header has no alg".into()))?;
         Ok(Self { alg, kid, typ: text("typ")? })
     }
-}
-
-/// Says which algorithm was found and which would be accepted.
-pub(crate) fn algorithm_refused(found: &str, allowed: &[super::algorithm::Algorithm]) -> Rejection {
-    let allowed: Vec<_> = allowed.iter().map(|algorithm| algorithm.name()).collect();
-    let detail = format!("alg is {}; this issuer's tokens must use {}", quoted(found), allowed.join(" or "));
-    Rejection::new(Reason::AlgorithmRefused, detail)
 }
 
 #[cfg(test)]

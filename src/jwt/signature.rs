@@ -9,7 +9,7 @@ use aws_lc_rs::signature::{
     RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, RsaParameters, RsaPublicKeyComponents, VerificationAlgorithm,
 };
 
-use super::algorithm::{Algorithm, KeyKind};
+use crate::algorithm::{Algorithm, KeyKind};
 
 /// A public key that was found sound: right lengths, a point on its curve, an RSA modulus of 2048 to 8192 bits.
 pub struct PublicKey {
@@ -36,9 +36,12 @@ impl PublicKey {
         if bits > RSA_BITS_MAX {
             return Err(KeyFault::RsaTooLarge { bits });
         }
+        let is_odd = |number: &[u8]| number.last().is_some_and(|byte| byte % 2 == 1);
+        if !is_odd(modulus) {
+            return Err(KeyFault::Unsound);
+        }
         // An even or tiny exponent makes every message its own signature or none verifiable; 2^32 bounds the work.
-        let odd = exponent.last().is_some_and(|byte| byte % 2 == 1);
-        if !odd || exponent == [1] || exponent.len() > 4 {
+        if !is_odd(exponent) || exponent == [1] || exponent.len() > 4 {
             return Err(KeyFault::RsaExponent);
         }
         let key = RsaPublicKeyComponents { n: modulus, e: exponent };
@@ -75,7 +78,7 @@ impl PublicKey {
             return Err(KeyFault::CoordinateLength { wanted: 32 });
         }
         if is_small_order(x) {
-            return Err(KeyFault::NotOnCurve);
+            return Err(KeyFault::SmallOrder);
         }
         Self::ready(KeyKind::Ed25519, 64, algorithms, |algorithm| parse(algorithm, x))
     }
@@ -88,7 +91,7 @@ impl PublicKey {
     ) -> Result<Self, KeyFault> {
         let mut ready = Vec::with_capacity(algorithms.len());
         for algorithm in algorithms.iter().copied().filter(|algorithm| algorithm.key_kind() == kind) {
-            ready.push((algorithm, parse(algorithm).ok_or(KeyFault::NotOnCurve)?));
+            ready.push((algorithm, parse(algorithm).ok_or(KeyFault::Unsound)?));
         }
         if ready.is_empty() { Err(KeyFault::WrongKind) } else { Ok(Self { kind, signature_len, ready }) }
     }
@@ -135,14 +138,16 @@ pub struct SignatureInvalid;
 pub enum KeyFault {
     #[error("a coordinate is not {wanted} bytes long")]
     CoordinateLength { wanted: usize },
-    #[error("its point is not on the curve, or has a small order")]
-    NotOnCurve,
     #[error("its RSA exponent is not an odd number from 3 to 2^32")]
     RsaExponent,
     #[error("its RSA modulus has {bits} bits, and at most {RSA_BITS_MAX} are accepted")]
     RsaTooLarge { bits: usize },
     #[error("its RSA modulus has {bits} bits, and at least {RSA_BITS_MIN} are needed")]
     RsaTooSmall { bits: usize },
+    #[error("its point has a small order")]
+    SmallOrder,
+    #[error("it is no sound key: its point is not on the curve, or its modulus is even")]
+    Unsound,
     #[error("its kind fits none of the algorithms")]
     WrongKind,
 }
@@ -176,24 +181,24 @@ fn without_leading_zeros(number: &[u8]) -> &[u8] {
 }
 
 /// Whether an Ed25519 key is a point of small order: for such a key there are signatures that fit many messages
-/// (RFC 8032 §8.9 warns of the cofactor). The sign bit of x is left out of the comparison.
-fn is_small_order(x: &[u8]) -> bool {
-    let mut y = x.to_vec();
+/// (RFC 8032 §8.9 warns of the cofactor). The sign of x does not matter. The y of these points, little-endian, is 0, 1, p - 1,
+/// 0 or 1 written as p or p + 1, or that of one of the two points of order 8.
+fn is_small_order(key: &[u8]) -> bool {
+    let mut y = key.to_vec();
     if let Some(last) = y.last_mut() {
         *last &= 0x7f;
     }
-    SMALL_ORDER_Y.iter().any(|small| small.as_slice() == y)
+    match y.as_slice() {
+        [0 | 1, middle @ .., 0] => middle.iter().all(|byte| *byte == 0),
+        [0xec..=0xee, middle @ .., 0x7f] => middle.iter().all(|byte| *byte == 0xff),
+        y => ORDER_8.iter().any(|order_8| order_8.as_slice() == y),
+    }
 }
 
 const RSA_BITS_MIN: usize = 2048;
 const RSA_BITS_MAX: usize = 8192;
 
-/// The y coordinates, little-endian, of all points of small order: 1, -1, 0, the two of order 8, and the non-canonical
-/// spellings p and p + 1 of 0 and 1.
-const SMALL_ORDER_Y: [[u8; 32]; 7] = [
-    small_y(0x01, 0x00, 0x00),
-    small_y(0xec, 0xff, 0x7f),
-    small_y(0x00, 0x00, 0x00),
+const ORDER_8: [[u8; 32]; 2] = [
     [
         0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5, 0xdf,
         0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05,
@@ -202,21 +207,7 @@ const SMALL_ORDER_Y: [[u8; 32]; 7] = [
         0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f, 0x2a, 0x20,
         0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a,
     ],
-    small_y(0xed, 0xff, 0x7f),
-    small_y(0xee, 0xff, 0x7f),
 ];
-
-/// 32 bytes: the first, thirty times the middle one, the last.
-const fn small_y(first: u8, middle: u8, last: u8) -> [u8; 32] {
-    let mut y = [middle; 32];
-    if let Some(byte) = y.first_mut() {
-        *byte = first;
-    }
-    if let Some(byte) = y.last_mut() {
-        *byte = last;
-    }
-    y
-}
 
 #[cfg(test)]
 mod tests;

@@ -1,13 +1,14 @@
 //! The proof. [`verify`] is the only place where a [`Verified`] is made: the algorithm is allowed, the key is of its kind, the
-//! signature holds, and every check of [`super::claims::CHECKS`] passes, in this order.
+//! signature holds, and every check of [`super::claims`] passes, in this order.
 
-use super::algorithm::Algorithm;
-use super::claims::{CHECKS, Requirement, Round, time};
+use super::claims::{CHECKS, Case, Finding, Round};
 use super::json::Value;
 use super::parse::Unverified;
 use super::signature::PublicKey;
+use crate::algorithm::Algorithm;
 use crate::clock::UnixTime;
-use crate::rejection::{Reason, Rejection};
+use crate::rejection::{Reason, Rejection, quoted};
+use crate::requirement::Requirement;
 
 /// A token whose signature and claims are proven. It has no other constructor than [`verify`].
 pub struct Verified<'v> {
@@ -26,16 +27,41 @@ pub fn verify<'v>(
     key: &PublicKey,
     now: UnixTime,
 ) -> Result<Verified<'v>, Rejection> {
-    let algorithm = asked.algorithm(token)?;
+    let algorithm = allowed_algorithm(token, asked)?;
     key.verify(algorithm, token.signing_input.as_bytes(), token.signature).map_err(|_| {
         Rejection::new(Reason::SignatureInvalid, "the signature was not made with the issuer's key over this token")
     })?;
+    let case = Case { asked, token, now };
     for check in &CHECKS {
-        check.judge(asked, token, now)?;
+        check.pass(&case)?;
     }
-    let expires = time(&token.claims, "exp", Round::Down)?
-        .ok_or_else(|| Rejection::new(Reason::ClaimMissing, "the token has no exp claim"))?;
+    // The checks demand an `exp`; were that ever lost, a token without one would be refused here.
+    let missing = || Rejection::new(Reason::ClaimMissing, "the token has no exp claim");
+    let expires = case.time("exp", Round::Down).ok().flatten().ok_or_else(missing)?;
     Ok(Verified { token, algorithm, expires })
+}
+
+/// The algorithm that the token names, if its issuer's tokens may use it (RFC 8725 §3.1).
+///
+/// # Errors
+/// `algorithm_refused`.
+pub fn allowed_algorithm(token: &Unverified<'_>, asked: &Requirement) -> Result<Algorithm, Rejection> {
+    Algorithm::from_name(token.alg()).filter(|algorithm| asked.algorithms().contains(algorithm)).ok_or_else(|| {
+        let allowed: Vec<_> = asked.algorithms().iter().map(|algorithm| algorithm.name()).collect();
+        let detail = format!("alg is {}; this issuer's tokens must use {}", quoted(token.alg()), allowed.join(" or "));
+        Rejection::new(Reason::AlgorithmRefused, detail)
+    })
+}
+
+/// What each check of [`verify`] after the signature wants and finds, in its order. It proves nothing: the signature may be
+/// anybody's.
+pub fn findings<'f>(
+    token: &'f Unverified<'f>,
+    asked: &'f Requirement,
+    now: UnixTime,
+) -> impl Iterator<Item = Finding> + 'f {
+    let case = Case { asked, token, now };
+    CHECKS.iter().map(move |check| check.explain(&case))
 }
 
 impl<'v> Verified<'v> {

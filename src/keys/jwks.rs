@@ -6,7 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::jwt::algorithm::{Algorithm, KeyKind};
+use crate::algorithm::{Algorithm, KeyKind};
 use crate::jwt::json::{Malformed, Object, Value};
 use crate::jwt::parse::KID_MAX;
 use crate::jwt::signature::{KeyFault, PublicKey};

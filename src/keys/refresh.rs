@@ -10,6 +10,7 @@ mod http;
 mod memory;
 mod news;
 mod schedule;
+mod snapshot;
 pub mod source;
 mod task;
 
@@ -29,12 +30,13 @@ use self::file::{KeyFile, POLL};
 use self::http::{KeyServer, Start};
 use self::news::News;
 use self::schedule::Schedule;
+use self::snapshot::Snapshot;
 use self::source::address;
 pub use self::source::{AddressFault, FetchSettings, Location, Origin, Source};
 use self::task::{Aging, Clock, Task};
 use super::store::KeySlot;
+use crate::algorithm::Algorithm;
 use crate::clock::UnixTime;
-use crate::jwt::algorithm::Algorithm;
 use crate::metrics::keys::KeyMetrics;
 
 /// Keeps the keys of all issuers fresh for as long as it lives. With another configuration another keeper succeeds it, which
@@ -145,7 +147,7 @@ impl KeyKeeper {
         newcomers.map(|kept| kept.status(now)).filter(|status| !status.ready).collect()
     }
 
-    /// Waits until every issuer had a first refresh, successful or not, but not longer than this.
+    /// Waits until every issuer has keys or had a first refresh without success, but not longer than this.
     pub async fn first_attempts(&self, within: Duration) {
         let all = async {
             for kept in &self.issuers {
@@ -219,6 +221,8 @@ impl KeyKeeper {
                 settings.unknown_key_cooldown,
             ),
         };
+        let snapshot = settings.snapshot_dir.as_ref().filter(|_| aging != Aging::Never);
+        let snapshot = snapshot.map(|at| Snapshot::new(at, &source.issuer, &source.location.to_string()));
         let board = Arc::new(Board::new(cooldown, Instant::now()));
         let (issuer, slot, origin) = (source.issuer.clone(), Arc::clone(&source.slot), source.origin());
         let task = Task {
@@ -229,6 +233,7 @@ impl KeyKeeper {
             clock: Arc::clone(&self.clock),
             metrics: self.metrics.issuer(&issuer, &Fault::CLASSES),
             news: News::new(issuer),
+            snapshot,
             serving: None,
             source,
         };

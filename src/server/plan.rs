@@ -88,6 +88,7 @@ fn settings(keys: &Keys) -> FetchSettings {
         timeout: keys.timeout,
         ca_file: keys.ca_file.clone(),
         allow_http: keys.transport == Transport::HttpAllowed,
+        ..FetchSettings::default()
     }
 }
 

@@ -3,15 +3,6 @@
 //! Every test has its own issuer, upstream and process, so all of them run side by side. Each refusal stands next to an
 //! acceptance, and each looks at three things: the answer, what the upstream saw, and the audit.
 
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unreachable,
-    clippy::unwrap_used,
-    reason = "a test that meets what it does not expect fails on the spot, also in its support"
-)]
-
 #[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "shared with the demo and with other tests")]
 mod support;

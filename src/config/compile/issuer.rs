@@ -7,11 +7,11 @@ use std::time::Duration;
 use super::Findings;
 use super::keys;
 use super::unit::{DAY, MINUTE, Span, seconds, shown};
+use crate::algorithm::Algorithm;
 use crate::config::file::{self, ClaimValue};
 use crate::config::path::KeyPath;
 use crate::config::settings::Issuer;
-use crate::jwt::algorithm::Algorithm;
-use crate::jwt::claims::{Exact, LEEWAY_MAX, Requirement};
+use crate::requirement::{Exact, LEEWAY_MAX, Requirement};
 
 pub fn issuers(
     tables: Vec<file::Issuer>,

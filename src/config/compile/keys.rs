@@ -7,11 +7,11 @@ use url::Url;
 
 use super::Findings;
 use super::unit::{DAY, HOUR, MILLISECOND, MINUTE, Span, seconds, shown};
+use crate::algorithm::Algorithm;
 use crate::config::file;
 use crate::config::input;
 use crate::config::path::KeyPath;
 use crate::config::settings::{KeySource, Keys, Transport};
-use crate::jwt::algorithm::Algorithm;
 use crate::keys::jwks::{Reading, Unusable};
 
 /// Compiles the keys of `issuer`, whose tokens may use `algorithms` if they are known.

@@ -123,10 +123,10 @@ impl Board {
         self.state.send_modify(change);
     }
 
-    /// Returns once a first refresh has ended.
+    /// Returns once there are keys, or a first refresh has ended without.
     pub async fn first_attempt(&self) {
         // It fails only without a sender, and that is in self.
-        let _ = self.state.subscribe().wait_for(|state| state.attempts > 0).await;
+        let _ = self.state.subscribe().wait_for(|state| state.attempts > 0 || state.changed.is_some()).await;
     }
 
     /// Returns once a request wants keys newer than `since`, and a refresh is permitted.

@@ -16,6 +16,9 @@ pub(super) trait Fetch: Send + 'static {
         occasion: Occasion,
         known: Option<Known<'_>>,
     ) -> impl Future<Output = Result<Answer, Fault>> + Send;
+
+    /// Drops what was kept from earlier fetches, since one was given up.
+    fn forget(&mut self) {}
 }
 
 /// What a refresh is made for.
@@ -46,11 +49,11 @@ pub(super) enum Answer {
     NotModified { fresh_for: Option<Duration> },
 }
 
-/// By what a server recognises the version of a document that we have (RFC 9110 §8.8).
+/// By what a server recognises the version of a document that we have (RFC 9110 §8.8.3). A time of modification would not do:
+/// it is the same for two documents of one second.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Validators {
     /// The address they are valid for.
     pub url: Url,
-    pub etag: Option<HeaderValue>,
-    pub last_modified: Option<HeaderValue>,
+    pub etag: HeaderValue,
 }

@@ -1,20 +1,26 @@
 //! Getting a key document by HTTP, directly or through discovery. What a server may cost us is bounded: the size of its answer
-//! here, its time by who waits. Redirects and discovery lead only to addresses that [`super::source`] allows.
+//! in [`page`], its time by who waits. Redirects and discovery lead only to addresses that [`super::source`] allows.
 
-use reqwest::header::{ACCEPT, CACHE_CONTROL, HeaderValue};
-use reqwest::{Certificate, Client, StatusCode, Url, redirect};
+mod client;
+mod lifetime;
+mod page;
 
+use reqwest::header::HeaderValue;
+use reqwest::{Client, Url};
+
+use self::client::Materials;
+use self::page::{Page, Request};
 use super::discovery;
-use super::fault::{BODY_MAX, Fault, FileFlaw, REDIRECTS_MAX};
-use super::fetch::{Answer, Fetch, Known, Occasion};
+use super::fault::{Fault, FileFlaw};
+use super::fetch::{Answer, Fetch, Known, Occasion, Validators};
 use super::file::read;
-use super::source::{FetchSettings, check_next};
+use super::source::{FetchSettings, check};
 
 /// A key document on a server.
 pub(super) struct KeyServer {
     start: Start,
     settings: FetchSettings,
-    /// Kept while it works. A new one looks at everything anew: files, names, the system's roots.
+    /// Kept while it works. A new one looks at everything anew: names, the system's roots.
     client: Option<(Materials, Client)>,
     /// Where the discovery document said that the keys are.
     discovered: Option<Url>,
@@ -28,134 +34,113 @@ pub(super) enum Start {
     Keys(Url),
 }
 
-/// The content of the files that a client is made with.
-#[derive(PartialEq, Eq)]
-struct Materials {
-    authorities: Option<Vec<u8>>,
-}
-
 impl KeyServer {
     pub const fn new(start: Start, settings: FetchSettings) -> Self {
         Self { start, settings, client: None, discovered: None }
     }
 
-    async fn attempt(&mut self, occasion: Occasion) -> Result<Answer, Fault> {
+    async fn attempt(&mut self, occasion: Occasion, known: Option<&Validators>) -> Result<Answer, Fault> {
         let client = self.client().await?;
-        let keys = self.keys_address(&client, occasion).await?;
-        let document = get(&client, keys, occasion).await?;
-        Ok(Answer::Document { document, validators: None, fresh_for: None })
+        let credentials = self.credentials().await?;
+        let url = self.keys_address(&client, occasion, credentials.as_ref()).await?;
+        let request = Request {
+            client: &client,
+            credentials: credentials.as_ref().filter(|_| self.is_trusted(&url)),
+            // For a request that lacks a key, "not modified" would be no help, whoever says it: the server or a cache.
+            etag: match occasion {
+                Occasion::Asked => None,
+                Occasion::Scheduled => known.filter(|known| known.url == url).map(|known| &known.etag),
+            },
+            occasion,
+        };
+        Ok(match request.get(url.clone()).await? {
+            Page::Document { body, etag, fresh_for } => {
+                let validators = etag.map(|etag| Validators { url, etag });
+                Answer::Document { document: body, validators, fresh_for }
+            }
+            Page::NotModified { fresh_for } => Answer::NotModified { fresh_for },
+        })
     }
 
     /// Discovers the address of the keys, or takes the one discovered before when a request is waiting: then only the
     /// fetch of the keys can help it.
-    async fn keys_address(&mut self, client: &Client, occasion: Occasion) -> Result<Url, Fault> {
+    async fn keys_address(
+        &mut self,
+        client: &Client,
+        occasion: Occasion,
+        credentials: Option<&HeaderValue>,
+    ) -> Result<Url, Fault> {
         let (issuer, base) = match (&self.start, &self.discovered, occasion) {
             (Start::Keys(url), ..) => return Ok(url.clone()),
             (_, Some(url), Occasion::Asked) => return Ok(url.clone()),
             (Start::Discovery { issuer, base }, ..) => (issuer, base),
         };
+        let request = Request { client, credentials, etag: None, occasion };
         let [openid, oauth] = discovery::addresses(base);
-        let (from, document) = match get(client, openid.clone(), occasion).await {
-            Err(Fault::Status(404)) => (oauth.clone(), get(client, oauth, occasion).await?),
+        let (from, page) = match request.get(openid.clone()).await {
+            Err(Fault::Status(404)) => (oauth.clone(), request.get(oauth).await?),
             found => (openid, found?),
         };
-        let url = discovery::jwks_uri(&document, issuer, &from, self.settings.allow_http)?;
+        let Page::Document { body, .. } = page else { return Err(Fault::Status(304)) };
+        let mut url = discovery::jwks_uri(&body, issuer, &from, self.settings.allow_http)?;
+        if let Some(host) = &self.settings.jwks_host {
+            host.replace(&mut url).and_then(|()| check(&url, self.settings.allow_http)).map_err(Fault::JwksUri)?;
+        }
         self.discovered = Some(url.clone());
         Ok(url)
     }
 
+    /// Whether our credentials may be shown to this address: only if the configuration names its host.
+    fn is_trusted(&self, url: &Url) -> bool {
+        match &self.start {
+            Start::Keys(_) => true,
+            Start::Discovery { base, .. } => self.settings.jwks_host.is_some() || url.origin() == base.origin(),
+        }
+    }
+
+    async fn credentials(&self) -> Result<Option<HeaderValue>, Fault> {
+        let Some(path) = &self.settings.token_file else { return Ok(None) };
+        let unusable = || Fault::File { what: TOKEN_FILE, why: FileFlaw::Content };
+        let content = read(TOKEN_FILE, path).await?;
+        let token = content.trim_ascii();
+        if token.is_empty() || !token.iter().all(u8::is_ascii_graphic) {
+            return Err(unusable());
+        }
+        let mut header = HeaderValue::from_bytes(&[b"Bearer ", token].concat()).map_err(|_| unusable())?;
+        header.set_sensitive(true);
+        Ok(Some(header))
+    }
+
+    /// The client, made anew when one of its files changed or the last fetch failed.
     async fn client(&mut self) -> Result<Client, Fault> {
-        let authorities = match &self.settings.ca_file {
-            Some(path) => Some(read(CA_FILE, path).await?),
-            None => None,
-        };
-        let materials = Materials { authorities };
+        let materials = Materials::read(&self.settings).await?;
         if let Some((made_with, client)) = &self.client
             && *made_with == materials
         {
             return Ok(client.clone());
         }
-        let allow_http = self.settings.allow_http;
-        let is_plain =
-            matches!(&self.start, Start::Keys(url) | Start::Discovery { base: url, .. } if url.scheme() == "http");
-        // Reading the system's roots takes a while.
-        let made = tokio::task::spawn_blocking(move || {
-            let client = build(&materials, allow_http, is_plain)?;
-            Ok((materials, client))
-        });
-        let (materials, client) = made.await.unwrap_or(Err(Fault::Setup))?;
+        let (Start::Keys(url) | Start::Discovery { base: url, .. }) = &self.start;
+        let client = client::build(&materials, &self.settings, url).await?;
         self.client = Some((materials, client.clone()));
         Ok(client)
     }
 }
 
 impl Fetch for KeyServer {
-    async fn fetch(&mut self, occasion: Occasion, _: Option<Known<'_>>) -> Result<Answer, Fault> {
-        let answer = self.attempt(occasion).await;
+    async fn fetch(&mut self, occasion: Occasion, known: Option<Known<'_>>) -> Result<Answer, Fault> {
+        let answer = self.attempt(occasion, known.and_then(|known| known.validators)).await;
         if answer.is_err() {
-            (self.client, self.discovered) = (None, None);
+            self.forget();
         }
         answer
     }
-}
 
-fn build(materials: &Materials, allow_http: bool, is_plain: bool) -> Result<Client, Fault> {
-    let builder = || {
-        Client::builder().no_proxy().referer(false).user_agent(USER_AGENT).redirect(redirect::Policy::custom(
-            move |attempt| match judge_redirect(attempt.previous(), attempt.url(), allow_http) {
-                Ok(()) => attempt.follow(),
-                Err(fault) => attempt.error(fault),
-            },
-        ))
-    };
-    if let Some(pem) = &materials.authorities {
-        let flaw = || Fault::File { what: CA_FILE, why: FileFlaw::Content };
-        let certificates = Certificate::from_pem_bundle(pem).map_err(|_| flaw())?;
-        if certificates.is_empty() {
-            return Err(flaw());
-        }
-        return builder().tls_certs_only(certificates).build().map_err(|_| flaw());
-    }
-    match builder().build() {
-        // A container without any roots can still fetch by plain http.
-        Err(_) if is_plain => Ok(builder().tls_certs_only([]).build()?),
-        built => Ok(built?),
+    fn forget(&mut self) {
+        (self.client, self.discovered) = (None, None);
     }
 }
 
-fn judge_redirect(previous: &[Url], next: &Url, allow_http: bool) -> Result<(), Fault> {
-    if previous.len() > REDIRECTS_MAX {
-        return Err(Fault::TooManyRedirects);
-    }
-    match previous.last() {
-        Some(from) => check_next(from, next, allow_http).map_err(Fault::Redirect),
-        None => Err(Fault::Protocol),
-    }
-}
-
-async fn get(client: &Client, url: Url, occasion: Occasion) -> Result<Vec<u8>, Fault> {
-    let mut request = client.get(url).header(ACCEPT, HeaderValue::from_static(ACCEPTED));
-    if occasion == Occasion::Asked {
-        // A cache on the way that does not know the new key either is of no use.
-        request = request.header(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    }
-    let mut response = request.send().await?;
-    if response.status() != StatusCode::OK {
-        return Err(Fault::Status(response.status().as_u16()));
-    }
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
-        if body.len() + chunk.len() > BODY_MAX {
-            return Err(Fault::TooLarge);
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
-}
-
-const CA_FILE: &str = "ca_file";
-const ACCEPTED: &str = "application/jwk-set+json, application/json";
-const USER_AGENT: &str = concat!("callgate/", env!("CARGO_PKG_VERSION"));
+const TOKEN_FILE: &str = "token_file";
 
 #[cfg(test)]
 mod tests;

@@ -1,10 +1,12 @@
 //! What an operator hears of one issuer's keys: each rotation, each key that is left out, each beginning and end of trouble;
 //! once, and not again at every refresh. Names of keys come from the issuer's document and are shortened.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::time::Duration;
 
 use super::fault::Fault;
+use super::snapshot::SnapshotFlaw;
+use crate::clock::UnixTime;
 use crate::keys::jwks::{Flaw, KeySet, LeftOut};
 use crate::rejection::quoted;
 
@@ -13,6 +15,7 @@ pub(super) struct News {
     issuer: String,
     warned: Vec<(Option<String>, Flaw)>,
     trouble: Option<(Fault, Service)>,
+    unwritten: Option<SnapshotFlaw>,
 }
 
 /// Whether requests can be served in spite of trouble.
@@ -26,7 +29,7 @@ pub(super) enum Service {
 
 impl News {
     pub const fn new(issuer: String) -> Self {
-        Self { issuer, warned: Vec::new(), trouble: None }
+        Self { issuer, warned: Vec::new(), trouble: None, unwritten: None }
     }
 
     /// Tells which keys came and went, if any did.
@@ -69,6 +72,24 @@ impl News {
             }
         }
         self.trouble = Some((fault.clone(), service));
+    }
+
+    /// Tells that the keys of the last run serve.
+    pub fn restored(&self, confirmed: UnixTime, keys: usize) {
+        let issuer = &self.issuer;
+        tracing::info!(issuer, keys, %confirmed, "The keys of an issuer were restored from their snapshot.");
+    }
+
+    /// Warns that there is a snapshot that is not used.
+    pub fn snapshot_unusable(&self, error: &dyn Display) {
+        tracing::warn!(issuer = self.issuer, %error, "The snapshot of an issuer's keys is not used.");
+    }
+
+    /// Warns that no snapshot was written, if that is news.
+    pub fn snapshot_unwritten(&mut self, flaw: &SnapshotFlaw) {
+        if self.unwritten.replace(*flaw) != Some(*flaw) {
+            tracing::warn!(issuer = self.issuer, error = %flaw, "The snapshot of an issuer's keys was not written.");
+        }
     }
 
     /// Tells that refreshing succeeds again, if it failed.

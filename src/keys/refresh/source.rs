@@ -1,6 +1,7 @@
 //! Where the keys of an issuer come from and how they may be fetched, as the configuration says it. Addresses are checked
 //! here, once for all places an address can come from: the configuration, a discovery document, a redirect.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use std::time::Duration;
 
 use reqwest::Url;
 
-use crate::jwt::algorithm::Algorithm;
+use crate::algorithm::Algorithm;
 use crate::keys::store::KeySlot;
 
 /// One issuer's keys: whose they are, where they come from, where they go.
@@ -43,6 +44,17 @@ pub struct Origin {
     pub settings: FetchSettings,
 }
 
+impl fmt::Display for Location {
+    /// What tells the source of one issuer from another.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Discovery => f.write_str("discovery"),
+            Self::File(path) => path.display().fmt(f),
+            Self::Url(url) => f.write_str(url),
+        }
+    }
+}
+
 /// How a key document is fetched, and for how long it is good. The defaults are those of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FetchSettings {
@@ -59,6 +71,64 @@ pub struct FetchSettings {
     pub ca_file: Option<PathBuf>,
     /// Allows plain `http` to hosts other than this one.
     pub allow_http: bool,
+    /// A bearer token to present, read again at each fetch: such tokens are replaced while we run. It is presented to the
+    /// configured host only, not to one that a redirect or a discovery document names.
+    pub token_file: Option<PathBuf>,
+    /// A certificate to present.
+    pub client: Option<ClientCertificate>,
+    /// The host to fetch the keys from, instead of the one in the discovery document.
+    pub jwks_host: Option<JwksHost>,
+    pub proxy: ProxyUse,
+    /// A directory in which the last good document is kept, for a restart while the issuer is down. Not for files.
+    pub snapshot_dir: Option<PathBuf>,
+}
+
+/// A certificate with its chain and its private key, each a PEM file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientCertificate {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+}
+
+/// Whether `HTTPS_PROXY` and its kin are obeyed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ProxyUse {
+    /// Hosts are connected to directly, whatever the environment says.
+    #[default]
+    Direct,
+    /// As `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` say.
+    Environment,
+}
+
+/// A host, with a port if it is not the usual one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JwksHost {
+    name: String,
+    port: Option<u16>,
+}
+
+impl JwksHost {
+    /// Reads `host` or `host:port`.
+    ///
+    /// # Errors
+    /// If it is something else.
+    pub fn parse(text: &str) -> Result<Self, AddressFault> {
+        // A URL with the host alone is read by the rules that the finished URL must obey.
+        let url = Url::parse(&format!("https://{text}/")).map_err(|_| AddressFault::NotAUrl)?;
+        let is_plain = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+        match url.host_str() {
+            Some(name) if is_plain && url.username().is_empty() && url.password().is_none() && !text.contains('/') => {
+                Ok(Self { name: name.to_owned(), port: url.port() })
+            }
+            _ => Err(AddressFault::NotAUrl),
+        }
+    }
+
+    /// Puts this host in the place of the URL's.
+    pub(super) fn replace(&self, url: &mut Url) -> Result<(), AddressFault> {
+        url.set_host(Some(&self.name)).map_err(|_| AddressFault::NotAUrl)?;
+        url.set_port(self.port).map_err(|()| AddressFault::NotAUrl)
+    }
 }
 
 impl Source {
@@ -83,6 +153,11 @@ impl Default for FetchSettings {
             timeout: Duration::from_secs(5),
             ca_file: None,
             allow_http: false,
+            token_file: None,
+            client: None,
+            jwks_host: None,
+            proxy: ProxyUse::Direct,
+            snapshot_dir: None,
         }
     }
 }
@@ -183,6 +258,20 @@ mod tests {
         ];
         for (text, fault) in cases {
             assert_eq!(address(text, true), Err(fault), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_host_replaces_name_and_port() {
+        let replaced = |host: &str| {
+            let mut url = Url::parse("https://172.18.0.2:6443/openid/v1/jwks").expect("a URL");
+            JwksHost::parse(host).and_then(|host| host.replace(&mut url)).map(|()| String::from(url))
+        };
+        assert_eq!(replaced("kubernetes.default.svc").as_deref(), Ok("https://kubernetes.default.svc/openid/v1/jwks"));
+        assert_eq!(replaced("a.example:8443").as_deref(), Ok("https://a.example:8443/openid/v1/jwks"));
+        assert_eq!(replaced("[::1]:1").as_deref(), Ok("https://[::1]:1/openid/v1/jwks"));
+        for wrong in ["", "a/b", "a/", "https://a", "user@a", "a?b", "a#b", "a:b", "a:99999"] {
+            assert_eq!(replaced(wrong), Err(AddressFault::NotAUrl), "{wrong}");
         }
     }
 

@@ -11,6 +11,7 @@ use super::fault::Fault;
 use super::fetch::{Answer, Fetch, Known, Occasion, Validators};
 use super::news::{News, Service};
 use super::schedule::{Schedule, chance};
+use super::snapshot::{Remembered, Snapshot};
 use super::source::Source;
 use crate::clock::UnixTime;
 use crate::keys::jwks::{Reading, Unusable};
@@ -30,6 +31,8 @@ pub(super) struct Task<F> {
     pub clock: Clock,
     pub metrics: IssuerKeyMetrics,
     pub news: News,
+    /// Where the last good document is kept across restarts.
+    pub snapshot: Option<Snapshot>,
     /// The document whose keys are published.
     pub serving: Option<Serving>,
 }
@@ -73,6 +76,7 @@ impl Effect {
 impl<F: Fetch> Task<F> {
     /// Refreshes for ever.
     pub async fn run(mut self) {
+        self.restore().await;
         let mut occasion = Occasion::Scheduled;
         loop {
             let started = Instant::now();
@@ -85,14 +89,39 @@ impl<F: Fetch> Task<F> {
         }
     }
 
+    /// Publishes the keys of the snapshot, if there is one that is fit to serve, until fresher ones come.
+    async fn restore(&mut self) {
+        let (Some(snapshot), Aging::StaleAfter(limit)) = (&self.snapshot, self.aging) else { return };
+        let remembered = match snapshot.load((self.clock)(), limit).await {
+            Ok(Some(remembered)) => remembered,
+            Ok(None) => return,
+            Err(flaw) => return self.news.snapshot_unusable(&flaw),
+        };
+        let Remembered { document, confirmed } = remembered;
+        match self.publish(Serving { document, validators: None }, confirmed) {
+            Ok((_, keys)) => {
+                self.board.write(|state| (state.changed, state.last_success) = (Some(Instant::now()), Some(confirmed)));
+                self.news.restored(confirmed, keys);
+            }
+            Err(fault) => self.news.snapshot_unusable(&fault),
+        }
+    }
+
     async fn refresh(&mut self, occasion: Occasion, started: Instant) {
         self.board.write(|state| state.in_flight = true);
         let known = self.serving.as_ref().map(Serving::known);
         let fetched = timeout(self.source.settings.timeout, self.fetcher.fetch(occasion, known)).await;
         let now = (self.clock)();
-        let taken = fetched.unwrap_or(Err(Fault::Timeout)).and_then(|answer| self.take(answer, now));
+        let answer = fetched.unwrap_or_else(|_| {
+            self.fetcher.forget();
+            Err(Fault::Timeout)
+        });
+        let taken = answer.and_then(|answer| self.take(answer, now));
         match taken {
-            Ok(success) => self.succeed(occasion, started, now, &success),
+            Ok(success) => {
+                self.succeed(occasion, started, now, &success);
+                self.remember(now).await;
+            }
             Err(fault) => self.fail(occasion, started, now, fault),
         }
     }
@@ -104,6 +133,12 @@ impl<F: Fetch> Task<F> {
             // Only a server that was not asked for it says this about nothing.
             Answer::NotModified { fresh_for } => (self.serving.take().ok_or(Fault::Status(304))?, fresh_for),
         };
+        let (effect, keys) = self.publish(serving, now)?;
+        Ok(Success { effect, fresh_for, keys })
+    }
+
+    /// Publishes the keys of a document that the issuer confirmed at this time, if it has usable ones. Returns how many.
+    fn publish(&mut self, serving: Serving, confirmed: UnixTime) -> Result<(Effect, usize), Fault> {
         let reading = Reading::parse(&serving.document, &self.source.algorithms);
         match &reading {
             Ok(Reading { left_out, .. }) | Err(Unusable::NoKeys(left_out)) => self.news.left_out(left_out),
@@ -112,18 +147,27 @@ impl<F: Fetch> Task<F> {
         let keys = reading.map_err(Fault::Document)?.keys;
 
         let previous = self.source.slot.latest();
-        let was_usable = previous.as_ref().is_some_and(|previous| previous.usable(now).is_some());
+        let was_usable = previous.as_ref().is_some_and(|previous| previous.usable(confirmed).is_some());
         let is_same = self.serving.as_ref().is_none_or(|previous| previous.document == serving.document);
         let effect = if was_usable && is_same { Effect::Unchanged } else { Effect::Changed };
         self.news.rotation(previous.as_ref().map(|previous| &previous.keys), &keys);
         let stale = match self.aging {
             Aging::Never => UnixTime::MAX,
-            Aging::StaleAfter(limit) => now.plus(limit),
+            Aging::StaleAfter(limit) => confirmed.plus(limit),
         };
-        let success = Success { effect, fresh_for, keys: keys.keys().len() };
-        self.source.slot.publish(Published { keys, confirmed: now, stale });
+        let count = keys.keys().len();
+        self.source.slot.publish(Published { keys, confirmed, stale });
         self.serving = Some(serving);
-        Ok(success)
+        Ok((effect, count))
+    }
+
+    /// Keeps the document for the next start.
+    async fn remember(&mut self, now: UnixTime) {
+        if let (Some(snapshot), Some(serving)) = (&mut self.snapshot, &self.serving)
+            && let Err(flaw) = snapshot.save(&serving.document, now).await
+        {
+            self.news.snapshot_unwritten(&flaw);
+        }
     }
 
     fn succeed(&mut self, occasion: Occasion, started: Instant, now: UnixTime, success: &Success) {

@@ -59,29 +59,27 @@ impl Algorithm {
     /// The registered `alg` value.
     #[must_use]
     pub const fn name(self) -> &'static str {
-        match self {
-            Self::EdDsa => "EdDSA",
-            Self::Es256 => "ES256",
-            Self::Es384 => "ES384",
-            Self::Es512 => "ES512",
-            Self::Ps256 => "PS256",
-            Self::Ps384 => "PS384",
-            Self::Ps512 => "PS512",
-            Self::Rs256 => "RS256",
-            Self::Rs384 => "RS384",
-            Self::Rs512 => "RS512",
-        }
+        self.entry().0
     }
 
     /// The only kind of key it can be used with.
     #[must_use]
     pub const fn key_kind(self) -> KeyKind {
+        self.entry().1
+    }
+
+    const fn entry(self) -> (&'static str, KeyKind) {
         match self {
-            Self::EdDsa => KeyKind::Ed25519,
-            Self::Es256 => KeyKind::P256,
-            Self::Es384 => KeyKind::P384,
-            Self::Es512 => KeyKind::P521,
-            Self::Ps256 | Self::Ps384 | Self::Ps512 | Self::Rs256 | Self::Rs384 | Self::Rs512 => KeyKind::Rsa,
+            Self::EdDsa => ("EdDSA", KeyKind::Ed25519),
+            Self::Es256 => ("ES256", KeyKind::P256),
+            Self::Es384 => ("ES384", KeyKind::P384),
+            Self::Es512 => ("ES512", KeyKind::P521),
+            Self::Ps256 => ("PS256", KeyKind::Rsa),
+            Self::Ps384 => ("PS384", KeyKind::Rsa),
+            Self::Ps512 => ("PS512", KeyKind::Rsa),
+            Self::Rs256 => ("RS256", KeyKind::Rsa),
+            Self::Rs384 => ("RS384", KeyKind::Rsa),
+            Self::Rs512 => ("RS512", KeyKind::Rsa),
         }
     }
 }

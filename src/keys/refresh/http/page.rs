@@ -1,0 +1,67 @@
+//! One `GET`, with an answer that is read as far as its bound and no further.
+
+use std::time::Duration;
+
+use reqwest::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
+use reqwest::{Client, StatusCode, Url};
+
+use super::lifetime;
+use crate::keys::refresh::fault::{BODY_MAX, Fault};
+use crate::keys::refresh::fetch::Occasion;
+
+/// What goes with a request.
+#[derive(Clone, Copy)]
+pub(super) struct Request<'a> {
+    pub client: &'a Client,
+    pub credentials: Option<&'a HeaderValue>,
+    /// The version that we have.
+    pub etag: Option<&'a HeaderValue>,
+    pub occasion: Occasion,
+}
+
+/// What came back.
+pub(super) enum Page {
+    Document { body: Vec<u8>, etag: Option<HeaderValue>, fresh_for: Option<Duration> },
+    NotModified { fresh_for: Option<Duration> },
+}
+
+impl Request<'_> {
+    pub async fn get(self, url: Url) -> Result<Page, Fault> {
+        let mut request = self.client.get(url).header(ACCEPT, HeaderValue::from_static(ACCEPTED));
+        if let Some(credentials) = self.credentials {
+            request = request.header(AUTHORIZATION, credentials);
+        }
+        if let Some(etag) = self.etag {
+            request = request.header(IF_NONE_MATCH, etag);
+        }
+        if self.occasion == Occasion::Asked {
+            // A cache on the way knows the new key as little as we do.
+            request = request.header(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        }
+        let mut response = request.send().await?;
+        let fresh_for = lifetime::stated(response.headers());
+        match response.status() {
+            StatusCode::OK => {}
+            StatusCode::NOT_MODIFIED if self.etag.is_some() => return Ok(Page::NotModified { fresh_for }),
+            other => return Err(Fault::Status(other.as_u16())),
+        }
+        let etag = etag(response.headers());
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await? {
+            if body.len() + chunk.len() > BODY_MAX {
+                return Err(Fault::TooLarge);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Page::Document { body, etag, fresh_for })
+    }
+}
+
+fn etag(headers: &HeaderMap) -> Option<HeaderValue> {
+    headers.get(ETAG).filter(|etag| etag.len() <= ETAG_MAX).cloned()
+}
+
+const ACCEPTED: &str = "application/jwk-set+json, application/json";
+
+/// The longest entity tag that is kept, in bytes.
+const ETAG_MAX: usize = 256;

@@ -1,0 +1,135 @@
+//! What a protected route asks of a token of one issuer. Its lists are never empty and it has no switch that turns a check
+//! off: what it does not say is not a wider acceptance, but the default that `jwt::claims` applies.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::algorithm::Algorithm;
+use crate::rejection::quoted;
+
+/// What a token of one issuer must fulfil.
+#[derive(Clone, Debug)]
+pub struct Requirement {
+    pub(crate) issuer: String,
+    pub(crate) audiences: Vec<String>,
+    pub(crate) algorithms: Vec<Algorithm>,
+    /// Empty means the default, `TYPES`.
+    pub(crate) types: Vec<String>,
+    pub(crate) leeway: Duration,
+    pub(crate) max_lifetime: Option<Duration>,
+    pub(crate) max_age: Option<Duration>,
+    pub(crate) required: Vec<(String, Exact)>,
+}
+
+/// A value that a required claim must have exactly, in type and value: `1`, `1.0`, `"1"` and `true` are four different things.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Exact {
+    Bool(bool),
+    Integer(i64),
+    String(String),
+}
+
+/// A list of a [`Requirement`] that would have been empty, and so would have accepted nothing or anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0} must not be empty")]
+pub struct EmptyList(pub &'static str);
+
+impl Requirement {
+    /// A token signed by `issuer` with one of `algorithms`, for one of `audiences`.
+    ///
+    /// # Errors
+    /// If the issuer's name or one of the lists is empty, or an audience is.
+    pub fn new(issuer: String, audiences: Vec<String>, algorithms: Vec<Algorithm>) -> Result<Self, EmptyList> {
+        if issuer.is_empty() {
+            return Err(EmptyList("issuer"));
+        }
+        if audiences.is_empty() || audiences.iter().any(String::is_empty) {
+            return Err(EmptyList("audiences"));
+        }
+        if algorithms.is_empty() {
+            return Err(EmptyList("algorithms"));
+        }
+        let (types, required) = (Vec::new(), Vec::new());
+        let (leeway, max_lifetime, max_age) = (Duration::ZERO, None, None);
+        Ok(Self { issuer, audiences, algorithms, types, leeway, max_lifetime, max_age, required })
+    }
+
+    /// Allows clocks to differ by this much, at most [`LEEWAY_MAX`] (RFC 7519 §4.1.4).
+    #[must_use]
+    pub fn with_leeway(self, leeway: Duration) -> Self {
+        Self { leeway: leeway.min(LEEWAY_MAX), ..self }
+    }
+
+    /// Refuses tokens made to live longer than this from `iat` to `exp`, and those without `iat`.
+    #[must_use]
+    pub fn with_max_lifetime(self, max_lifetime: Duration) -> Self {
+        Self { max_lifetime: Some(max_lifetime), ..self }
+    }
+
+    /// Refuses tokens issued longer ago than this, and those without `iat`.
+    #[must_use]
+    pub fn with_max_age(self, max_age: Duration) -> Self {
+        Self { max_age: Some(max_age), ..self }
+    }
+
+    /// Demands one of these `typ` values, and so that there is one. An empty list changes nothing.
+    #[must_use]
+    pub fn with_types(self, types: &[String]) -> Self {
+        Self { types: types.to_vec(), ..self }
+    }
+
+    /// Demands these claims with exactly these values.
+    #[must_use]
+    pub fn with_required(self, required: Vec<(String, Exact)>) -> Self {
+        Self { required, ..self }
+    }
+
+    /// The issuer's name, compared exactly (RFC 7519 §4.1.1).
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// The names this service answers to; a token must be for one of them.
+    #[must_use]
+    pub fn audiences(&self) -> &[String] {
+        &self.audiences
+    }
+
+    /// The allowed algorithms.
+    #[must_use]
+    pub fn algorithms(&self) -> &[Algorithm] {
+        &self.algorithms
+    }
+
+    /// By how much clocks may differ.
+    #[must_use]
+    pub const fn leeway(&self) -> Duration {
+        self.leeway
+    }
+}
+
+impl fmt::Display for Exact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bool(value) => write!(f, "{value}"),
+            Self::Integer(value) => write!(f, "{value}"),
+            Self::String(value) => f.write_str(&quoted(value)),
+        }
+    }
+}
+
+/// Whether two `typ` values name one media type: they ignore case, and `application/` may be left out (RFC 7515 §4.1.9).
+pub(crate) fn same_media_type(one: &str, other: &str) -> bool {
+    subtype(one).eq_ignore_ascii_case(subtype(other))
+}
+
+fn subtype(typ: &str) -> &str {
+    match typ.split_at_checked("application/".len()) {
+        Some((prefix, subtype)) if prefix.eq_ignore_ascii_case("application/") => subtype,
+        _ => typ,
+    }
+}
+
+/// The longest leeway that can be configured.
+pub const LEEWAY_MAX: Duration = Duration::from_secs(300);

@@ -1,0 +1,131 @@
+//! What is accepted and what is refused, and why: one line per case, judged by `Authenticator::decide`, the way that every
+//! request goes. A line has its source (an RFC's section, a CVE, or `own`), what is special about the token, the token,
+//! and the verdict: `-> caller` or the one reason of the refusal. Acceptances stand beside refusals.
+
+// A suite may end in a panic, which is what the bans are about in `src/`.
+#[path = "conformance/algorithms.rs"]
+mod algorithms;
+#[path = "conformance/claims.rs"]
+mod claims;
+#[path = "conformance/encoding.rs"]
+mod encoding;
+#[path = "conformance/header.rs"]
+mod header;
+#[path = "kit/kit.rs"]
+mod kit;
+#[path = "conformance/rfc.rs"]
+mod rfc;
+#[path = "conformance/rfc8725.rs"]
+mod rfc8725;
+#[path = "conformance/signatures.rs"]
+mod signatures;
+#[path = "conformance/structure.rs"]
+mod structure;
+#[path = "conformance/times.rs"]
+mod times;
+
+use callgate::authenticator::Decision;
+use callgate::rejection::{DETAIL_MAX, Reason};
+
+use kit::token::TokenSpec;
+use kit::world::{judge, verdict, world};
+
+/// One line of a table.
+pub struct Case {
+    pub source: &'static str,
+    pub what: String,
+    pub field: Vec<u8>,
+    pub expected: String,
+}
+
+/// A case about a token.
+pub fn case(source: &'static str, what: impl Into<String>, token: TokenSpec, expected: impl Into<String>) -> Case {
+    Case { source, what: what.into(), field: token.field(), expected: expected.into() }
+}
+
+/// A case about a whole `Authorization` field.
+pub fn field(source: &'static str, what: impl Into<String>, field: impl Into<Vec<u8>>, expected: &str) -> Case {
+    Case { source, what: what.into(), field: field.into(), expected: expected.into() }
+}
+
+fn cases() -> Vec<Case> {
+    [
+        algorithms::cases(),
+        claims::cases(),
+        encoding::cases(),
+        header::cases(),
+        rfc::cases(),
+        rfc8725::cases(),
+        signatures::cases(),
+        structure::cases(),
+        times::cases(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+#[test]
+fn every_case_gets_its_verdict() {
+    let world = world();
+    let cases = cases();
+    let wrong: Vec<_> = cases
+        .iter()
+        .filter_map(|case| {
+            let found = judge(&world, &case.field);
+            let detail = match &found {
+                Decision::Reject(refused) => refused.rejection.detail().to_owned(),
+                _ => String::new(),
+            };
+            let found = verdict(&found);
+            let wrong = found != case.expected;
+            wrong.then(|| format!("{} ({}): wanted {}, found {found} {detail}", case.what, case.source, case.expected))
+        })
+        .collect();
+    println!("{} cases, {} wrong", cases.len(), wrong.len());
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(cases.len() >= 300, "the suite has lost cases: {}", cases.len());
+}
+
+#[test]
+fn acceptances_stand_beside_the_refusals() {
+    let cases = cases();
+    let accepted = cases.iter().filter(|case| case.expected.starts_with("->")).count();
+    assert!(accepted >= 60, "{accepted} of {}", cases.len());
+}
+
+#[test]
+fn every_reason_a_token_can_be_refused_for_has_its_cases() {
+    let cases = cases();
+    let about_tokens = |reason: &Reason| reason.status() == 401 || *reason == Reason::KeysUnavailable;
+    // Two `Authorization` fields are a matter of the request, and the deny-list has its own tests.
+    for reason in Reason::ALL.iter().filter(|reason| about_tokens(reason) && reason.as_str() != "token_revoked") {
+        assert!(cases.iter().any(|case| case.expected == reason.as_str()), "no case is refused as {reason}");
+    }
+}
+
+#[test]
+fn no_two_cases_are_the_same() {
+    let mut named: Vec<_> = cases().into_iter().map(|case| format!("{} ({})", case.what, case.source)).collect();
+    let all = named.len();
+    named.sort_unstable();
+    named.dedup();
+    assert_eq!(named.len(), all);
+}
+
+#[test]
+fn refusals_are_plain_bounded_and_repeat_no_part_of_the_token() {
+    let world = world();
+    for case in cases() {
+        let Decision::Reject(refused) = judge(&world, &case.field) else { continue };
+        let detail = refused.rejection.detail();
+        assert!(!detail.is_empty() && detail.len() <= DETAIL_MAX, "{}: {detail}", case.what);
+        assert!(detail.bytes().all(|byte| matches!(byte, 0x20..=0x7e) && byte != b'"' && byte != b'\\'), "{detail}");
+        let field = String::from_utf8_lossy(&case.field);
+        for part in field.split(['.', ' ']).filter(|part| part.len() >= 16) {
+            assert!(!detail.contains(part), "{}: {detail}", case.what);
+        }
+        assert!(refused.facts.kid.as_ref().is_none_or(|kid| kid.len() <= 256), "{}", case.what);
+        assert!(refused.facts.alg.as_ref().is_none_or(|alg| alg.chars().count() <= 32), "{}", case.what);
+    }
+}

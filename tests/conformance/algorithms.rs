@@ -1,0 +1,82 @@
+//! `alg` and what it may not do: choose the kind of key, choose no signature at all, or turn a public key into a secret.
+
+use super::kit::signing::pair;
+use super::kit::token::{by, token};
+use super::{Case, case};
+
+#[rustfmt::skip]
+pub fn cases() -> Vec<Case> {
+    let mut cases = vec![
+        case("RFC 7518 3.3", "RS256", by("rsa", "RS256"), "-> billing"),
+        case("RFC 7518 3.3", "RS384", by("rsa", "RS384"), "-> billing"),
+        case("RFC 7518 3.3", "RS512", by("rsa", "RS512"), "-> billing"),
+        case("RFC 7518 3.4", "ES256", by("p256", "ES256"), "-> billing"),
+        case("RFC 7518 3.4", "ES384", by("p384", "ES384"), "-> billing"),
+        case("RFC 7518 3.4", "ES512", by("p521", "ES512"), "-> billing"),
+        case("RFC 7518 3.5", "PS256", by("rsa", "PS256"), "-> billing"),
+        case("RFC 7518 3.5", "PS384", by("rsa", "PS384"), "-> billing"),
+        case("RFC 7518 3.5", "PS512", by("rsa", "PS512"), "-> billing"),
+        case("RFC 8037 3.1", "EdDSA", by("ed25519", "EdDSA"), "-> billing"),
+        case("RFC 7518 3.1", "ES384 where only ES256 is allowed", by("p384", "ES384").claim("iss", r#""https://es-only.test""#), "algorithm_refused"),
+        case("RFC 7518 3.1", "RS256 by a key of the set, where only ES256 is allowed", by("rsa", "RS256").claim("iss", r#""https://es-only.test""#), "algorithm_refused"),
+        case("RFC 7518 3.1", "ES256 where only ES256 is allowed", by("p256", "ES256").claim("iss", r#""https://es-only.test""#), "-> billing"),
+        case("RFC 7517 4.4", "RS256 by a key whose alg is RS256", by("rsa", "RS256").claim("iss", r#""https://narrow.test""#), "-> billing"),
+        case("RFC 7517 4.4", "PS256 by a key whose alg is RS256", by("rsa", "PS256").claim("iss", r#""https://narrow.test""#), "algorithm_refused"),
+        case("RFC 7517 4.4", "PS256 signed as RS256 by a key whose alg is RS256", by("rsa", "PS256").signed_by("rsa", "RS256").claim("iss", r#""https://narrow.test""#), "algorithm_refused"),
+        case("own", "RS256 said, RS384 done", by("rsa", "RS256").signed_by("rsa", "RS384"), "signature_invalid"),
+        case("own", "RS256 said, RS512 done", by("rsa", "RS256").signed_by("rsa", "RS512"), "signature_invalid"),
+        case("own", "RS256 said, PS256 done", by("rsa", "RS256").signed_by("rsa", "PS256"), "signature_invalid"),
+        case("own", "PS256 said, RS256 done", by("rsa", "PS256").signed_by("rsa", "RS256"), "signature_invalid"),
+        case("own", "PS256 said, PS384 done", by("rsa", "PS256").signed_by("rsa", "PS384"), "signature_invalid"),
+        case("own", "PS512 said, PS256 done", by("rsa", "PS512").signed_by("rsa", "PS256"), "signature_invalid"),
+        case("own", "alg is a number", token().head("alg", "256"), "token_malformed"),
+        case("own", "alg is null", token().head("alg", "null"), "token_malformed"),
+        case("own", "alg is a list", token().head("alg", r#"["ES256"]"#), "token_malformed"),
+        case("own", "alg is an object", token().head("alg", r#"{"name":"ES256"}"#), "token_malformed"),
+        case("own", "alg is true", token().head("alg", "true"), "token_malformed"),
+        case("RFC 7515 4.1.1", "alg is missing", token().without_head("alg"), "token_malformed"),
+        case("own", "alg twice, first none", token().header_text(r#"{"alg":"none","alg":"ES256","kid":"p256"}"#), "token_malformed"),
+        case("own", "alg twice, last none", token().header_text(r#"{"alg":"ES256","alg":"none","kid":"p256"}"#), "token_malformed"),
+        case("own", "alg in capitals beside alg", token().more_head(r#""ALG""#, r#""none""#), "-> billing"),
+        case("own", "only ALG in capitals", token().header_text(r#"{"ALG":"ES256","kid":"p256"}"#), "token_malformed"),
+    ];
+    // RFC 7518 3.6, RFC 8725 3.2: `none` is no algorithm, however it is spelt (CVE-2015-9235, CVE-2020-28042).
+    for spelling in ["none", "None", "NONE", "nOnE", "noNe", "nonE", " none", "none ", "none\\u0000", "\\u006eone", "n\\u00f6ne", "\\uff4eone", "nоne", "null", "", "0", "false"] {
+        let unsigned = || token().head("alg", &format!("\"{spelling}\"")).signature(|_| Vec::new());
+        cases.push(case("CVE-2015-9235", format!("'{spelling}' without signature"), unsigned(), "algorithm_refused"));
+        cases.push(case("CVE-2020-28042", format!("'{spelling}' with a good signature"), token().head("alg", &format!("\"{spelling}\"")), "algorithm_refused"));
+    }
+    // An alg is compared exactly (RFC 7515 4.1.1), and what is no signature is never offered (RFC 7518 3.1, 4.1, 5.1).
+    for alg in ["es256", "Es256", "ES256 ", " ES256", "ES256\\u0000", "ES-256", "ES256K", "ES257", "SHA256withECDSA", "eddsa", "EDDSA", "Ed25519", "Ed448", "rs256", "RS1", "RS257", "PS256 ", "HS1", "HS257", "dir", "RSA1_5", "RSA-OAEP", "RSA-OAEP-256", "ECDH-ES", "A128KW", "A256GCMKW", "PBES2-HS256+A128KW", "A128GCM", "*", "ES256,none", "ES256\\nnone", "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"] {
+        cases.push(case("RFC 7515 4.1.1", format!("alg '{alg}'"), token().head("alg", &format!("\"{alg}\"")), "algorithm_refused"));
+    }
+    // CVE-2015-9235, CVE-2016-10555, CVE-2017-11424, CVE-2022-29217, CVE-2024-54150: the public key as an HMAC secret.
+    for name in ["rsa", "p256", "p384", "p521", "ed25519"] {
+        let key = pair(name);
+        let forms = [("PEM", key.public_pem()), ("PEM without its last line end", key.public_pem().trim_ascii_end().to_vec()), ("DER", key.public_der()), ("raw bytes", key.public_bytes()), ("JWK", key.jwk(Some(name)).to_string().into_bytes()), ("nothing", Vec::new())];
+        for (form, secret) in forms {
+            for alg in ["HS256", "HS384", "HS512"] {
+                let token = token().head("kid", &format!("\"{name}\"")).hmac(alg, secret.clone());
+                cases.push(case("CVE-2016-10555", format!("{alg} with the {form} of {name} as its secret"), token, "algorithm_refused"));
+            }
+            let token = token().head("kid", &format!("\"{name}\"")).hmac("HS256", secret).head("alg", r#""RS256""#);
+            let expected = if name == "rsa" { "signature_invalid" } else { "algorithm_refused" };
+            cases.push(case("CVE-2016-10555", format!("an HMAC with the {form} of {name}, called RS256"), token, expected));
+        }
+    }
+    // RFC 8725 3.1: each kind of key under each algorithm's name. The kid names the key, the key's own hand signs.
+    let kinds = [("rsa", "RS256"), ("p256", "ES256"), ("p384", "ES384"), ("p521", "ES512"), ("ed25519", "EdDSA")];
+    let names = [("EdDSA", "ed25519"), ("ES256", "p256"), ("ES384", "p384"), ("ES512", "p521"), ("PS256", "rsa"), ("PS384", "rsa"), ("PS512", "rsa"), ("RS256", "rsa"), ("RS384", "rsa"), ("RS512", "rsa"), ("HS256", ""), ("none", "")];
+    for (key, own) in kinds {
+        for (alg, owner) in names.iter().filter(|(_, owner)| *owner != key) {
+            let wrong = || by(key, own).head("alg", &format!("\"{alg}\""));
+            cases.push(case("RFC 8725 3.1", format!("a {own} signature by {key}, called {alg}"), wrong(), "algorithm_refused"));
+            if owner.is_empty() { continue }
+            let nameless = wrong().without_head("kid");
+            cases.push(case("RFC 8725 3.1", format!("a {own} signature by {key}, called {alg}, without kid"), nameless, "signature_invalid"));
+            let misnamed = wrong().head("kid", &format!("\"{owner}\""));
+            cases.push(case("RFC 8725 3.1", format!("a {own} signature by {key}, called {alg}, with the kid of {owner}"), misnamed, "signature_invalid"));
+        }
+    }
+    cases
+}
