@@ -6,6 +6,7 @@ mod claims;
 use std::fmt;
 
 use crate::jwt::json::Value;
+use crate::jwt::parse::Unverified;
 use crate::jwt::verify::Verified;
 use crate::rejection::{Reason, Rejection, quoted};
 
@@ -84,6 +85,12 @@ impl CallerRule {
     #[must_use]
     pub fn is_alias(&self, field: &str) -> bool {
         fold(field).eq(self.folded.chars()) || self.more.iter().any(|rule| rule.is_alias(field))
+    }
+
+    /// Who a token says is calling. It is unverified: to be shown to people, and never to be an [`Identity`].
+    #[must_use]
+    pub fn claimed<'v>(&self, token: &'v Unverified<'_>) -> Option<&'v str> {
+        token.claimed(&self.claim.steps)
     }
 
     /// The caller that a token names.

@@ -64,6 +64,12 @@ impl Door {
         }
     }
 
+    /// How long a head may take, and so a handshake before it.
+    #[must_use]
+    pub fn head_time(&self) -> Duration {
+        self.gate.limits().head_time
+    }
+
     /// Ends the connections that wait for a request.
     pub async fn cleanup(&self) {
         self.proxy.http_cleanup().await;
