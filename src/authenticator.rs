@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use crate::clock::UnixTime;
-use crate::identity::{CallerRule, Identity};
-use crate::jwt::json::Value;
+use crate::identity::{CallerRule, ClaimPath, Identity, Naming};
+use crate::jwt::json::{Number, Value};
 use crate::jwt::parse::{Parts, Unverified};
 use crate::jwt::verify::{Verified, allowed_algorithm, verify};
 use crate::keys::jwks::{Key, KeySet};
@@ -30,6 +30,10 @@ pub struct Authenticator {
 pub struct Issuer {
     pub requirement: Requirement,
     pub keys: Arc<KeySlot>,
+    /// How its callers are named, if not by the common rule.
+    pub naming: Option<Naming>,
+    /// The claims of its accepted tokens that are recorded, each under a name.
+    pub recorded: Vec<(String, ClaimPath)>,
 }
 
 /// What is done with a request.
@@ -67,12 +71,22 @@ pub struct Facts {
     pub alg: Option<String>,
     /// The token's `jti`, if it is verified and has a sound one.
     pub jti: Option<String>,
+    /// Further claims of an accepted token, under the names that the configuration gives them.
+    pub claims: Vec<(String, String)>,
 }
 
 /// A refusal on the way, and whether fresher keys of the token's issuer could change it.
 struct Stop {
     rejection: Rejection,
     keys_wanted: bool,
+}
+
+impl Issuer {
+    /// An issuer whose callers are named by the common rule.
+    #[must_use]
+    pub const fn new(requirement: Requirement, keys: Arc<KeySlot>) -> Self {
+        Self { requirement, keys, naming: None, recorded: Vec::new() }
+    }
 }
 
 impl Authenticator {
@@ -126,7 +140,7 @@ impl Authenticator {
         let index = unverified.match_issuer(self.issuers.iter().map(|issuer| issuer.requirement.issuer()))?;
         facts.issuer = Some(index);
         // The index comes from a search through this list.
-        let Issuer { requirement, keys } = self.issuers.get(index).ok_or_else(Stop::bug)?;
+        let Issuer { requirement, keys, naming, recorded } = self.issuers.get(index).ok_or_else(Stop::bug)?;
 
         // Before the keys: what no key can make good neither waits for one nor asks for a refresh.
         allowed_algorithm(&unverified, requirement)?;
@@ -137,7 +151,9 @@ impl Authenticator {
         facts.jti = jti(&verified);
         self.refuse_revoked(&verified, [key.kid(), unverified.kid()], requirement, now)?;
 
-        let identity = self.caller.identify(&verified)?;
+        let identity = naming.as_ref().unwrap_or(self.caller.naming()).identify(&verified)?;
+        facts.claims =
+            recorded.iter().filter_map(|(name, path)| Some((name.clone(), shown(path.find(&verified)?)?))).collect();
         Ok((identity, verified.expires().plus(requirement.leeway())))
     }
 
@@ -200,6 +216,17 @@ fn jti(token: &Verified<'_>) -> Option<String> {
     token.claim("jti").and_then(Value::as_str).filter(|jti| jti.len() <= JTI_MAX).map(str::to_owned)
 }
 
+/// A claim as it is recorded, if it is one short value.
+fn shown(value: &Value<'_>) -> Option<String> {
+    match value {
+        Value::Bool(value) => Some(value.to_string()),
+        Value::Number(Number::Negative(value)) => Some(value.to_string()),
+        Value::Number(Number::Unsigned(value)) => Some(value.to_string()),
+        Value::String(text) if text.len() <= CLAIM_MAX => Some(text.clone().into_owned()),
+        _ => None,
+    }
+}
+
 impl Stop {
     /// A refusal that fresher keys could change.
     const fn for_keys(rejection: Rejection) -> Self {
@@ -220,6 +247,9 @@ impl From<Rejection> for Stop {
 
 /// How many characters of an `alg` are recorded; the registered ones have at most 18.
 const ALG_SHOWN: usize = 32;
+
+/// The longest text of a claim that is recorded, in bytes.
+const CLAIM_MAX: usize = 256;
 
 /// The longest `jti` that is recorded, in bytes.
 const JTI_MAX: usize = 256;

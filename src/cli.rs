@@ -21,7 +21,13 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Report every problem of a configuration; bind no port and ask no network
-    Check(Config),
+    Check {
+        #[command(flatten)]
+        config: Config,
+        /// Also print the issuers with everything that goes without saying: defaults, and what presets stand for
+        #[arg(long)]
+        expand: bool,
+    },
     /// Run the sidecar
     Run(Config),
     /// Print the JSON Schema of sidecar.toml
@@ -40,7 +46,8 @@ struct Config {
 pub fn run() -> ExitCode {
     let (mut out, mut err) = (io::stdout(), io::stderr());
     let said = match Cli::parse().command {
-        Command::Check(Config { config }) => check(&config, &mut out, &mut err),
+        Command::Check { config: Config { config }, expand: false } => check(&config, &mut out, &mut err),
+        Command::Check { config: Config { config }, expand: true } => expand(&config, &mut out, &mut err),
         Command::Run(Config { config }) => start(&config, &mut err),
         Command::Schema => schema(&mut out),
     };
@@ -80,6 +87,20 @@ pub fn check(path: &Path, out: &mut impl Write, err: &mut impl Write) -> io::Res
     }
 }
 
+/// `callgate check --expand`: the same, with the issuers' tables spelled out. Returns the exit code.
+///
+/// # Errors
+/// If what is to be said cannot be written.
+pub fn expand(path: &Path, out: &mut impl Write, err: &mut impl Write) -> io::Result<u8> {
+    let code = check(path, out, err)?;
+    if let Ok(compiled) = config::load(path) {
+        for issuer in &compiled.issuers {
+            write!(out, "\n{}", issuer.expanded)?;
+        }
+    }
+    Ok(code)
+}
+
 /// `callgate schema`: the JSON Schema of `sidecar.toml` to `out`. Returns the exit code.
 ///
 /// # Errors
@@ -112,6 +133,9 @@ fn summarize(path: &Path, compiled: &Compiled, out: &mut impl Write) -> io::Resu
         let (audiences, algorithms) = (requirement.audiences().join(", "), algorithms.join(", "));
         writeln!(out, "  issuer    {} for {audiences}, signed with {algorithms}", requirement.issuer())?;
         writeln!(out, "            keys from {}", issuer.keys.source)?;
+        if let Some(naming) = &issuer.naming {
+            writeln!(out, "            callers from the claim {naming}")?;
+        }
     }
     writeln!(out, "  caller    {} from the claim {}", compiled.caller.header(), compiled.caller.claim())
 }
