@@ -58,7 +58,12 @@ impl Plan {
                 slot: Arc::clone(&slot),
                 settings: settings(&issuer.keys),
             });
-            issuers.push(Issuer { requirement: issuer.requirement, keys: slot });
+            issuers.push(Issuer {
+                requirement: issuer.requirement,
+                keys: slot,
+                naming: issuer.naming,
+                recorded: issuer.recorded,
+            });
         }
         let mut authenticator = Authenticator::new(issuers, config.caller, config.public, config.limits.token_size);
         let revocation = config.revocation.map(|Revocation { file, list }| {
