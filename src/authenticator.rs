@@ -176,7 +176,7 @@ impl Authenticator {
         facts.jti = jti(&verified);
         self.refuse_revoked(&verified, [key.kid(), unverified.kid()], requirement, now)?;
 
-        let identity = naming.as_ref().unwrap_or(self.caller.naming()).identify(&verified)?;
+        let identity = self.caller.identify(&verified, naming.as_ref())?;
         facts.claims =
             recorded.iter().filter_map(|(name, path)| Some((name.clone(), shown(path.find(&verified)?)?))).collect();
         let expires = verified.expires().plus(requirement.leeway());

@@ -3,6 +3,7 @@
 
 pub mod accept;
 mod announce;
+mod descriptors;
 mod guarded;
 mod log;
 mod plan;
@@ -129,6 +130,7 @@ struct Service {
 
 impl Service {
     async fn start(path: &Path, config: Compiled, volume: Volume) -> Result<(Self, audit::Writer), ServerFault> {
+        descriptors::make_room(config.limits.connections);
         let listener = bind("listen.address", config.listen).await?;
         let admin_listener = bind("admin.address", config.admin).await?;
         let tls = config.tls.clone().map(TlsListener::new).transpose()?;

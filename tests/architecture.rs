@@ -100,6 +100,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("clap", &["cli"]),
     ("http", &["admin", "config", "keys::refresh", "proxy"]),
     ("httpdate", &["keys::refresh"]),
+    ("nix", &["server"]),
     ("pingora", &["admin", "proxy", "server"]),
     ("prometheus", &["audit", "metrics", "keys::refresh", "server", "trace"]),
     ("reqwest", &["keys::refresh", "trace"]),

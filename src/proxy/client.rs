@@ -152,6 +152,14 @@ impl Share {
         done && self.plain == 0
     }
 
+    /// How much may be looked at next. A head comes alone: what is wrong behind it is told to those who have read it.
+    fn next(&self) -> usize {
+        match self.then {
+            Then::Chunks(_) if self.plain > 0 => usize::try_from(self.plain).unwrap_or(usize::MAX),
+            _ => usize::MAX,
+        }
+    }
+
     fn admit(&mut self, bytes: &[u8]) -> Result<usize, ChunkFault> {
         let plain = usize::try_from(self.plain).unwrap_or(usize::MAX).min(bytes.len());
         self.plain -= plain as u64;
@@ -172,7 +180,7 @@ impl AsyncRead for ClientStream {
             return this.poll_next(cx);
         }
         if !this.ahead.is_empty() {
-            let length = this.ahead.len().min(buffer.remaining());
+            let length = this.ahead.len().min(buffer.remaining()).min(this.share.next());
             let here = this.ahead.split_to(length);
             let admitted = this.admit(&here)?;
             buffer.put_slice(here.get(..admitted).unwrap_or_default());

@@ -63,8 +63,8 @@ pub fn prepare(upstream: &mut RequestHeader, session: &ServerSession, exchange: 
     if let Some(traceparent) = exchange.traceparent() {
         upstream.insert_header("traceparent", traceparent)?;
     }
-    if let Some(identity) = &exchange.identity {
-        upstream.insert_header(caller.header().to_owned(), identity.caller())?;
+    for (header, value) in caller.headers(exchange.identity.as_ref()) {
+        upstream.insert_header(header.to_owned(), value)?;
     }
     Ok(())
 }

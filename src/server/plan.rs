@@ -74,7 +74,7 @@ impl Plan {
         if let Some((_, slot)) = &revocation {
             authenticator = authenticator.with_revocation(Arc::clone(slot));
         }
-        let forward = forward(config.forwarding);
+        let forward = forward(config.forwarding, config.forward_token);
         let (modes, limits) = (config.modes, config.limits);
         Ok(Self { authenticator, sources, revocation, upstream, realm, modes, limits, forward })
     }
@@ -119,12 +119,13 @@ const fn expiring(limits: &Limits) -> Expiring {
     }
 }
 
-const fn forward(forwarding: Forwarding) -> ForwardRule {
+const fn forward(forwarding: Forwarding, token: bool) -> ForwardRule {
     let request_id = match forwarding.request_id {
         RequestId::Keep => RequestIds::Keep,
         RequestId::Make => RequestIds::Make,
     };
-    ForwardRule { trusted_hops: forwarding.trusted_hops, request_id, token: Onward::Forward }
+    let token = if token { Onward::Forward } else { Onward::Withhold };
+    ForwardRule { trusted_hops: forwarding.trusted_hops, request_id, token }
 }
 
 /// The audience as a realm: characters that a quoted string cannot hold are left out.
