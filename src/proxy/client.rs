@@ -9,7 +9,6 @@ use std::task::{Context, Poll};
 
 use async_trait::async_trait;
 use bytes::{Buf as _, BytesMut};
-use pingora::http::ResponseHeader;
 use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::tls::{SslDigest, TlsRef};
 use pingora::protocols::{
@@ -58,8 +57,7 @@ impl ClientStream {
     /// # Errors
     /// None that can happen; Pingora's type for its digest asks for a response header.
     pub fn new(inner: Stream, connection: Arc<Connection>) -> pingora::Result<Self> {
-        let unused = Box::new(ResponseHeader::build(200, Some(0))?);
-        let digest = Arc::new(ProxyDigest::new(unused, Some(Box::new(Arc::clone(&connection)))));
+        let digest = connection.digest()?;
         let share = Share { plain: 0, then: Then::Nothing };
         Ok(Self { inner, ahead: BytesMut::new(), ended: false, share, connection, digest, end: None })
     }
