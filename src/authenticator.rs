@@ -8,11 +8,12 @@ use crate::identity::{CallerRule, Identity};
 use crate::jwt::json::{Number, Value};
 use crate::jwt::parse::{Parts, Unverified};
 use crate::jwt::verify::{Verified, allowed_algorithm, verify};
-use crate::keys::jwks::KeySet;
+use crate::keys::jwks::{Key, KeySet};
 use crate::keys::store::KeySlot;
 use crate::rejection::{Reason, Rejection, quoted};
 use crate::request::RequestHead;
 use crate::requirement::Requirement;
+use crate::revocation::{Credential, DenyListSlot};
 use crate::route::PublicRoutes;
 use crate::token::Token;
 
@@ -21,6 +22,7 @@ pub struct Authenticator {
     issuers: Vec<Issuer>,
     caller: CallerRule,
     public: PublicRoutes,
+    revoked: Arc<DenyListSlot>,
     token_limit: usize,
 }
 
@@ -85,8 +87,14 @@ struct Stop {
 impl Authenticator {
     /// Trusts these issuers, whose names differ.
     #[must_use]
-    pub const fn new(issuers: Vec<Issuer>, caller: CallerRule, public: PublicRoutes, token_limit: usize) -> Self {
-        Self { issuers, caller, public, token_limit }
+    pub fn new(issuers: Vec<Issuer>, caller: CallerRule, public: PublicRoutes, token_limit: usize) -> Self {
+        Self { issuers, caller, public, revoked: Arc::default(), token_limit }
+    }
+
+    /// Refuses what the deny-list in this place revokes.
+    #[must_use]
+    pub fn with_revocation(self, revoked: Arc<DenyListSlot>) -> Self {
+        Self { revoked, ..self }
     }
 
     /// The trusted issuers, in the order of the configuration.
@@ -148,12 +156,27 @@ impl Authenticator {
         let published = keys.latest();
         let keys = published.as_ref().and_then(|published| published.usable(now));
         let keys = keys.ok_or_else(|| Stop::for_keys(keys_unavailable(requirement)))?;
-        let verified = verify_with_any(&unverified, requirement, keys, now)?;
+        let (verified, key) = verify_with_any(&unverified, requirement, keys, now)?;
         facts.jti = jti(&verified);
+        self.refuse_revoked(&verified, [key.kid(), unverified.kid()], requirement, now)?;
 
         let identity = self.caller.identify(&verified)?;
         let expires = verified.expires().plus(requirement.leeway());
         Ok(Proven { identity, expires, issued: issued(&verified) })
+    }
+
+    fn refuse_revoked(
+        &self,
+        token: &Verified<'_>,
+        kids: [Option<&str>; 2],
+        asked: &Requirement,
+        now: UnixTime,
+    ) -> Result<(), Rejection> {
+        let text = |claim| token.claim(claim).and_then(Value::as_str);
+        let credential = Credential { issuer: asked.issuer(), jti: text("jti"), kids, sub: text("sub") };
+        let Some(member) = self.revoked.latest().revokes(&credential, now) else { return Ok(()) };
+        let detail = format!("the token is valid, and revoked here by its {member}; get a new one, or ask why");
+        Err(Rejection::new(Reason::TokenRevoked, detail))
     }
 }
 
@@ -161,16 +184,16 @@ impl Authenticator {
 fn verify_with_any<'v>(
     token: &'v Unverified<'v>,
     asked: &Requirement,
-    keys: &KeySet,
+    keys: &'v KeySet,
     now: UnixTime,
-) -> Result<Verified<'v>, Stop> {
+) -> Result<(Verified<'v>, &'v Key), Stop> {
     let algorithm = allowed_algorithm(token, asked)?;
     let mut refused = None;
     for key in keys.candidates(token.kid(), algorithm) {
         match verify(token, asked, key.public(), now) {
             Err(rejection) if rejection.reason() == Reason::SignatureInvalid => refused = Some(rejection),
             Err(rejection) => return Err(rejection.into()),
-            Ok(verified) => return Ok(verified),
+            Ok(verified) => return Ok((verified, key)),
         }
     }
     let named = token.kid().and_then(|kid| keys.named(kid));

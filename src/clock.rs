@@ -19,6 +19,39 @@ impl UnixTime {
         if secs > Self::MAX.0 { Self::MAX } else { Self(secs) }
     }
 
+    /// Reads a time as people write it: RFC 3339 (`2026-01-02T03:04:05Z`, with a fraction that is dropped or an offset if need
+    /// be), or a number of seconds since the epoch. `None` if it is neither, or lies outside the range.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return text.parse().ok().filter(|secs| *secs <= Self::MAX.0).map(Self);
+        }
+        let (date, time) = text.split_once(['T', 't', ' '])?;
+        let [year, month, day] = fields(date, '-', [4, 2, 2])?;
+        let (clock, offset) = time.split_at_checked(8)?;
+        let [hour, minute, second] = fields(clock, ':', [2, 2, 2])?;
+        let days = days_from_civil(year, month, day);
+        // A date that does not exist comes back as another one.
+        if civil_from_days(days) != (year, month, day) || hour > 23 || minute > 59 || second > 59 {
+            return None;
+        }
+        let local = days * 86_400 + hour * 3600 + minute * 60 + second;
+        let zone = match offset.strip_prefix('.') {
+            Some(fraction) => fraction.trim_start_matches(|c: char| c.is_ascii_digit()),
+            None => offset,
+        };
+        let secs = match (zone, zone.split_at_checked(1)?) {
+            ("Z" | "z", _) => local,
+            (_, (sign @ ("+" | "-"), zone)) => {
+                let [hours, minutes] = fields(zone, ':', [2, 2])?;
+                let offset = (hours < 24 && minutes < 60).then_some(hours * 3600 + minutes * 60)?;
+                if sign == "+" { local.checked_sub(offset)? } else { local + offset }
+            }
+            _ => return None,
+        };
+        (secs <= Self::MAX.0).then_some(Self(secs))
+    }
+
     /// Seconds since the epoch.
     #[must_use]
     pub const fn as_secs(self) -> u64 {
@@ -61,6 +94,29 @@ impl fmt::Display for UnixTime {
     }
 }
 
+/// Numbers with fixed numbers of digits, separated by one character.
+fn fields<const N: usize>(text: &str, separator: char, digits: [usize; N]) -> Option<[u64; N]> {
+    let mut parts = text.split(separator);
+    let mut numbers = [0; N];
+    for (number, digits) in numbers.iter_mut().zip(digits) {
+        let part =
+            parts.next().filter(|part| part.len() == digits && part.bytes().all(|byte| byte.is_ascii_digit()))?;
+        *number = part.parse().ok()?;
+    }
+    parts.next().is_none().then_some(numbers)
+}
+
+/// The inverse of [`civil_from_days`] from 1970 on, for dates that exist; a date before is day 0.
+const fn days_from_civil(year: u64, month: u64, day: u64) -> u64 {
+    let year = if month <= 2 { year.saturating_sub(1) } else { year };
+    let era = year / 400;
+    let year_of_era = year % 400;
+    let shifted_month = (month + 9) % 12;
+    let day_of_year = (153 * shifted_month + 2) / 5 + day.saturating_sub(1);
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    (era * 146_097 + day_of_era).saturating_sub(719_468)
+}
+
 /// Year, month and day of a day counted from 1970-01-01, in the proleptic Gregorian calendar. It counts in eras of 400
 /// years that begin on the first of March, so that the leap day comes last.
 const fn civil_from_days(days: u64) -> (u64, u64, u64) {
@@ -92,6 +148,70 @@ mod tests {
         ];
         for (secs, written) in cases {
             assert_eq!(UnixTime::from_secs(secs).to_string(), written);
+        }
+    }
+
+    #[test]
+    fn times_are_read_as_people_write_them() {
+        for (text, secs) in [
+            ("0", 0),
+            ("1767225600", 1_767_225_600),
+            ("253402300799", 253_402_300_799),
+            ("1970-01-01T00:00:00Z", 0),
+            ("2000-02-29T00:00:00Z", 951_782_400),
+            ("2026-01-01T00:00:00Z", 1_767_225_600),
+            ("2026-01-01t00:00:00z", 1_767_225_600),
+            ("2026-01-01 00:00:00Z", 1_767_225_600),
+            ("2026-01-01T00:00:00.999Z", 1_767_225_600),
+            ("2026-01-01T01:30:00+01:30", 1_767_225_600),
+            ("2025-12-31T19:00:00-05:00", 1_767_225_600),
+            ("2025-12-31T23:59:59Z", 1_767_225_599),
+            ("2100-03-01T00:00:00Z", 4_107_542_400),
+            ("9999-12-31T23:59:59Z", 253_402_300_799),
+        ] {
+            assert_eq!(UnixTime::parse(text), Some(UnixTime::from_secs(secs)), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_time_is_not_read_as_one() {
+        for text in [
+            "",
+            "-1",
+            "+1",
+            "1.5",
+            "253402300800",
+            "99999999999999999999999",
+            "2026-01-01",
+            "2026-01-01T00:00:00",
+            "2026-01-01T00:00Z",
+            "2026-1-1T00:00:00Z",
+            "2026-02-29T00:00:00Z",
+            "2026-13-01T00:00:00Z",
+            "2026-00-10T00:00:00Z",
+            "2026-01-00T00:00:00Z",
+            "2026-01-32T00:00:00Z",
+            "2026-01-01T24:00:00Z",
+            "2026-01-01T00:60:00Z",
+            "2026-01-01T00:00:60Z",
+            "2026-01-01T00:00:00ZZ",
+            "2026-01-01T00:00:00+0100",
+            "2026-01-01T00:00:00+25:00",
+            "1969-12-31T23:59:59Z",
+            "1970-01-01T00:00:00+00:01",
+            "9999-12-31T23:59:59-00:01",
+            "2026-01-01T00:00:\u{661}0Z",
+            "now",
+        ] {
+            assert_eq!(UnixTime::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_day_comes_back_from_its_date() {
+        for days in (0..2_932_897).step_by(13) {
+            let (year, month, day) = civil_from_days(days);
+            assert_eq!(days_from_civil(year, month, day), days);
         }
     }
 

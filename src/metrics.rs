@@ -5,6 +5,7 @@ mod bounded;
 pub mod config;
 pub mod keys;
 pub mod report;
+pub mod revocation;
 pub mod tokens;
 
 use std::time::Duration;

@@ -25,6 +25,7 @@ pub enum Reason {
     TokenMalformed,
     TokenMissing,
     TokenNotYetValid,
+    TokenRevoked,
     TokenTooLarge,
     TypeRefused,
     UpstreamTimeout,
@@ -33,7 +34,7 @@ pub enum Reason {
 
 impl Reason {
     /// All reasons, in the order of their declaration.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::AlgorithmRefused,
         Self::AudienceMismatch,
         Self::CallerUnusable,
@@ -52,6 +53,7 @@ impl Reason {
         Self::TokenMalformed,
         Self::TokenMissing,
         Self::TokenNotYetValid,
+        Self::TokenRevoked,
         Self::TokenTooLarge,
         Self::TypeRefused,
         Self::UpstreamTimeout,
@@ -80,6 +82,7 @@ impl Reason {
             Self::TokenMalformed => "token_malformed",
             Self::TokenMissing => "token_missing",
             Self::TokenNotYetValid => "token_not_yet_valid",
+            Self::TokenRevoked => "token_revoked",
             Self::TokenTooLarge => "token_too_large",
             Self::TypeRefused => "type_refused",
             Self::UpstreamTimeout => "upstream_timeout",
@@ -109,6 +112,7 @@ impl Reason {
             Self::TokenMalformed => "The token is not a well-formed JWT",
             Self::TokenMissing => "The request carries no bearer token",
             Self::TokenNotYetValid => "The token is not valid yet",
+            Self::TokenRevoked => "The token has been revoked",
             Self::TokenTooLarge => "The token is too large",
             Self::TypeRefused => "The token's type is not accepted",
             Self::UpstreamTimeout => "The service did not answer in time",

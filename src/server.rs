@@ -3,20 +3,19 @@
 
 pub mod accept;
 mod announce;
+mod change;
 mod log;
 mod plan;
 mod reload;
 mod stop;
-mod watch;
 
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use pingora::proxy::{HttpProxy, http_proxy};
 use pingora::server::configuration::ServerConf;
 use prometheus::IntGauge;
@@ -28,10 +27,10 @@ use crate::admin::Admin;
 use crate::audit::output::Output;
 use crate::audit::{self, Audit};
 use crate::config::{self, Compiled};
-use crate::keys::refresh::{KeyKeeper, StartFault};
+use crate::keys::refresh::StartFault;
 use crate::metrics::Metrics;
+use crate::proxy::Gate;
 use crate::proxy::ledger::Ledger;
-use crate::proxy::{Gate, Policy};
 use crate::trace;
 
 use accept::Acceptor;
@@ -113,7 +112,6 @@ struct Service {
     acceptor: Acceptor<HttpProxy<Gate>>,
     admin_listener: TcpListener,
     admin: Acceptor<Admin>,
-    policy: Arc<ArcSwap<Policy>>,
     reloader: Reloader,
     draining: Arc<AtomicBool>,
     /// Sends the last spans.
@@ -128,15 +126,12 @@ impl Service {
         let (audit, writer) = start_audit(&config.audit, &metrics)?;
         let (tracer, spans) = start_tracing(config.tracing.as_ref(), &metrics)?.unzip();
 
-        let mut plan = Plan::new(config.clone(), None).await?;
-        let keeper = Arc::new(KeyKeeper::start(std::mem::take(&mut plan.sources), metrics.registry())?);
-        let policy = Arc::new(ArcSwap::from_pointee(plan.into_policy(keeper)));
-        metrics.config.started(SystemTime::now().into());
-        metrics.report.scopes(&config.modes.reported());
+        let plan = Plan::new(config.clone(), None).await?;
+        let reloader = Reloader::new(path.to_owned(), config.clone(), plan, Arc::clone(&metrics), volume)?;
         announce::listening(&listener, &admin_listener, &config);
 
         let draining = Arc::new(AtomicBool::new(false));
-        let keys = Arc::clone(&policy);
+        let (policy, keys) = (reloader.policy(), Arc::clone(reloader.policy()));
         let admin = Admin {
             metrics: Arc::clone(&metrics),
             keys: Box::new(move || keys.load().keeper.status()),
@@ -146,19 +141,18 @@ impl Service {
         let admin = Acceptor::new(admin, ADMIN_CONNECTIONS, admin_connections);
 
         let ledger = Arc::new(Ledger { audit, metrics: Arc::clone(&metrics), tracer });
-        let gate = Gate::new(Arc::clone(&policy), ledger, Arc::clone(&draining));
+        let gate = Gate::new(Arc::clone(policy), ledger, Arc::clone(&draining));
         let limit = config.limits.connections;
         metrics.connections_limit().set(i64::try_from(limit).unwrap_or(i64::MAX));
         let proxy = http_proxy(&Arc::new(ServerConf::default()), gate);
         let acceptor = Acceptor::new(proxy, limit, metrics.connections().clone());
-        let reloader = Reloader::new(path.to_owned(), config, Arc::clone(&policy), metrics, volume);
-        Ok((Self { listener, acceptor, admin_listener, admin, policy, reloader, draining, spans }, writer))
+        Ok((Self { listener, acceptor, admin_listener, admin, reloader, draining, spans }, writer))
     }
 
     /// Serves until the end. The admin listener serves until the very end, so that a drain can be watched.
     async fn run(self, signals: StopSignals, hangups: Signal) -> Ending {
-        let Self { listener, acceptor, admin_listener, admin, policy, reloader, draining, spans } = self;
-        let guarded = Guarded { acceptor, policy, reloader, draining };
+        let Self { listener, acceptor, admin_listener, admin, reloader, draining, spans } = self;
+        let guarded = Guarded { acceptor, reloader, draining };
         let ending = tokio::select! {
             ending = guarded.run(listener, signals, hangups) => ending,
             () = admin.accept(&admin_listener) => Ending::Cut,
@@ -174,7 +168,6 @@ impl Service {
 /// The guarded listener from its first connection to its last.
 struct Guarded {
     acceptor: Acceptor<HttpProxy<Gate>>,
-    policy: Arc<ArcSwap<Policy>>,
     reloader: Reloader,
     draining: Arc<AtomicBool>,
 }
@@ -183,7 +176,7 @@ impl Guarded {
     async fn run(self, listener: TcpListener, mut signals: StopSignals, hangups: Signal) -> Ending {
         {
             let accepting = async {
-                self.policy.load_full().keeper.first_attempts(FIRST_KEYS).await;
+                self.reloader.policy().load_full().keeper.first_attempts(FIRST_KEYS).await;
                 self.acceptor.accept(&listener).await;
             };
             tokio::pin!(accepting);

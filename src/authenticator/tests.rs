@@ -10,6 +10,7 @@ use crate::identity::ClaimPath;
 use crate::keys::jwks::Reading;
 use crate::keys::store::Published;
 use crate::request::Authorization;
+use crate::revocation::DenyList;
 use crate::route::PublicRoute;
 
 const NOW: u64 = 1_767_225_600;
@@ -204,4 +205,45 @@ fn several_fields_and_no_field_are_refused_each_in_its_way() {
         };
         assert_eq!(refused.rejection.reason(), reason);
     }
+}
+
+#[test]
+fn revoked_token_is_refused_by_its_id_its_key_and_its_subject() {
+    for (list, by) in [
+        (r#"{"jti":"j"}"#, Some("jti")),
+        (r#"{"kid":"k"}"#, Some("kid")),
+        (r#"{"sub":"billing"}"#, Some("sub")),
+        (r#"{"sub":"billing","issuer":"b"}"#, None),
+        (r#"{"jti":"other"}"#, None),
+        ("", None),
+    ] {
+        let mut world = World::new();
+        let slot = Arc::new(DenyListSlot::default());
+        world.authenticator = world.authenticator.with_revocation(Arc::clone(&slot));
+        // By its key also when the token does not name it.
+        for header in [WITH_KID, WITHOUT_KID] {
+            let token = sign(&world.a, header, &claims("a"));
+            slot.publish(DenyList::default());
+            assert_eq!(world.accepted(&token).identity.caller(), "billing");
+            slot.publish(DenyList::parse(list.as_bytes()).expect("a list"));
+            let Some(by) = by else {
+                assert_eq!(world.accepted(&token).identity.caller(), "billing", "{list}");
+                continue;
+            };
+            let refused = world.refused(&token);
+            assert_eq!(refused.rejection.reason(), Reason::TokenRevoked, "{list}");
+            assert!(refused.rejection.detail().contains(by), "{}", refused.rejection);
+            assert_eq!((refused.facts.jti.as_deref(), refused.keys_wanted), (Some("j"), None));
+        }
+    }
+}
+
+#[test]
+fn nobody_learns_from_an_unproven_token_what_is_revoked() {
+    let mut world = World::new();
+    let slot = Arc::new(DenyListSlot::default());
+    slot.publish(DenyList::parse(br#"{"sub":"billing"}"#).expect("a list"));
+    world.authenticator = world.authenticator.with_revocation(slot);
+    let refused = world.refused(&sign(&world.b, WITH_KID, &claims("a")));
+    assert_eq!(refused.rejection.reason(), Reason::SignatureInvalid);
 }

@@ -1,11 +1,11 @@
 //! The rules: from what was written to what it means. Every rule looks at one part, reports what is wrong there, and goes on,
 //! so that all findings come at once. Only a file without any error becomes a [`Compiled`].
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::file::File;
 use super::path::KeyPath;
-use super::settings::{Compiled, Log, Reload};
+use super::settings::{Compiled, Issuer, Log, Reload};
 
 mod address;
 mod caller;
@@ -16,6 +16,7 @@ mod limits;
 mod mode;
 mod operation;
 mod public;
+mod revocation;
 mod unit;
 
 pub use findings::Findings;
@@ -29,21 +30,28 @@ pub fn compile(file: File, base: &Path, findings: &mut Findings<'_, '_>) -> Opti
     address::differ(listen, admin, upstream.as_ref(), findings);
     let own_modes: Vec<_> = file.issuers.iter().map(|issuer| (issuer.issuer.clone(), issuer.mode)).collect();
     let modes = mode::modes(file.mode, own_modes, file.report, &root, findings);
+    let all_keys = root.key("keys");
+    let snapshot_dir = snapshot_dir(file.keys.snapshot_dir.as_deref(), &all_keys.key("snapshot_dir"), base, findings);
     let issuers = issuer::issuers(file.issuers, &root.key("issuers"), base, findings);
     let caller = caller::caller(file.caller, &root.key("caller"), findings);
     let public = public::routes(file.public, &root.key("public"), findings);
+    let revocation = revocation::revocation(&file.revocation, &root.key("revocation"), base, findings);
     let limits = limits::limits(&file.limits, &root.key("limits"), findings);
     let audit = operation::audit(&file.audit, &root.key("audit"), base, findings);
     let tracing = operation::tracing(&file.tracing, &root.key("tracing"), findings);
+    if let (Some(issuers), Some(limits)) = (&issuers, &limits) {
+        keys::fit_wait(issuers, limits.key_wait, &root, findings);
+    }
     let shutdown = limits::shutdown(&file.shutdown, &root.key("shutdown"), findings);
     Some(Compiled {
         listen: listen?,
         upstream: upstream?,
         admin: admin?,
-        issuers: issuers?,
+        issuers: with_snapshots(issuers?, snapshot_dir?.as_deref()),
         caller: caller?,
         public: public?,
         modes: modes?,
+        revocation: revocation?,
         limits: limits?,
         audit: audit?,
         tracing: tracing?,
@@ -52,4 +60,33 @@ pub fn compile(file: File, base: &Path, findings: &mut Findings<'_, '_>) -> Opti
         shutdown: shutdown?,
         warnings: Vec::new(),
     })
+}
+
+/// The inner `None` means that no keys are kept, the outer one that the directory is wrong.
+#[expect(clippy::option_option, reason = "an optional key that may be wrong")]
+fn snapshot_dir(
+    written: Option<&str>,
+    key: &KeyPath,
+    base: &Path,
+    findings: &mut Findings<'_, '_>,
+) -> Option<Option<PathBuf>> {
+    match written {
+        None => Some(None),
+        Some("") => findings.error(key, "must not be empty; for example \"/var/cache/callgate\""),
+        Some(written) => {
+            let path = base.join(written);
+            if path.exists() && !path.is_dir() {
+                return findings.error(key, format!("{path:?} is no directory"));
+            }
+            Some(Some(path))
+        }
+    }
+}
+
+fn with_snapshots(issuers: Vec<Issuer>, directory: Option<&Path>) -> Vec<Issuer> {
+    let keep = |mut issuer: Issuer| {
+        issuer.keys.snapshot_dir = directory.map(Path::to_owned);
+        issuer
+    };
+    issuers.into_iter().map(keep).collect()
 }

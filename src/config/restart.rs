@@ -30,12 +30,14 @@ mod tests {
     const LIVE: &[&str] = &[
         "caller",
         "issuers",
+        "keys",
         "limits.key_wait",
         "limits.token_size",
         "log.level",
         "mode",
         "public",
         "report",
+        "revocation",
         "shutdown",
         "upstream",
     ];

@@ -11,8 +11,11 @@ use url::{Host, Url};
 pub use super::file::{Format as LogFormat, Level as LogLevel, WhenFull};
 use super::problem::Problem;
 use crate::identity::CallerRule;
+use crate::keys::jwks::KeyUse;
+use crate::keys::refresh::{ClientCertificate, JwksHost, ProxyUse};
 use crate::mode::Modes;
 use crate::requirement::Requirement;
+use crate::revocation::DenyList;
 use crate::route::PublicRoutes;
 
 /// A whole configuration.
@@ -29,6 +32,8 @@ pub struct Compiled {
     pub public: PublicRoutes,
     /// What is refused and what is only reported.
     pub modes: Modes,
+    /// The deny-list's file and what it said, if there is one.
+    pub revocation: Option<Revocation>,
     pub limits: Limits,
     pub audit: Audit,
     pub log: Log,
@@ -85,6 +90,18 @@ pub struct Keys {
     pub timeout: Duration,
     /// PEM certificates to trust instead of the machine's own.
     pub ca_file: Option<PathBuf>,
+    /// A bearer token to present.
+    pub token_file: Option<PathBuf>,
+    /// A certificate to present.
+    pub client: Option<ClientCertificate>,
+    /// The host to fetch from instead of the discovered one.
+    pub jwks_host: Option<JwksHost>,
+    /// What the keys must be meant for.
+    pub usage: KeyUse,
+    /// Whether the environment's proxies are used.
+    pub proxy: ProxyUse,
+    /// Where the last fetched keys are kept.
+    pub snapshot_dir: Option<PathBuf>,
     /// Which URLs may be fetched; it also holds for redirects and for what a discovery document says.
     pub transport: Transport,
 }
@@ -105,6 +122,14 @@ pub enum Transport {
     Https,
     /// Also plain `http`, since the configuration says so.
     HttpAllowed,
+}
+
+/// What is refused although it is valid.
+#[derive(Clone, Debug)]
+pub struct Revocation {
+    pub file: PathBuf,
+    /// The list at the time when the configuration was read.
+    pub list: DenyList,
 }
 
 /// Bounds on what clients can make us do.

@@ -17,6 +17,7 @@ pub fn listening(listener: &TcpListener, admin: &TcpListener, config: &Compiled)
     let audiences: Vec<_> =
         config.issuers.iter().flat_map(|issuer| issuer.requirement.audiences()).map(String::as_str).collect();
     let reported: Vec<_> = config.modes.reported().iter().map(ToString::to_string).collect();
+    let warned: Vec<_> = config.warnings.iter().map(|warning| warning.key.as_str()).collect();
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         listen = address(listener),
@@ -28,7 +29,7 @@ pub fn listening(listener: &TcpListener, admin: &TcpListener, config: &Compiled)
         mode = if reported.is_empty() { "enforce" } else { "report" },
         only_reported = reported.join("; "),
         public = config.public.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
-        warnings = config.warnings.len(),
+        warnings = warned.join("; "),
         "Callgate is listening."
     );
 }

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,16 +11,20 @@ use pingora::upstreams::peer::HttpPeer;
 
 use super::ServerFault;
 use crate::authenticator::{Authenticator, Issuer};
-use crate::config::{Compiled, KeySource, Keys, Transport, Upstream, UpstreamAddress};
+use crate::config::{Compiled, KeySource, Keys, Revocation, Transport, Upstream, UpstreamAddress};
 use crate::keys::refresh::{FetchSettings, KeyKeeper, Location, Source};
+use crate::keys::store::KeySlot;
 use crate::mode::Modes;
 use crate::proxy::Policy;
+use crate::revocation::DenyListSlot;
 
 /// Everything that is started from a configuration.
 pub struct Plan {
     authenticator: Authenticator,
     /// In the order of the authenticator's issuers.
     pub sources: Vec<Source>,
+    /// The deny-list's file and its place, if there is one.
+    pub revocation: Option<(PathBuf, Arc<DenyListSlot>)>,
     upstream: HttpPeer,
     realm: String,
     modes: Modes,
@@ -38,20 +43,31 @@ impl Plan {
         let mut sources = Vec::with_capacity(config.issuers.len());
         let mut issuers = Vec::with_capacity(config.issuers.len());
         for issuer in config.issuers {
-            let (name, location) = (issuer.requirement.issuer(), location(&issuer.keys.source));
-            let algorithms = issuer.requirement.algorithms();
-            let slot = running.and_then(|keeper| keeper.slot(name, &location, algorithms)).unwrap_or_default();
-            sources.push(Source {
-                issuer: name.to_owned(),
-                algorithms: algorithms.to_vec(),
-                location,
-                slot: Arc::clone(&slot),
+            let mut source = Source {
+                issuer: issuer.requirement.issuer().to_owned(),
+                algorithms: issuer.requirement.algorithms().to_vec(),
+                usage: issuer.keys.usage,
+                location: location(&issuer.keys.source),
+                slot: Arc::new(KeySlot::default()),
                 settings: settings(&issuer.keys),
-            });
-            issuers.push(Issuer { requirement: issuer.requirement, keys: slot });
+            };
+            if let Some(slot) = running.and_then(|keeper| keeper.slot_for(&source)) {
+                source.slot = slot;
+            }
+            issuers.push(Issuer { requirement: issuer.requirement, keys: Arc::clone(&source.slot) });
+            sources.push(source);
         }
-        let authenticator = Authenticator::new(issuers, config.caller, config.public, config.limits.token_size);
-        Ok(Self { authenticator, sources, upstream, realm, modes: config.modes, key_wait: config.limits.key_wait })
+        let mut authenticator = Authenticator::new(issuers, config.caller, config.public, config.limits.token_size);
+        let revocation = config.revocation.map(|Revocation { file, list }| {
+            let slot = Arc::new(DenyListSlot::default());
+            slot.publish(list);
+            (file, slot)
+        });
+        if let Some((_, slot)) = &revocation {
+            authenticator = authenticator.with_revocation(Arc::clone(slot));
+        }
+        let key_wait = config.limits.key_wait;
+        Ok(Self { authenticator, sources, revocation, upstream, realm, modes: config.modes, key_wait })
     }
 
     /// The policy, with the keeper of the sources.
@@ -87,8 +103,12 @@ fn settings(keys: &Keys) -> FetchSettings {
         unknown_key_cooldown: keys.unknown_key_cooldown,
         timeout: keys.timeout,
         ca_file: keys.ca_file.clone(),
+        token_file: keys.token_file.clone(),
+        client: keys.client.clone(),
+        jwks_host: keys.jwks_host.clone(),
+        proxy: keys.proxy,
         allow_http: keys.transport == Transport::HttpAllowed,
-        ..FetchSettings::default()
+        snapshot_dir: keys.snapshot_dir.clone(),
     }
 }
 

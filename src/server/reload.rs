@@ -9,19 +9,26 @@ use std::time::SystemTime;
 use arc_swap::ArcSwap;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::change::Changes;
 use super::log::Volume;
 use super::plan::Plan;
-use super::watch::Watch;
 use super::{FIRST_KEYS, ServerFault};
 use crate::config::{self, Compiled, Problems, Shutdown};
+use crate::keys::refresh::KeyKeeper;
 use crate::metrics::Metrics;
+use crate::metrics::revocation::RevocationMetrics;
 use crate::proxy::Policy;
+use crate::revocation::DenyListSlot;
+use crate::watch::Watch;
 
 /// The configuration in force, and the file that it comes from.
 pub struct Reloader {
     path: PathBuf,
     running: Mutex<Compiled>,
     policy: Arc<ArcSwap<Policy>>,
+    /// Keeps the deny-list of the policy.
+    deny: Mutex<Option<Watch>>,
+    deny_metrics: RevocationMetrics,
     metrics: Arc<Metrics>,
     volume: Volume,
 }
@@ -49,15 +56,29 @@ pub enum Occasion {
 }
 
 impl Reloader {
-    /// Watches over the configuration that is in force as `policy`.
-    pub const fn new(
+    /// Brings the first configuration into force.
+    ///
+    /// # Errors
+    /// If the metrics of the deny-list cannot be registered.
+    pub fn new(
         path: PathBuf,
         running: Compiled,
-        policy: Arc<ArcSwap<Policy>>,
+        mut plan: Plan,
         metrics: Arc<Metrics>,
         volume: Volume,
-    ) -> Self {
-        Self { path, running: Mutex::new(running), policy, metrics, volume }
+    ) -> Result<Self, ServerFault> {
+        let keeper = Arc::new(KeyKeeper::start(std::mem::take(&mut plan.sources), metrics.registry())?);
+        let deny_metrics = RevocationMetrics::register(metrics.registry())?;
+        let deny = Mutex::new(watched(plan.revocation.take(), &deny_metrics));
+        let policy = Arc::new(ArcSwap::from_pointee(plan.into_policy(keeper)));
+        metrics.config.started(SystemTime::now().into());
+        metrics.report.scopes(&running.modes.reported());
+        Ok(Self { path, running: Mutex::new(running), policy, deny, deny_metrics, metrics, volume })
+    }
+
+    /// The policy in force.
+    pub const fn policy(&self) -> &Arc<ArcSwap<Policy>> {
+        &self.policy
     }
 
     /// The configuration in force.
@@ -77,7 +98,7 @@ impl Reloader {
 
     /// Reloads at each signal, and at each change of the file if it is watched. It never ends.
     pub async fn run(&self, mut hangups: Signal) {
-        let mut watch = self.running(|running| running.reload.watch).then(|| Watch::new(&self.path));
+        let mut watch = self.running(|running| running.reload.watch).then(|| Changes::new(&self.path));
         loop {
             let changed = async {
                 match &mut watch {
@@ -130,11 +151,13 @@ impl Reloader {
             return Err(ReloadFault::Keys { issuer: status.issuer, detail });
         }
         let keeper = Arc::new(keeper);
+        let deny = watched(plan.revocation.take(), &self.deny_metrics);
         let policy = Arc::new(plan.into_policy(Arc::clone(&keeper)));
         keeper.take_over();
         self.metrics.report.scopes(&next.modes.reported());
         self.volume.set(next.log.level);
         self.policy.store(policy);
+        *self.deny.lock().unwrap_or_else(PoisonError::into_inner) = deny;
         for warning in &next.warnings {
             tracing::warn!(%warning, "The configuration is allowed, and worth a thought.");
         }
@@ -142,6 +165,14 @@ impl Reloader {
         self.running(|running| *running = next);
         Ok(warnings)
     }
+}
+
+/// Keeps a deny-list as its file says, if there is one.
+fn watched(revocation: Option<(PathBuf, Arc<DenyListSlot>)>, metrics: &RevocationMetrics) -> Option<Watch> {
+    if revocation.is_none() {
+        metrics.serving(0);
+    }
+    revocation.map(|(file, slot)| Watch::start(file, slot, metrics.clone()))
 }
 
 /// Compiles a file on a thread where waiting for a disk delays nobody.

@@ -14,6 +14,7 @@ mod issuers; // who may speak in whose name
 mod key_sources; // where keys come from, and what happens if they do not
 mod operations; // metrics, readiness, audit
 mod refusals; // what a caller learns from a 401
+mod revocation; // what is valid, and taken away
 mod shutdown; // SIGTERM
 mod spoofing; // the caller's name is ours alone to write
 mod streaming; // bodies go through as they come

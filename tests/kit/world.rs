@@ -65,8 +65,13 @@ pub fn world() -> Authenticator {
 
 /// What the world says of the value of an `Authorization` field.
 pub fn judge(world: &Authenticator, field: &[u8]) -> Decision {
+    judge_at(world, field, NOW)
+}
+
+/// What the world says of it at another time.
+pub fn judge_at(world: &Authenticator, field: &[u8], now: u64) -> Decision {
     let authorization = Authorization::One(field);
-    world.decide(&RequestHead { method: "POST", path: Some("/send"), authorization }, UnixTime::from_secs(NOW))
+    world.decide(&RequestHead { method: "POST", path: Some("/send"), authorization }, UnixTime::from_secs(now))
 }
 
 /// A decision in one word: `-> caller`, or the reason.
@@ -78,11 +83,11 @@ pub fn verdict(decision: &Decision) -> String {
     }
 }
 
-/// A key set made from JWKs.
+/// A key set made from JWKs, good for ever.
 pub fn publish(jwks: &[Value], allowed: &[Algorithm]) -> Published {
     let document = json!({"keys": jwks}).to_string();
     let reading = Reading::parse(document.as_bytes(), allowed).expect("a key set");
-    let (confirmed, stale) = (UnixTime::from_secs(NOW - 60), UnixTime::from_secs(NOW + 3600));
+    let (confirmed, stale) = (UnixTime::from_secs(NOW - 60), UnixTime::MAX);
     Published { keys: reading.keys, confirmed, stale }
 }
 

@@ -1,0 +1,71 @@
+//! The deny-list: a file that takes away what is valid, while the sidecar runs.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::support::http::PATIENCE;
+use crate::support::refusal::assert_unauthorized;
+use crate::support::request::Request;
+use crate::support::stage::Stage;
+
+/// A stage whose sidecar has this deny-list.
+fn stage(list: &Path) -> Stage {
+    let table = format!("[revocation]\nfile = {:?}", list.display().to_string());
+    Stage::set_with(|setup| setup.with(&table))
+}
+
+/// Asks until the answer has this status.
+fn wait_for(stage: &Stage, token: &str, status: u16) {
+    let deadline = Instant::now() + PATIENCE;
+    while stage.ask(&Request::send().bearer(token)).status() != status {
+        assert!(Instant::now() < deadline, "the deny-list was not taken over\n{}", stage.sidecar.log());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn leaked_token_is_refused_from_the_start_and_others_are_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let list = folder.path().join("revoked.jsonl");
+    fs::write(&list, "{\"jti\":\"leaked\"}\n").unwrap();
+    let stage = stage(&list);
+    let detail = assert_unauthorized(
+        &stage.ask(&Request::send().bearer(&stage.token_but("jti", json!("leaked")))),
+        "token_revoked",
+    );
+    assert!(detail.contains("jti"), "{detail}");
+    stage.assert_nothing_received();
+    let audit = stage.audit(0);
+    assert_eq!((&audit["reason"], &audit["jti"]), (&json!("token_revoked"), &json!("leaked")), "{audit:#}");
+    assert_eq!(stage.ask(&Request::send().bearer(&stage.token_but("jti", json!("other")))).status(), 202);
+    stage.end();
+}
+
+#[test]
+fn caller_is_revoked_and_let_in_again_while_the_sidecar_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let list = folder.path().join("revoked.jsonl");
+    fs::write(&list, "").unwrap();
+    let stage = stage(&list);
+    let token = stage.token();
+    assert_eq!(stage.ask(&Request::send().bearer(&token)).status(), 202);
+    fs::write(&list, "{\"sub\":\"billing\"}\n").unwrap();
+    wait_for(&stage, &token, 401);
+    assert_unauthorized(&stage.ask(&Request::send().bearer(&token)), "token_revoked");
+    // A slip of the hand lets nobody in.
+    fs::write(&list, "{\"sub\":\"billing\"\n").unwrap();
+    let metrics = |line: &str| stage.sidecar.ask_admin("/metrics").text().contains(line);
+    let deadline = Instant::now() + PATIENCE;
+    while !metrics("callgate_deny_list_reloads_total{result=\"failed\"} 1") {
+        assert!(Instant::now() < deadline, "the bad file was not noticed");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(metrics("callgate_deny_list_entries 1"));
+    assert_unauthorized(&stage.ask(&Request::send().bearer(&token)), "token_revoked");
+    fs::write(&list, "# nobody\n").unwrap();
+    wait_for(&stage, &token, 202);
+    stage.end();
+}

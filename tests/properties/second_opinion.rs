@@ -1,0 +1,141 @@
+//! Another verifier's opinion: `jsonwebtoken` with the same key and the same expectations. It is the more lenient one; what it
+//! refuses, Callgate never accepts. It reads the clock itself, so these tokens are made for now, away from the edges. One thing is
+//! left out: it parses keys that a token carries (`jwk`, `x5c`, …) and refuses odd ones, and Callgate never looks at any.
+
+use std::sync::LazyLock;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use callgate::authenticator::{Authenticator, Decision};
+use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation, jwk::Jwk};
+use proptest::prelude::*;
+use serde_json::Value;
+
+use crate::kit::signing::pair;
+use crate::kit::token::{TokenSpec, by};
+use crate::kit::world::{ISSUER, LEEWAY, judge_at, verdict, world};
+
+static WORLD: LazyLock<Authenticator> = LazyLock::new(world);
+
+/// Every algorithm that both know, with its key.
+const KEYS: [(&str, &str, Algorithm); 9] = [
+    ("rsa", "RS256", Algorithm::RS256),
+    ("rsa", "RS384", Algorithm::RS384),
+    ("rsa", "RS512", Algorithm::RS512),
+    ("rsa", "PS256", Algorithm::PS256),
+    ("rsa", "PS384", Algorithm::PS384),
+    ("rsa", "PS512", Algorithm::PS512),
+    ("p256", "ES256", Algorithm::ES256),
+    ("p384", "ES384", Algorithm::ES384),
+    ("ed25519", "EdDSA", Algorithm::EdDSA),
+];
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs()
+}
+
+fn second_opinion(key: &str, algorithm: Algorithm, token: &[u8]) -> bool {
+    let jwk: Jwk = serde_json::from_value(pair(key).jwk(Some(key))).expect("a JWK");
+    let mut validation = Validation::new(algorithm);
+    validation.leeway = LEEWAY;
+    validation.validate_nbf = true;
+    validation.set_audience(&["email-service", "mail"]);
+    validation.set_issuer(&[ISSUER]);
+    let key = DecodingKey::from_jwk(&jwk).expect("a key");
+    jsonwebtoken::decode::<Value>(token, &key, &validation).is_ok()
+}
+
+/// A change to a good token, which may leave it good.
+fn change() -> impl Strategy<Value = fn(TokenSpec) -> TokenSpec> {
+    let changes: Vec<fn(TokenSpec) -> TokenSpec> = vec![
+        |token| token,
+        |token| token.claim("exp", &(now() + 20).to_string()),
+        |token| token.claim("exp", &(now() - 10).to_string()),
+        |token| token.claim("exp", &(now() - 100).to_string()),
+        |token| token.claim("exp", "253402300799"),
+        |token| token.claim("exp", &format!("{}.5", now() + 60)),
+        |token| token.claim("exp", "1e10"),
+        |token| token.claim("exp", "\"1\""),
+        |token| token.claim("exp", "null"),
+        |token| token.without("exp"),
+        |token| token.claim("nbf", &(now() + 10).to_string()),
+        |token| token.claim("nbf", &(now() + 100).to_string()),
+        |token| token.claim("nbf", "0"),
+        |token| token.claim("nbf", "\"0\""),
+        |token| token.claim("iat", &(now() + 100).to_string()),
+        |token| token.without("iat"),
+        |token| token.claim("aud", r#""mail""#),
+        |token| token.claim("aud", r#"["x","mail"]"#),
+        |token| token.claim("aud", r#"["x"]"#),
+        |token| token.claim("aud", "[]"),
+        |token| token.claim("aud", "7"),
+        |token| token.without("aud"),
+        |token| token.claim("iss", r#""https://other.test""#),
+        |token| token.claim("iss", r#"["https://issuer.test"]"#),
+        |token| token.without("iss"),
+        |token| token.claim("sub", "7"),
+        |token| token.more_claims(r#""sub""#, r#""admin""#),
+        |token| token.more_claims(r#""x""#, "1").more_claims(r#""x""#, "2"),
+        |token| token.more_head(r#""kid""#, r#""x""#),
+        |token| token.head("typ", "\"at+jwt\""),
+        |token| token.head("typ", "1"),
+        |token| token.head("alg", "\"RS256\""),
+        |token| token.head("alg", "\"ES256\""),
+        |token| token.head("alg", "\"none\""),
+        |token| token.head("alg", "\"HS256\""),
+        |token| token.head("crit", "[\"exp\"]"),
+        |token| token.without_head("kid"),
+        |token| {
+            token.signature(|mut bytes| {
+                bytes[3] ^= 4;
+                bytes
+            })
+        },
+        |token| token.signature(|bytes| bytes[1..].to_vec()),
+        |token| token.text(|text| text + "="),
+        |token| token.text(|text| text.replacen('e', "f", 1)),
+        |token| token.signed_by("eve-p256", "ES256"),
+    ];
+    prop::sample::select(changes)
+}
+
+proptest! {
+    #![proptest_config(crate::cases(400))]
+
+    #[test]
+    fn nothing_is_accepted_that_the_second_opinion_refuses(
+        (key, alg, algorithm) in prop::sample::select(KEYS.to_vec()),
+        changes in prop::collection::vec(change(), 0..3),
+    ) {
+        let now = now();
+        let token = by(key, alg).claim("iat", &(now - 10).to_string()).claim("exp", &(now + 300).to_string());
+        let token = changes.into_iter().fold(token, |token, change| change(token)).build();
+        let decision = judge_at(&WORLD, &[b"Bearer ", &token[..]].concat(), now);
+        if matches!(decision, Decision::Forward(_)) {
+            prop_assert!(second_opinion(key, algorithm, &token), "{}", String::from_utf8_lossy(&token));
+        }
+    }
+}
+
+#[test]
+fn tokens_that_jsonwebtoken_signs_are_accepted() {
+    for (key, alg, algorithm) in KEYS {
+        let der = pair(key).private_der();
+        let encoding = match key {
+            "rsa" => jsonwebtoken::EncodingKey::from_rsa_der(&rsa_private_key(&der)),
+            "ed25519" => jsonwebtoken::EncodingKey::from_ed_der(&der),
+            _ => jsonwebtoken::EncodingKey::from_ec_der(&der),
+        };
+        let claims = serde_json::json!({"iss": ISSUER, "aud": "mail", "sub": "billing", "exp": now() + 60});
+        let header = Header { kid: Some(key.to_owned()), ..Header::new(algorithm) };
+        let token = jsonwebtoken::encode(&header, &claims, &encoding).expect("a token");
+        let decision = judge_at(&WORLD, format!("Bearer {token}").as_bytes(), now());
+        assert_eq!(verdict(&decision), "-> billing", "{alg}");
+        assert!(second_opinion(key, algorithm, token.as_bytes()), "{alg}");
+    }
+}
+
+/// The `RSAPrivateKey` within a PKCS #8 document: the last octet string (RFC 5958 §2).
+fn rsa_private_key(pkcs8: &[u8]) -> Vec<u8> {
+    let start = (20..40).find(|at| pkcs8[*at] == 0x04 && pkcs8[at + 1] == 0x82).expect("an octet string");
+    pkcs8[start + 4..].to_vec()
+}
