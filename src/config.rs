@@ -21,8 +21,8 @@ mod shape;
 pub use problem::{Place, Problem, Problems, Severity};
 pub use schema::{schema, toml_text};
 pub use settings::{
-    Audit, Compiled, Issuer, KeySource, Keys, Limits, Log, LogFormat, LogLevel, Reload, Revocation, Shutdown, Tracing,
-    Transport, Upstream, UpstreamAddress, WhenFull,
+    Audit, Closing, Compiled, Forwarding, Issuer, KeySource, Keys, Limits, Log, LogFormat, LogLevel, Protocol, Reload,
+    RequestId, Revocation, Shutdown, Tls, Tracing, Transport, Upstream, UpstreamAddress, WhenFull,
 };
 
 use compile::Findings;

@@ -44,3 +44,4 @@ pub mod server;
 pub mod token;
 pub mod trace;
 pub mod watch;
+pub mod wire;

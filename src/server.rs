@@ -4,10 +4,12 @@
 pub mod accept;
 mod announce;
 mod change;
+mod guarded;
 mod log;
 mod plan;
 mod reload;
 mod stop;
+mod tls;
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,8 +18,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use pingora::proxy::{HttpProxy, http_proxy};
-use pingora::server::configuration::ServerConf;
 use prometheus::IntGauge;
 use tokio::net::TcpListener;
 use tokio::signal::unix::Signal;
@@ -30,14 +30,17 @@ use crate::config::{self, Compiled};
 use crate::keys::refresh::StartFault;
 use crate::metrics::Metrics;
 use crate::proxy::Gate;
+use crate::proxy::door::Door;
 use crate::proxy::ledger::Ledger;
 use crate::trace;
 
-use accept::Acceptor;
+use accept::{Acceptor, Plain};
+use guarded::Guarded;
 use log::Volume;
 use plan::Plan;
 use reload::Reloader;
 use stop::StopSignals;
+use tls::{TlsFault, TlsListener};
 
 /// Why the sidecar could not start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +55,8 @@ pub enum ServerFault {
     Metrics(#[from] prometheus::Error),
     #[error("the operating system refused {0}: {1}")]
     System(&'static str, io::Error),
+    #[error("listen.tls: {0}")]
+    Tls(#[from] TlsFault),
     #[error("the traces cannot be sent: {0}")]
     Tracing(String),
     #[error("upstream.address {0} cannot be resolved: {1}")]
@@ -109,9 +114,10 @@ async fn serve(path: &Path, config: Compiled, volume: Volume) -> Result<(Ending,
 /// Both listeners with what they serve.
 struct Service {
     listener: TcpListener,
-    acceptor: Acceptor<HttpProxy<Gate>>,
+    acceptor: Acceptor<Guarded>,
+    tls: Option<Arc<TlsListener>>,
     admin_listener: TcpListener,
-    admin: Acceptor<Admin>,
+    admin: Acceptor<Plain<Admin>>,
     reloader: Reloader,
     draining: Arc<AtomicBool>,
     /// Sends the last spans.
@@ -122,6 +128,7 @@ impl Service {
     async fn start(path: &Path, config: Compiled, volume: Volume) -> Result<(Self, audit::Writer), ServerFault> {
         let listener = bind("listen.address", config.listen).await?;
         let admin_listener = bind("admin.address", config.admin).await?;
+        let tls = config.tls.clone().map(TlsListener::new).transpose()?;
         let metrics = Arc::new(Metrics::new()?);
         let (audit, writer) = start_audit(&config.audit, &metrics)?;
         let (tracer, spans) = start_tracing(config.tracing.as_ref(), &metrics)?.unzip();
@@ -138,24 +145,25 @@ impl Service {
             draining: Arc::clone(&draining),
         };
         let admin_connections = IntGauge::new("callgate_admin_connections", "Open admin connections.")?;
-        let admin = Acceptor::new(admin, ADMIN_CONNECTIONS, admin_connections);
+        let admin = Acceptor::new(Plain(Arc::new(admin)), ADMIN_CONNECTIONS, admin_connections);
 
         let ledger = Arc::new(Ledger { audit, metrics: Arc::clone(&metrics), tracer });
         let gate = Gate::new(Arc::clone(policy), ledger, Arc::clone(&draining));
         let limit = config.limits.connections;
         metrics.connections_limit().set(i64::try_from(limit).unwrap_or(i64::MAX));
-        let proxy = http_proxy(&Arc::new(ServerConf::default()), gate);
-        let acceptor = Acceptor::new(proxy, limit, metrics.connections().clone());
-        Ok((Self { listener, acceptor, admin_listener, admin, reloader, draining, spans }, writer))
+        let guarded = Guarded { door: Door::new(gate), tls: tls.clone(), handshake_time: config.limits.head_time };
+        let acceptor = Acceptor::new(guarded, limit, metrics.connections().clone());
+        Ok((Self { listener, acceptor, tls, admin_listener, admin, reloader, draining, spans }, writer))
     }
 
     /// Serves until the end. The admin listener serves until the very end, so that a drain can be watched.
     async fn run(self, signals: StopSignals, hangups: Signal) -> Ending {
-        let Self { listener, acceptor, admin_listener, admin, reloader, draining, spans } = self;
-        let guarded = Guarded { acceptor, reloader, draining };
+        let Self { listener, acceptor, tls, admin_listener, admin, reloader, draining, spans } = self;
+        let run = Run { acceptor, reloader, draining };
         let ending = tokio::select! {
-            ending = guarded.run(listener, signals, hangups) => ending,
+            ending = run.run(listener, signals, hangups) => ending,
             () = admin.accept(&admin_listener) => Ending::Cut,
+            () = follow(tls) => Ending::Cut,
         };
         if let Some(spans) = spans {
             // The last tracer is gone with the last connection.
@@ -166,13 +174,13 @@ impl Service {
 }
 
 /// The guarded listener from its first connection to its last.
-struct Guarded {
-    acceptor: Acceptor<HttpProxy<Gate>>,
+struct Run {
+    acceptor: Acceptor<Guarded>,
     reloader: Reloader,
     draining: Arc<AtomicBool>,
 }
 
-impl Guarded {
+impl Run {
     async fn run(self, listener: TcpListener, mut signals: StopSignals, hangups: Signal) -> Ending {
         {
             let accepting = async {
@@ -209,6 +217,14 @@ impl Guarded {
     }
 }
 
+/// Takes changed certificates over, if there are any. It never ends.
+async fn follow(tls: Option<Arc<TlsListener>>) {
+    match tls {
+        Some(tls) => tls.follow_changes().await,
+        None => std::future::pending().await,
+    }
+}
+
 fn cut_by(signal: &'static str) -> Ending {
     tracing::warn!(signal, "Connections are cut by a second signal.");
     Ending::Cut
@@ -242,8 +258,9 @@ fn start_tracing(config: Option<&config::Tracing>, metrics: &Metrics) -> Result<
     started.map(Some).map_err(|error| ServerFault::Tracing(error.to_string()))
 }
 
-/// How long the first request, or a new configuration, may wait for the issuers' first answers.
-const FIRST_KEYS: Duration = Duration::from_secs(5);
+/// How long the first request may wait for the issuers' first answers. Not long: an issuer that hangs must not keep the callers
+/// of another out, and a request that needs keys waits for them by itself.
+const FIRST_KEYS: Duration = Duration::from_secs(1);
 
 /// Scrapers and probes need a few; more would let the admin port use up the process.
 const ADMIN_CONNECTIONS: usize = 64;

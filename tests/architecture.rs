@@ -14,6 +14,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("requirement", &["algorithm", "rejection"]),
     ("token", &["rejection", "request"]),
     ("route", &["request"]),
+    ("wire", &["rejection"]),
     ("jwt", &["algorithm", "clock", "rejection", "requirement"]),
     ("identity", &["jwt", "rejection"]),
     // The documents and the store are core; the refresh is an edge and has a rule of its own below.
@@ -31,7 +32,19 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("watch", &["metrics", "revocation"]),
     (
         "proxy",
-        &["audit", "authenticator", "clock", "identity", "keys", "metrics", "mode", "rejection", "request", "trace"],
+        &[
+            "audit",
+            "authenticator",
+            "clock",
+            "identity",
+            "keys",
+            "metrics",
+            "mode",
+            "rejection",
+            "request",
+            "trace",
+            "wire",
+        ],
     ),
     ("admin", &["keys", "metrics"]),
     (
@@ -68,6 +81,7 @@ const CORE: &[&str] = &[
     "requirement",
     "token",
     "route",
+    "wire",
     "jwt",
     "identity",
     "keys",
@@ -79,7 +93,7 @@ const CORE: &[&str] = &[
 /// Where a crate may be named. A crate that is not listed may be named nowhere in `src`.
 const CRATES: &[(&str, &[&str])] = &[
     ("arc_swap", &["keys", "keys::refresh", "proxy", "revocation", "server"]),
-    ("async_trait", &["admin", "proxy"]),
+    ("async_trait", &["admin", "proxy", "server"]),
     ("aws_lc_rs", &["jwt", "keys::refresh"]),
     ("base64", &["jwt", "keys"]),
     ("bytes", &["keys::refresh", "proxy"]),
@@ -107,6 +121,7 @@ const CRATES: &[(&str, &[&str])] = &[
             "route",
             "server",
             "watch",
+            "wire",
         ],
     ),
     ("tokio", &["audit", "keys::refresh", "proxy", "server", "trace", "watch"]),

@@ -1,9 +1,12 @@
 //! One request and its answer, as far as they have come: the context that Pingora carries through its phases. At the end it
-//! becomes the audit record, the counts and the span, in one place; also when the request is cut and has no end.
+//! becomes the audit record, the counts and the span, in one place; also when it is cut and has no end.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use http::Version;
+use pingora::Error;
+use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 
 use crate::audit::record::{EVENT, VERSION};
@@ -12,8 +15,12 @@ use crate::authenticator::{Accepted, Facts};
 use crate::clock::UnixTime;
 use crate::identity::Identity;
 use crate::metrics::Times;
-use crate::metrics::tokens::Seen;
+use crate::metrics::tokens::Seen as SeenToken;
 use crate::proxy::Policy;
+use crate::proxy::admission::InFlight;
+use crate::proxy::connection::Connection;
+use crate::proxy::failure::OVER;
+use crate::proxy::forward::kept_request_id;
 use crate::proxy::ledger::Ledger;
 use crate::rejection::Reason;
 use crate::trace::{Context, Place, Span};
@@ -30,12 +37,24 @@ pub struct Exchange {
     /// Who the token of a request that is only reported claims to be; unverified.
     pub claimed_caller: Option<String>,
     pub facts: Facts,
+    /// The connection it came on,
+    pub connection: Option<Arc<Connection>>,
+    /// and whether it has that connection for itself, as in HTTP/1.
+    is_alone: bool,
+    /// Its place among the requests in progress.
+    pub place: Option<InFlight>,
+    /// Whether it asks for a connection of its own, for another protocol.
+    pub is_tunnel: bool,
+    /// When its token is no longer good.
+    pub expires: Option<UnixTime>,
+    /// Whether it ends then.
+    ends: bool,
     ledger: Arc<Ledger>,
     arrival: Option<Arrival>,
     began: Instant,
     decided: Option<Instant>,
     upstream_answered: Option<Instant>,
-    progress: Progress,
+    written: Written,
 }
 
 /// What is known of a request from its beginning.
@@ -47,20 +66,24 @@ struct Arrival {
     place: Option<Place>,
 }
 
-/// What is known of a request at its end. A request that is cut has none of it.
-#[derive(Clone, Copy, Default)]
-struct End {
-    status: u16,
-    request_bytes: u64,
-    response_bytes: u64,
-}
-
 /// How far the writing down has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Progress {
-    Open,
-    Counted,
-    Recorded,
+enum Written {
+    Nothing,
+    Counts,
+    All,
+}
+
+/// What went over the wire.
+#[derive(Clone, Debug, Default)]
+pub struct Seen<'s> {
+    pub method: &'s str,
+    pub path: &'s str,
+    /// 0 if there was no answer.
+    pub status: u16,
+    pub request_bytes: u64,
+    pub response_bytes: u64,
+    pub client: Option<String>,
 }
 
 impl Exchange {
@@ -75,27 +98,62 @@ impl Exchange {
             identity: None,
             claimed_caller: None,
             facts: Facts::default(),
+            connection: None,
+            is_alone: false,
+            place: None,
+            is_tunnel: false,
+            expires: None,
+            ends: false,
             ledger,
             arrival: None,
             began: Instant::now(),
             decided: None,
             upstream_answered: None,
-            progress: Progress::Open,
+            written: Written::Nothing,
         }
     }
 
     /// Takes down what the request is, before it is decided about.
     pub fn arrived(&mut self, session: &Session) {
-        let head = session.req_header();
-        let context = Context::read(head.headers.get_all("traceparent").iter().map(http::HeaderValue::as_bytes));
+        let lines = session.req_header().headers.get_all("traceparent").iter();
+        let context = Context::read(lines.map(http::HeaderValue::as_bytes));
         let place = self.ledger.tracer.as_ref().and_then(|tracer| tracer.place(context.as_ref()));
-        self.arrival = Some(Arrival {
-            method: head.method.as_str().to_owned(),
-            path: head.uri.path().chars().take(PATH_SHOWN).collect(),
-            client: session.client_addr().map(ToString::to_string),
-            context,
-            place,
-        });
+        self.arrival = Some(Arrival { context, place, ..Arrival::of(&Seen::of(session)) });
+    }
+
+    /// Takes note of the connection, and of the id that a request brings if it may.
+    pub fn meet(&mut self, connection: Option<Arc<Connection>>, head: &RequestHeader) {
+        self.connection = connection;
+        self.is_alone = head.version != Version::HTTP_2;
+        if let Some(id) = kept_request_id(head, self.policy.forward) {
+            self.request_id = id;
+        }
+    }
+
+    /// From now on the exchange ends when its token is no longer good.
+    pub fn end_at_expiry(&mut self, now: UnixTime) {
+        let Some(expires) = self.expires else { return };
+        self.ends = true;
+        let alone = self.connection.as_ref().filter(|_| self.is_alone);
+        if let Some(connection) = alone {
+            // Tokens count in whole seconds, and are good until the last of them is over.
+            connection.end_after(expires.since(now) + Duration::from_secs(1));
+        }
+    }
+
+    /// Ends an exchange whose time is over at the next piece that would pass.
+    pub fn check_expiry(&self, now: UnixTime) -> pingora::Result<()> {
+        if self.ends && self.expires.is_some_and(|expires| now > expires) {
+            return Error::e_explain(OVER, "the token expired");
+        }
+        Ok(())
+    }
+
+    /// Closes the connection only after the client had a moment to read the answer.
+    pub fn linger(&self) {
+        if let Some(connection) = self.connection.as_ref().filter(|_| self.is_alone) {
+            connection.linger();
+        }
     }
 
     /// Marks the moment of the decision.
@@ -103,51 +161,9 @@ impl Exchange {
         self.decided = Some(Instant::now());
     }
 
-    /// Takes an accepted token. `took` is the time of the decision itself.
-    pub fn accept(&mut self, accepted: Accepted, took: Duration) {
-        self.verdict = Verdict::Forward;
-        let issuer = accepted.facts.issuer.and_then(|index| self.policy.authenticator.issuers().get(index));
-        if let (Some(issuer), Some(algorithm)) = (issuer, accepted.facts.alg.as_deref()) {
-            self.ledger.metrics.tokens.accepted(&Seen {
-                issuer: issuer.requirement.issuer(),
-                algorithm,
-                took,
-                now: SystemTime::now().into(),
-                expires: accepted.expires.minus(issuer.requirement.leeway()),
-                issued: accepted.issued,
-            });
-        }
-        self.facts = accepted.facts;
-        self.identity = Some(accepted.identity);
-    }
-
     /// Marks the moment of the upstream's answer.
     pub fn upstream_answered(&mut self) {
         self.upstream_answered = Some(Instant::now());
-    }
-
-    /// The `traceparent` for the upstream, if the request is traced.
-    pub fn traceparent(&self) -> Option<String> {
-        self.arrival.as_ref()?.place.as_ref().map(Place::traceparent)
-    }
-
-    /// Records the request, counts it, and leaves its span.
-    pub async fn record(&mut self, session: &Session) {
-        if self.arrival.is_none() {
-            self.arrived(session);
-        }
-        let end = End {
-            status: session.response_written().map_or(0, |response| response.status.as_u16()),
-            request_bytes: session.body_bytes_read() as u64,
-            response_bytes: session.body_bytes_sent() as u64,
-        };
-        let times = self.times();
-        self.count(&times, end);
-        let now = timestamp(SystemTime::now());
-        if let Some(record) = self.line(now, &times, end) {
-            self.ledger.audit.record(&record).await;
-        }
-        self.progress = Progress::Recorded;
     }
 
     fn times(&self) -> Times {
@@ -159,12 +175,49 @@ impl Exchange {
         }
     }
 
+    /// Takes an accepted token. `took` is the time of the decision itself.
+    pub fn accept(&mut self, accepted: Accepted, took: Duration) {
+        self.verdict = Verdict::Forward;
+        let issuer = accepted.facts.issuer.and_then(|index| self.policy.authenticator.issuers().get(index));
+        if let (Some(issuer), Some(algorithm)) = (issuer, accepted.facts.alg.as_deref()) {
+            self.ledger.metrics.tokens.accepted(&SeenToken {
+                issuer: issuer.requirement.issuer(),
+                algorithm,
+                took,
+                now: SystemTime::now().into(),
+                expires: accepted.expires.minus(issuer.requirement.leeway()),
+                issued: accepted.issued,
+            });
+        }
+        self.facts = accepted.facts;
+        self.identity = Some(accepted.identity);
+        self.expires = Some(accepted.expires);
+    }
+
+    /// The `traceparent` for the upstream, if the request is traced.
+    pub fn traceparent(&self) -> Option<String> {
+        self.arrival.as_ref()?.place.as_ref().map(Place::traceparent)
+    }
+
+    /// Records the request, counts it, and leaves its span.
+    pub async fn record(&mut self, seen: &Seen<'_>) {
+        if self.arrival.is_none() {
+            self.arrival = Some(Arrival::of(seen));
+        }
+        let times = self.times();
+        self.count(&times, seen.status);
+        if let Some(record) = self.line(&times, seen) {
+            self.ledger.audit.record(&record).await;
+        }
+        self.written = Written::All;
+    }
+
     fn issuer(&self) -> Option<&str> {
         let issuer = self.policy.authenticator.issuers().get(self.facts.issuer?)?;
         Some(issuer.requirement.issuer())
     }
 
-    fn count(&mut self, times: &Times, end: End) {
+    fn count(&mut self, times: &Times, status: u16) {
         let (metrics, issuer) = (&self.ledger.metrics, self.issuer());
         metrics.request(self.verdict, self.reason, issuer, times);
         if let Some(identity) = &self.identity {
@@ -174,19 +227,19 @@ impl Exchange {
             let now = UnixTime::from(SystemTime::now());
             metrics.report.would_reject(self.claimed_caller.as_deref(), reason, issuer, now);
         }
-        self.leave_span(times, end);
-        self.progress = Progress::Counted;
+        self.leave_span(times, status);
+        self.written = Written::Counts;
     }
 
-    fn leave_span(&mut self, times: &Times, end: End) {
+    fn leave_span(&self, times: &Times, status: u16) {
         let Some(tracer) = &self.ledger.tracer else { return };
-        let Some(arrival) = &mut self.arrival else { return };
+        let Some(arrival) = &self.arrival else { return };
         let Some(place) = arrival.place.clone() else { return };
         tracer.record(Span {
             place,
             method: arrival.method.clone(),
             path: arrival.path.clone(),
-            status: end.status,
+            status,
             decision: self.verdict.as_str(),
             reason: self.reason.map(Reason::as_str),
             caller: self.identity.as_ref().map(|identity| identity.caller().to_owned()),
@@ -198,12 +251,12 @@ impl Exchange {
         });
     }
 
-    fn line(&self, time: String, times: &Times, end: End) -> Option<Record<'_>> {
+    fn line(&self, times: &Times, seen: &Seen<'_>) -> Option<Record<'_>> {
         let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         let arrival = self.arrival.as_ref()?;
         let trace = arrival.place.as_ref().map(Place::trace);
         Some(Record {
-            time,
+            time: timestamp(SystemTime::now()),
             event: EVENT,
             version: VERSION,
             request_id: &self.request_id,
@@ -218,9 +271,9 @@ impl Exchange {
             jti: self.facts.jti.as_deref(),
             method: &arrival.method,
             path: &arrival.path,
-            status: end.status,
-            request_bytes: end.request_bytes,
-            response_bytes: end.response_bytes,
+            status: seen.status,
+            request_bytes: seen.request_bytes,
+            response_bytes: seen.response_bytes,
             duration_us: micros(times.request),
             authentication_us: micros(times.authentication),
             upstream_us: times.upstream.map(micros),
@@ -233,15 +286,38 @@ impl Drop for Exchange {
     /// A request whose connection is cut never comes to its end; it is recorded all the same.
     fn drop(&mut self) {
         self.ledger.metrics.in_flight().dec();
-        if self.progress == Progress::Recorded || self.arrival.is_none() {
+        if self.written == Written::All || self.arrival.is_none() {
             return;
         }
         let times = self.times();
-        if self.progress == Progress::Open {
-            self.count(&times, End::default());
+        if self.written == Written::Nothing {
+            self.count(&times, 0);
         }
-        if let Some(record) = self.line(timestamp(SystemTime::now()), &times, End::default()) {
+        if let Some(record) = self.line(&times, &Seen::default()) {
             self.ledger.audit.record_now(&record);
+        }
+    }
+}
+
+impl Arrival {
+    /// Without a trace.
+    fn of(seen: &Seen<'_>) -> Self {
+        let path = seen.path.chars().take(PATH_SHOWN).collect();
+        Self { method: seen.method.to_owned(), path, client: seen.client.clone(), context: None, place: None }
+    }
+}
+
+impl<'s> Seen<'s> {
+    /// What went over the wire in a session.
+    pub fn of(session: &'s Session) -> Self {
+        let head = session.req_header();
+        Self {
+            method: head.method.as_str(),
+            path: head.uri.path(),
+            status: session.response_written().map_or(0, |response| response.status.as_u16()),
+            request_bytes: session.body_bytes_read() as u64,
+            response_bytes: session.body_bytes_sent() as u64,
+            client: session.client_addr().map(ToString::to_string),
         }
     }
 }

@@ -4,15 +4,15 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::ServerFault;
 use super::change::Changes;
 use super::log::Volume;
 use super::plan::Plan;
-use super::{FIRST_KEYS, ServerFault};
 use crate::config::{self, Compiled, Problems, Shutdown};
 use crate::keys::refresh::KeyKeeper;
 use crate::metrics::Metrics;
@@ -143,7 +143,7 @@ impl Reloader {
         let before = self.policy.load_full();
         let mut plan = Plan::new(next.clone(), Some(&before.keeper)).await?;
         let keeper = before.keeper.successor(std::mem::take(&mut plan.sources)).map_err(ServerFault::Keys)?;
-        keeper.first_attempts(FIRST_KEYS).await;
+        keeper.first_attempts(NEW_KEYS).await;
         // What has keys now must not lose them to a slip in an address, and an issuer that is new must be able to speak.
         if let Some(status) = keeper.newcomers_without_keys(&before.keeper).into_iter().next() {
             let detail =
@@ -192,3 +192,6 @@ impl fmt::Debug for Reloader {
         f.debug_struct("Reloader").field("path", &self.path).finish_non_exhaustive()
     }
 }
+
+/// How long a new configuration may wait for the first answers of the issuers that are new in it.
+const NEW_KEYS: Duration = Duration::from_secs(5);
