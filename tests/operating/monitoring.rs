@@ -72,6 +72,27 @@ fn metrics_have_no_fault_that_promtool_knows() {
 }
 
 #[test]
+fn every_metric_is_in_the_documentation_and_no_other() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operations.md");
+    let table = std::fs::read_to_string(path).unwrap();
+    let table = table.split_once("\n## Metrics").unwrap().1.split_once("\n## ").unwrap().0;
+    let documented: Vec<_> = table.split('`').filter(|word| word.starts_with("callgate_")).collect();
+    let stage = stage();
+    traffic(&stage);
+    stage.issuer.rotate("key-2");
+    stage.ask(&Request::send().bearer(&stage.token()));
+    let metrics = stage.sidecar.ask_admin("/metrics").text();
+    let exposed: Vec<_> = metrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+    for name in exposed.iter().filter(|name| name.starts_with("callgate_")) {
+        assert!(documented.contains(name), "{name} is not in docs/operations.md");
+    }
+    for name in documented {
+        assert!(exposed.contains(&name), "docs/operations.md has {name}, which is no metric");
+    }
+    stage.end();
+}
+
+#[test]
 fn every_alert_fires_when_it_should_and_only_then() {
     let (rules, cases) = (monitoring("rules.yaml"), monitoring("rules.test.yaml"));
     let Some(checked) = promtool(&["check".as_ref(), "rules".as_ref(), rules.as_ref()]) else { return };
