@@ -47,3 +47,21 @@ pub async fn remind(reported: impl Fn() -> Vec<String>) {
 
 /// How often.
 const REMIND: Duration = Duration::from_secs(600);
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_said_again_and_again_what_is_only_reported() {
+        let times = Cell::new(0);
+        let reported = || {
+            times.set(times.get() + 1);
+            vec!["all requests".to_owned()]
+        };
+        assert!(tokio::time::timeout(REMIND * 3 + REMIND / 2, remind(reported)).await.is_err(), "it never ends");
+        assert_eq!(times.get(), 4, "at once, and after each interval");
+    }
+}

@@ -72,7 +72,7 @@ impl Reloader {
         let deny = Mutex::new(watched(plan.revocation.take(), &deny_metrics));
         let policy = Arc::new(ArcSwap::from_pointee(plan.into_policy(keeper)));
         metrics.config.started(SystemTime::now().into());
-        metrics.report.scopes(&running.modes.reported());
+        tell(&running, &metrics);
         Ok(Self { path, running: Mutex::new(running), policy, deny, deny_metrics, metrics, volume })
     }
 
@@ -154,7 +154,7 @@ impl Reloader {
         let deny = watched(plan.revocation.take(), &self.deny_metrics);
         let policy = Arc::new(plan.into_policy(Arc::clone(&keeper)));
         keeper.take_over();
-        self.metrics.report.scopes(&next.modes.reported());
+        tell(&next, &self.metrics);
         self.volume.set(next.log.level);
         self.policy.store(policy);
         *self.deny.lock().unwrap_or_else(PoisonError::into_inner) = deny;
@@ -165,6 +165,12 @@ impl Reloader {
         self.running(|running| *running = next);
         Ok(warnings)
     }
+}
+
+/// Makes the metrics say what a configuration says.
+fn tell(config: &Compiled, metrics: &Metrics) {
+    metrics.report.scopes(&config.modes.reported());
+    metrics.requests_limit().set(i64::try_from(config.limits.requests).unwrap_or(i64::MAX));
 }
 
 /// Keeps a deny-list as its file says, if there is one.
