@@ -22,6 +22,7 @@ use crate::trace::SpanMeters;
 use bounded::Bounded;
 use config::ConfigMetrics;
 use report::ReportMetrics;
+use revocation::RevocationMetrics;
 use tokens::TokenMetrics;
 
 /// The metrics of the requests, and the registry that all metrics share.
@@ -44,6 +45,8 @@ pub struct Metrics {
     pub report: ReportMetrics,
     /// About reloads.
     pub config: ConfigMetrics,
+    /// About the deny-list.
+    pub revocation: RevocationMetrics,
     audit: Meters,
     spans: SpanMeters,
 }
@@ -94,6 +97,7 @@ impl Metrics {
             tokens: TokenMetrics::register(&into)?,
             report: ReportMetrics::register(&into)?,
             config: ConfigMetrics::register(&into)?,
+            revocation: RevocationMetrics::register(&registry)?,
             audit: audit_meters(&into)?,
             spans: SpanMeters {
                 exported: into.counter("callgate_spans_exported_total", "Spans that their receiver took.")?,

@@ -37,7 +37,7 @@ use crate::rejection::Rejection;
 
 use admission::{Progress, asks_for_websocket, ignore_upgrade, judge_http2, judge_length};
 use connection::Connection;
-use exchange::{Exchange, Seen};
+use exchange::Exchange;
 use failure::{TOO_LARGE, failure};
 use forward::ForwardRule;
 use head::request_head;
@@ -108,7 +108,6 @@ impl Gate {
         Self { policy, ledger, draining, progress: Progress::default() }
     }
 
-    /// Begins an exchange under the policy in force.
     fn begin(&self) -> Exchange {
         Exchange::begin(self.policy.load_full(), Arc::clone(&self.ledger))
     }
@@ -143,15 +142,17 @@ impl ProxyHttp for Gate {
     }
 
     async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> pingora::Result<bool> {
-        exchange.meet(Connection::of(session), session.req_header());
         exchange.arrived(session);
+        exchange.meet(Connection::of(session), session.req_header());
         if let Err(rejection) = self.admit(session, exchange) {
             return turn_away(session, &rejection, exchange, self.is_draining()).await;
         }
         let (decision, took) = decide(session, &exchange.policy).await;
         exchange.decided();
         match decision {
-            Decision::Forward(accepted) => exchange.accept(accepted, took),
+            Decision::Forward(accepted) => {
+                exchange.accept(accepted, took);
+            }
             Decision::Pass => {
                 exchange.verdict = Verdict::Pass;
                 // A tunnel is for those who showed a token.
@@ -161,12 +162,13 @@ impl ProxyHttp for Gate {
             Decision::Reject(refused) => {
                 exchange.facts = refused.facts;
                 let head = request_head(session.req_header());
-                if exchange.policy.modes.of(&head, exchange.facts.issuer) == Mode::Enforce {
+                if exchange.policy.modes.of(&head, exchange.facts.issuer) == Mode::Report {
+                    exchange.reason = Some(refused.rejection.reason());
+                    exchange.verdict = Verdict::WouldReject;
+                    exchange.claimed_caller = exchange.policy.authenticator.claimed_caller(&head);
+                } else {
                     return turn_away(session, &refused.rejection, exchange, self.is_draining()).await;
                 }
-                exchange.verdict = Verdict::WouldReject;
-                exchange.reason = Some(refused.rejection.reason());
-                exchange.claimed_caller = exchange.policy.authenticator.claimed_caller(&head);
             }
         }
         if let Err(rejection) = judge_length(session.req_header(), &exchange.policy.limits) {
@@ -291,7 +293,7 @@ impl ProxyHttp for Gate {
     }
 
     async fn logging(&self, session: &mut Session, _: Option<&Error>, exchange: &mut Exchange) {
-        exchange.record(&Seen::of(session)).await;
+        exchange.record(session).await;
     }
 
     /// Pingora's own line would hold the path with its query; the record has what is needed.

@@ -96,7 +96,7 @@ impl fmt::Display for PublicRoute {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let methods = self.methods.join(", ");
         match &self.path {
-            Paths::Below(stem) => write!(f, "{methods} {stem}*"),
+            Paths::Below(folder) => write!(f, "{methods} {folder}*"),
             Paths::Exactly(path) => write!(f, "{methods} {path}"),
         }
     }

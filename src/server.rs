@@ -3,21 +3,22 @@
 
 pub mod accept;
 mod announce;
-mod change;
 mod guarded;
 mod log;
 mod plan;
 mod reload;
 mod stop;
 mod tls;
+mod watch;
 
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use arc_swap::ArcSwap;
 use prometheus::IntGauge;
 use tokio::net::TcpListener;
 use tokio::signal::unix::Signal;
@@ -27,12 +28,13 @@ use crate::admin::Admin;
 use crate::audit::output::Output;
 use crate::audit::{self, Audit};
 use crate::config::{self, Compiled};
-use crate::keys::refresh::StartFault;
+use crate::keys::refresh::{KeyKeeper, StartFault};
 use crate::metrics::Metrics;
-use crate::proxy::Gate;
 use crate::proxy::door::Door;
 use crate::proxy::ledger::Ledger;
+use crate::proxy::{Gate, Policy};
 use crate::trace;
+use crate::watch::Watch;
 
 use accept::{Acceptor, Plain};
 use guarded::Guarded;
@@ -114,10 +116,11 @@ async fn serve(path: &Path, config: Compiled, volume: Volume) -> Result<(Ending,
 /// Both listeners with what they serve.
 struct Service {
     listener: TcpListener,
-    acceptor: Acceptor<Guarded>,
     tls: Option<Arc<TlsListener>>,
+    acceptor: Acceptor<Guarded>,
     admin_listener: TcpListener,
     admin: Acceptor<Plain<Admin>>,
+    policy: Arc<ArcSwap<Policy>>,
     reloader: Reloader,
     draining: Arc<AtomicBool>,
     /// Sends the last spans.
@@ -133,12 +136,16 @@ impl Service {
         let (audit, writer) = start_audit(&config.audit, &metrics)?;
         let (tracer, spans) = start_tracing(config.tracing.as_ref(), &metrics)?.unzip();
 
-        let plan = Plan::new(config.clone(), None).await?;
-        let reloader = Reloader::new(path.to_owned(), config.clone(), plan, Arc::clone(&metrics), volume)?;
+        let mut plan = Plan::new(config.clone(), None).await?;
+        let keeper = Arc::new(KeyKeeper::start(std::mem::take(&mut plan.sources), metrics.registry())?);
+        let deny_list = plan.revocation.take().map(|(file, slot)| Watch::start(file, slot, metrics.revocation.clone()));
+        let policy = Arc::new(ArcSwap::from_pointee(plan.into_policy(keeper)));
+        metrics.config.started(SystemTime::now().into());
+        reload::tell(&config, &metrics);
         announce::listening(&listener, &admin_listener, &config);
 
         let draining = Arc::new(AtomicBool::new(false));
-        let (policy, keys) = (reloader.policy(), Arc::clone(reloader.policy()));
+        let keys = Arc::clone(&policy);
         let admin = Admin {
             metrics: Arc::clone(&metrics),
             keys: Box::new(move || keys.load().keeper.status()),
@@ -148,20 +155,21 @@ impl Service {
         let admin = Acceptor::new(Plain(Arc::new(admin)), ADMIN_CONNECTIONS, admin_connections);
 
         let ledger = Arc::new(Ledger { audit, metrics: Arc::clone(&metrics), tracer });
-        let gate = Gate::new(Arc::clone(policy), ledger, Arc::clone(&draining));
+        let gate = Gate::new(Arc::clone(&policy), ledger, Arc::clone(&draining));
         let limit = config.limits.connections;
         metrics.connections_limit().set(i64::try_from(limit).unwrap_or(i64::MAX));
-        let guarded = Guarded { door: Door::new(gate), tls: tls.clone(), handshake_time: config.limits.head_time };
+        let guarded = Guarded { door: Door::new(gate), tls: tls.clone() };
         let acceptor = Acceptor::new(guarded, limit, metrics.connections().clone());
-        Ok((Self { listener, acceptor, tls, admin_listener, admin, reloader, draining, spans }, writer))
+        let reloader = Reloader::new(path.to_owned(), config, Arc::clone(&policy), metrics, volume, deny_list);
+        Ok((Self { listener, tls, acceptor, admin_listener, admin, policy, reloader, draining, spans }, writer))
     }
 
     /// Serves until the end. The admin listener serves until the very end, so that a drain can be watched.
     async fn run(self, signals: StopSignals, hangups: Signal) -> Ending {
-        let Self { listener, acceptor, tls, admin_listener, admin, reloader, draining, spans } = self;
-        let run = Run { acceptor, reloader, draining };
+        let Self { listener, tls, acceptor, admin_listener, admin, policy, reloader, draining, spans } = self;
+        let listening = Listening { acceptor, policy, reloader, draining };
         let ending = tokio::select! {
-            ending = run.run(listener, signals, hangups) => ending,
+            ending = listening.run(listener, signals, hangups) => ending,
             () = admin.accept(&admin_listener) => Ending::Cut,
             () = follow(tls) => Ending::Cut,
         };
@@ -173,18 +181,26 @@ impl Service {
     }
 }
 
+async fn follow(tls: Option<Arc<TlsListener>>) {
+    match tls {
+        Some(tls) => tls.follow_changes().await,
+        None => std::future::pending().await,
+    }
+}
+
 /// The guarded listener from its first connection to its last.
-struct Run {
+struct Listening {
     acceptor: Acceptor<Guarded>,
+    policy: Arc<ArcSwap<Policy>>,
     reloader: Reloader,
     draining: Arc<AtomicBool>,
 }
 
-impl Run {
+impl Listening {
     async fn run(self, listener: TcpListener, mut signals: StopSignals, hangups: Signal) -> Ending {
         {
             let accepting = async {
-                self.reloader.policy().load_full().keeper.first_attempts(FIRST_KEYS).await;
+                self.policy.load_full().keeper.first_attempts(FIRST_KEYS).await;
                 self.acceptor.accept(&listener).await;
             };
             tokio::pin!(accepting);
@@ -214,14 +230,6 @@ impl Run {
             },
             signal = signals.next() => cut_by(signal),
         }
-    }
-}
-
-/// Takes changed certificates over, if there are any. It never ends.
-async fn follow(tls: Option<Arc<TlsListener>>) {
-    match tls {
-        Some(tls) => tls.follow_changes().await,
-        None => std::future::pending().await,
     }
 }
 
@@ -261,6 +269,9 @@ fn start_tracing(config: Option<&config::Tracing>, metrics: &Metrics) -> Result<
 /// How long the first request may wait for the issuers' first answers. Not long: an issuer that hangs must not keep the callers
 /// of another out, and a request that needs keys waits for them by itself.
 const FIRST_KEYS: Duration = Duration::from_secs(1);
+
+/// How long a new configuration may wait for its issuers' first answers.
+const NEW_KEYS: Duration = Duration::from_secs(5);
 
 /// Scrapers and probes need a few; more would let the admin port use up the process.
 const ADMIN_CONNECTIONS: usize = 64;

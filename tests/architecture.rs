@@ -85,8 +85,8 @@ const CORE: &[&str] = &[
     "jwt",
     "identity",
     "keys",
-    "mode",
     "revocation",
+    "mode",
     "authenticator",
 ];
 

@@ -30,21 +30,21 @@ pub fn compile(file: File, base: &Path, findings: &mut Findings<'_, '_>) -> Opti
     let upstream = address::upstream(&file.upstream, &root.key("upstream"), findings);
     let admin = address::admin(&file.admin, &root.key("admin"), findings);
     address::differ(listen, admin, upstream.as_ref(), findings);
-    let own_modes: Vec<_> = file.issuers.iter().map(|issuer| (issuer.issuer.clone(), issuer.mode)).collect();
-    let modes = mode::modes(file.mode, own_modes, file.report, &root, findings);
     let all_keys = root.key("keys");
     let snapshot_dir = snapshot_dir(file.keys.snapshot_dir.as_deref(), &all_keys.key("snapshot_dir"), base, findings);
+    let own_modes: Vec<_> = file.issuers.iter().map(|issuer| (issuer.issuer.clone(), issuer.mode)).collect();
+    let modes = mode::modes(file.mode, own_modes, file.report, &root, findings);
     let issuers = issuer::issuers(file.issuers, &root.key("issuers"), base, findings);
     let caller = caller::caller(file.caller, &root.key("caller"), findings);
     let public = public::routes(file.public, &root.key("public"), findings);
     let revocation = revocation::revocation(&file.revocation, &root.key("revocation"), base, findings);
     let forwarding = edge::forwarding(&file.forwarding, &root.key("forwarding"), findings);
     let limits = limits::limits(&file.limits, &root.key("limits"), findings);
-    let audit = operation::audit(&file.audit, &root.key("audit"), base, findings);
-    let tracing = operation::tracing(&file.tracing, &root.key("tracing"), findings);
     if let (Some(issuers), Some(limits)) = (&issuers, &limits) {
         keys::fit_wait(issuers, limits.key_wait, &root, findings);
     }
+    let audit = operation::audit(&file.audit, &root.key("audit"), base, findings);
+    let tracing = operation::tracing(&file.tracing, &root.key("tracing"), findings);
     let shutdown = limits::shutdown(&file.shutdown, &root.key("shutdown"), findings);
     Some(Compiled {
         listen: listen?,
@@ -54,9 +54,9 @@ pub fn compile(file: File, base: &Path, findings: &mut Findings<'_, '_>) -> Opti
         issuers: with_snapshots(issuers?, snapshot_dir?.as_deref()),
         caller: caller?,
         public: public?,
-        modes: modes?,
         revocation: revocation?,
         forwarding: forwarding?,
+        modes: modes?,
         limits: limits?,
         audit: audit?,
         tracing: tracing?,

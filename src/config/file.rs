@@ -38,15 +38,15 @@ pub struct File {
     /// The requests that need no token, one `[[public]]` for each path. Everything else is protected.
     #[serde(default)]
     pub public: Vec<PublicRoute>,
-    /// Requests that are only reported, whatever `mode` says, one `[[report]]` for each path.
-    #[serde(default)]
-    pub report: Vec<ReportRoute>,
     /// What is refused although it is valid.
     #[serde(default)]
     pub revocation: Revocation,
     /// What the upstream is told about where a request came from.
     #[serde(default)]
     pub forwarding: Forwarding,
+    /// Requests that are only reported, whatever `mode` says, one `[[report]]` for each path.
+    #[serde(default)]
+    pub report: Vec<ReportRoute>,
     /// Bounds on what clients can make Callgate do.
     #[serde(default)]
     pub limits: Limits,

@@ -32,11 +32,11 @@ pub struct Compiled {
     pub issuers: Vec<Issuer>,
     pub caller: CallerRule,
     pub public: PublicRoutes,
-    /// What is refused and what is only reported.
-    pub modes: Modes,
     /// The deny-list's file and what it said, if there is one.
     pub revocation: Option<Revocation>,
     pub forwarding: Forwarding,
+    /// What is refused and what is only reported.
+    pub modes: Modes,
     pub limits: Limits,
     pub audit: Audit,
     pub log: Log,

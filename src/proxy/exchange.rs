@@ -1,5 +1,5 @@
 //! One request and its answer, as far as they have come: the context that Pingora carries through its phases. At the end it
-//! becomes the audit record, the counts and the span, in one place; also when it is cut and has no end.
+//! becomes the audit record, the counts and the span, in one place; also when the request is cut and has no end.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -15,7 +15,7 @@ use crate::authenticator::{Accepted, Facts};
 use crate::clock::UnixTime;
 use crate::identity::Identity;
 use crate::metrics::Times;
-use crate::metrics::tokens::Seen as SeenToken;
+use crate::metrics::tokens::Seen;
 use crate::proxy::Policy;
 use crate::proxy::admission::InFlight;
 use crate::proxy::connection::Connection;
@@ -54,7 +54,7 @@ pub struct Exchange {
     began: Instant,
     decided: Option<Instant>,
     upstream_answered: Option<Instant>,
-    written: Written,
+    progress: Progress,
 }
 
 /// What is known of a request from its beginning.
@@ -66,24 +66,21 @@ struct Arrival {
     place: Option<Place>,
 }
 
-/// How far the writing down has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Written {
-    Nothing,
-    Counts,
-    All,
-}
-
-/// What went over the wire.
-#[derive(Clone, Debug, Default)]
-pub struct Seen<'s> {
-    pub method: &'s str,
-    pub path: &'s str,
+/// What is known of a request at its end. A request that is cut has none of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct End {
     /// 0 if there was no answer.
     pub status: u16,
     pub request_bytes: u64,
     pub response_bytes: u64,
-    pub client: Option<String>,
+}
+
+/// How far the writing down has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    Open,
+    Counted,
+    Recorded,
 }
 
 impl Exchange {
@@ -109,16 +106,8 @@ impl Exchange {
             began: Instant::now(),
             decided: None,
             upstream_answered: None,
-            written: Written::Nothing,
+            progress: Progress::Open,
         }
-    }
-
-    /// Takes down what the request is, before it is decided about.
-    pub fn arrived(&mut self, session: &Session) {
-        let lines = session.req_header().headers.get_all("traceparent").iter();
-        let context = Context::read(lines.map(http::HeaderValue::as_bytes));
-        let place = self.ledger.tracer.as_ref().and_then(|tracer| tracer.place(context.as_ref()));
-        self.arrival = Some(Arrival { context, place, ..Arrival::of(&Seen::of(session)) });
     }
 
     /// Takes note of the connection, and of the id that a request brings if it may.
@@ -156,14 +145,81 @@ impl Exchange {
         }
     }
 
+    /// Takes down what the request is, before it is decided about.
+    pub fn arrived(&mut self, session: &Session) {
+        let head = session.req_header();
+        let context = Context::read(head.headers.get_all("traceparent").iter().map(http::HeaderValue::as_bytes));
+        let client = session.client_addr().map(ToString::to_string);
+        self.arrive(head.method.as_str(), head.uri.path(), client, context);
+    }
+
+    /// Takes down what is known of something that is no request.
+    pub fn arrived_malformed(&mut self, method: &str, path: &str, client: Option<String>) {
+        self.arrive(method, path, client, None);
+    }
+
+    fn arrive(&mut self, method: &str, path: &str, client: Option<String>, context: Option<Context>) {
+        let trace = self.ledger.tracer.as_ref().and_then(|tracer| tracer.place(context.as_ref()));
+        let (method, path) = (method.to_owned(), path.chars().take(PATH_SHOWN).collect());
+        self.arrival = Some(Arrival { method, path, client, context, place: trace });
+    }
+
     /// Marks the moment of the decision.
     pub fn decided(&mut self) {
         self.decided = Some(Instant::now());
     }
 
+    /// Takes an accepted token. `took` is the time of the decision itself.
+    pub fn accept(&mut self, accepted: Accepted, took: Duration) {
+        self.verdict = Verdict::Forward;
+        let issuer = accepted.facts.issuer.and_then(|index| self.policy.authenticator.issuers().get(index));
+        if let (Some(issuer), Some(algorithm)) = (issuer, accepted.facts.alg.as_deref()) {
+            self.ledger.metrics.tokens.accepted(&Seen {
+                issuer: issuer.requirement.issuer(),
+                algorithm,
+                took,
+                now: SystemTime::now().into(),
+                expires: accepted.expires.minus(issuer.requirement.leeway()),
+                issued: accepted.issued,
+            });
+        }
+        self.expires = Some(accepted.expires);
+        self.facts = accepted.facts;
+        self.identity = Some(accepted.identity);
+    }
+
     /// Marks the moment of the upstream's answer.
     pub fn upstream_answered(&mut self) {
         self.upstream_answered = Some(Instant::now());
+    }
+
+    /// The `traceparent` for the upstream, if the request is traced.
+    pub fn traceparent(&self) -> Option<String> {
+        self.arrival.as_ref()?.place.as_ref().map(Place::traceparent)
+    }
+
+    /// Records the request, counts it, and leaves its span.
+    pub async fn record(&mut self, session: &Session) {
+        if self.arrival.is_none() {
+            self.arrived(session);
+        }
+        let end = End {
+            status: session.response_written().map_or(0, |response| response.status.as_u16()),
+            request_bytes: session.body_bytes_read() as u64,
+            response_bytes: session.body_bytes_sent() as u64,
+        };
+        self.record_end(end).await;
+    }
+
+    /// Records what has come to this end, counts it, and leaves its span.
+    pub async fn record_end(&mut self, end: End) {
+        let times = self.times();
+        self.count(&times, end);
+        let now = timestamp(SystemTime::now());
+        if let Some(record) = self.line(now, &times, end) {
+            self.ledger.audit.record(&record).await;
+        }
+        self.progress = Progress::Recorded;
     }
 
     fn times(&self) -> Times {
@@ -175,49 +231,12 @@ impl Exchange {
         }
     }
 
-    /// Takes an accepted token. `took` is the time of the decision itself.
-    pub fn accept(&mut self, accepted: Accepted, took: Duration) {
-        self.verdict = Verdict::Forward;
-        let issuer = accepted.facts.issuer.and_then(|index| self.policy.authenticator.issuers().get(index));
-        if let (Some(issuer), Some(algorithm)) = (issuer, accepted.facts.alg.as_deref()) {
-            self.ledger.metrics.tokens.accepted(&SeenToken {
-                issuer: issuer.requirement.issuer(),
-                algorithm,
-                took,
-                now: SystemTime::now().into(),
-                expires: accepted.expires.minus(issuer.requirement.leeway()),
-                issued: accepted.issued,
-            });
-        }
-        self.facts = accepted.facts;
-        self.identity = Some(accepted.identity);
-        self.expires = Some(accepted.expires);
-    }
-
-    /// The `traceparent` for the upstream, if the request is traced.
-    pub fn traceparent(&self) -> Option<String> {
-        self.arrival.as_ref()?.place.as_ref().map(Place::traceparent)
-    }
-
-    /// Records the request, counts it, and leaves its span.
-    pub async fn record(&mut self, seen: &Seen<'_>) {
-        if self.arrival.is_none() {
-            self.arrival = Some(Arrival::of(seen));
-        }
-        let times = self.times();
-        self.count(&times, seen.status);
-        if let Some(record) = self.line(&times, seen) {
-            self.ledger.audit.record(&record).await;
-        }
-        self.written = Written::All;
-    }
-
     fn issuer(&self) -> Option<&str> {
         let issuer = self.policy.authenticator.issuers().get(self.facts.issuer?)?;
         Some(issuer.requirement.issuer())
     }
 
-    fn count(&mut self, times: &Times, status: u16) {
+    fn count(&mut self, times: &Times, end: End) {
         let (metrics, issuer) = (&self.ledger.metrics, self.issuer());
         metrics.request(self.verdict, self.reason, issuer, times);
         if let Some(identity) = &self.identity {
@@ -227,19 +246,19 @@ impl Exchange {
             let now = UnixTime::from(SystemTime::now());
             metrics.report.would_reject(self.claimed_caller.as_deref(), reason, issuer, now);
         }
-        self.leave_span(times, status);
-        self.written = Written::Counts;
+        self.leave_span(times, end);
+        self.progress = Progress::Counted;
     }
 
-    fn leave_span(&self, times: &Times, status: u16) {
+    fn leave_span(&mut self, times: &Times, end: End) {
         let Some(tracer) = &self.ledger.tracer else { return };
-        let Some(arrival) = &self.arrival else { return };
+        let Some(arrival) = &mut self.arrival else { return };
         let Some(place) = arrival.place.clone() else { return };
         tracer.record(Span {
             place,
             method: arrival.method.clone(),
             path: arrival.path.clone(),
-            status,
+            status: end.status,
             decision: self.verdict.as_str(),
             reason: self.reason.map(Reason::as_str),
             caller: self.identity.as_ref().map(|identity| identity.caller().to_owned()),
@@ -251,12 +270,12 @@ impl Exchange {
         });
     }
 
-    fn line(&self, times: &Times, seen: &Seen<'_>) -> Option<Record<'_>> {
+    fn line(&self, time: String, times: &Times, end: End) -> Option<Record<'_>> {
         let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         let arrival = self.arrival.as_ref()?;
         let trace = arrival.place.as_ref().map(Place::trace);
         Some(Record {
-            time: timestamp(SystemTime::now()),
+            time,
             event: EVENT,
             version: VERSION,
             request_id: &self.request_id,
@@ -271,9 +290,9 @@ impl Exchange {
             jti: self.facts.jti.as_deref(),
             method: &arrival.method,
             path: &arrival.path,
-            status: seen.status,
-            request_bytes: seen.request_bytes,
-            response_bytes: seen.response_bytes,
+            status: end.status,
+            request_bytes: end.request_bytes,
+            response_bytes: end.response_bytes,
             duration_us: micros(times.request),
             authentication_us: micros(times.authentication),
             upstream_us: times.upstream.map(micros),
@@ -286,38 +305,15 @@ impl Drop for Exchange {
     /// A request whose connection is cut never comes to its end; it is recorded all the same.
     fn drop(&mut self) {
         self.ledger.metrics.in_flight().dec();
-        if self.written == Written::All || self.arrival.is_none() {
+        if self.progress == Progress::Recorded || self.arrival.is_none() {
             return;
         }
         let times = self.times();
-        if self.written == Written::Nothing {
-            self.count(&times, 0);
+        if self.progress == Progress::Open {
+            self.count(&times, End::default());
         }
-        if let Some(record) = self.line(&times, &Seen::default()) {
+        if let Some(record) = self.line(timestamp(SystemTime::now()), &times, End::default()) {
             self.ledger.audit.record_now(&record);
-        }
-    }
-}
-
-impl Arrival {
-    /// Without a trace.
-    fn of(seen: &Seen<'_>) -> Self {
-        let path = seen.path.chars().take(PATH_SHOWN).collect();
-        Self { method: seen.method.to_owned(), path, client: seen.client.clone(), context: None, place: None }
-    }
-}
-
-impl<'s> Seen<'s> {
-    /// What went over the wire in a session.
-    pub fn of(session: &'s Session) -> Self {
-        let head = session.req_header();
-        Self {
-            method: head.method.as_str(),
-            path: head.uri.path(),
-            status: session.response_written().map_or(0, |response| response.status.as_u16()),
-            request_bytes: session.body_bytes_read() as u64,
-            response_bytes: session.body_bytes_sent() as u64,
-            client: session.client_addr().map(ToString::to_string),
         }
     }
 }

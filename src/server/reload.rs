@@ -4,21 +4,18 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::ServerFault;
-use super::change::Changes;
 use super::log::Volume;
 use super::plan::Plan;
+use super::watch::Watch as FileWatch;
+use super::{NEW_KEYS, ServerFault};
 use crate::config::{self, Compiled, Problems, Shutdown};
-use crate::keys::refresh::KeyKeeper;
 use crate::metrics::Metrics;
-use crate::metrics::revocation::RevocationMetrics;
 use crate::proxy::Policy;
-use crate::revocation::DenyListSlot;
 use crate::watch::Watch;
 
 /// The configuration in force, and the file that it comes from.
@@ -26,11 +23,10 @@ pub struct Reloader {
     path: PathBuf,
     running: Mutex<Compiled>,
     policy: Arc<ArcSwap<Policy>>,
-    /// Keeps the deny-list of the policy.
-    deny: Mutex<Option<Watch>>,
-    deny_metrics: RevocationMetrics,
     metrics: Arc<Metrics>,
     volume: Volume,
+    /// Keeps the deny-list in force.
+    deny_list: Mutex<Option<Watch>>,
 }
 
 /// Why another configuration cannot come into force.
@@ -56,29 +52,16 @@ pub enum Occasion {
 }
 
 impl Reloader {
-    /// Brings the first configuration into force.
-    ///
-    /// # Errors
-    /// If the metrics of the deny-list cannot be registered.
-    pub fn new(
+    /// Watches over the configuration that is in force as `policy`.
+    pub const fn new(
         path: PathBuf,
         running: Compiled,
-        mut plan: Plan,
+        policy: Arc<ArcSwap<Policy>>,
         metrics: Arc<Metrics>,
         volume: Volume,
-    ) -> Result<Self, ServerFault> {
-        let keeper = Arc::new(KeyKeeper::start(std::mem::take(&mut plan.sources), metrics.registry())?);
-        let deny_metrics = RevocationMetrics::register(metrics.registry())?;
-        let deny = Mutex::new(watched(plan.revocation.take(), &deny_metrics));
-        let policy = Arc::new(ArcSwap::from_pointee(plan.into_policy(keeper)));
-        metrics.config.started(SystemTime::now().into());
-        tell(&running, &metrics);
-        Ok(Self { path, running: Mutex::new(running), policy, deny, deny_metrics, metrics, volume })
-    }
-
-    /// The policy in force.
-    pub const fn policy(&self) -> &Arc<ArcSwap<Policy>> {
-        &self.policy
+        deny_list: Option<Watch>,
+    ) -> Self {
+        Self { path, running: Mutex::new(running), policy, metrics, volume, deny_list: Mutex::new(deny_list) }
     }
 
     /// The configuration in force.
@@ -98,7 +81,7 @@ impl Reloader {
 
     /// Reloads at each signal, and at each change of the file if it is watched. It never ends.
     pub async fn run(&self, mut hangups: Signal) {
-        let mut watch = self.running(|running| running.reload.watch).then(|| Changes::new(&self.path));
+        let mut watch = self.running(|running| running.reload.watch).then(|| FileWatch::new(&self.path));
         loop {
             let changed = async {
                 match &mut watch {
@@ -151,13 +134,17 @@ impl Reloader {
             return Err(ReloadFault::Keys { issuer: status.issuer, detail });
         }
         let keeper = Arc::new(keeper);
-        let deny = watched(plan.revocation.take(), &self.deny_metrics);
+        let deny_list = plan.revocation.take();
         let policy = Arc::new(plan.into_policy(Arc::clone(&keeper)));
         keeper.take_over();
         tell(&next, &self.metrics);
         self.volume.set(next.log.level);
         self.policy.store(policy);
-        *self.deny.lock().unwrap_or_else(PoisonError::into_inner) = deny;
+        if deny_list.is_none() {
+            self.metrics.revocation.serving(0);
+        }
+        let watch = deny_list.map(|(file, slot)| Watch::start(file, slot, self.metrics.revocation.clone()));
+        *self.deny_list.lock().unwrap_or_else(PoisonError::into_inner) = watch;
         for warning in &next.warnings {
             tracing::warn!(%warning, "The configuration is allowed, and worth a thought.");
         }
@@ -168,17 +155,9 @@ impl Reloader {
 }
 
 /// Makes the metrics say what a configuration says.
-fn tell(config: &Compiled, metrics: &Metrics) {
+pub fn tell(config: &Compiled, metrics: &Metrics) {
     metrics.report.scopes(&config.modes.reported());
     metrics.requests_limit().set(i64::try_from(config.limits.requests).unwrap_or(i64::MAX));
-}
-
-/// Keeps a deny-list as its file says, if there is one.
-fn watched(revocation: Option<(PathBuf, Arc<DenyListSlot>)>, metrics: &RevocationMetrics) -> Option<Watch> {
-    if revocation.is_none() {
-        metrics.serving(0);
-    }
-    revocation.map(|(file, slot)| Watch::start(file, slot, metrics.clone()))
 }
 
 /// Compiles a file on a thread where waiting for a disk delays nobody.
@@ -198,6 +177,3 @@ impl fmt::Debug for Reloader {
         f.debug_struct("Reloader").field("path", &self.path).finish_non_exhaustive()
     }
 }
-
-/// How long a new configuration may wait for the first answers of the issuers that are new in it.
-const NEW_KEYS: Duration = Duration::from_secs(5);
