@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::clock::UnixTime;
-use crate::identity::{CallerRule, Identity};
+use crate::identity::{CallerRule, ClaimPath, Identity, Naming};
 use crate::jwt::json::{Number, Value};
 use crate::jwt::parse::{Parts, Unverified};
 use crate::jwt::verify::{Verified, allowed_algorithm, verify};
@@ -30,6 +30,10 @@ pub struct Authenticator {
 pub struct Issuer {
     pub requirement: Requirement,
     pub keys: Arc<KeySlot>,
+    /// How its callers are named, if not by the common rule.
+    pub naming: Option<Naming>,
+    /// The claims of its accepted tokens that are recorded, each under a name.
+    pub recorded: Vec<(String, ClaimPath)>,
 }
 
 /// What is done with a request.
@@ -69,6 +73,8 @@ pub struct Facts {
     pub alg: Option<String>,
     /// The token's `jti`, if it is verified and has a sound one.
     pub jti: Option<String>,
+    /// Further claims of an accepted token, under the names that the configuration gives them.
+    pub claims: Vec<(String, String)>,
 }
 
 /// What a verified token says.
@@ -82,6 +88,14 @@ struct Proven {
 struct Stop {
     rejection: Rejection,
     keys_wanted: bool,
+}
+
+impl Issuer {
+    /// An issuer whose callers are named by the common rule.
+    #[must_use]
+    pub const fn new(requirement: Requirement, keys: Arc<KeySlot>) -> Self {
+        Self { requirement, keys, naming: None, recorded: Vec::new() }
+    }
 }
 
 impl Authenticator {
@@ -134,7 +148,9 @@ impl Authenticator {
         let token = Token::extract(head.authorization, self.token_limit).ok()?;
         let parts = Parts::decode(token.as_str()).ok()?;
         let unverified = Unverified::parse(&parts).ok()?;
-        let claimed = self.caller.claimed(&unverified)?;
+        let named = unverified.match_issuer(self.issuers.iter().map(|issuer| issuer.requirement.issuer())).ok();
+        let naming = named.and_then(|index| self.issuers.get(index)?.naming.as_ref());
+        let claimed = naming.unwrap_or(self.caller.naming()).claimed(&unverified)?;
         let shown = |c: char| if c.is_ascii_graphic() && !matches!(c, '"' | '\\') { c } else { '?' };
         Some(claimed.chars().take(CLAIMED_MAX).map(shown).collect())
     }
@@ -149,7 +165,7 @@ impl Authenticator {
         let index = unverified.match_issuer(self.issuers.iter().map(|issuer| issuer.requirement.issuer()))?;
         facts.issuer = Some(index);
         // The index comes from a search through this list.
-        let Issuer { requirement, keys } = self.issuers.get(index).ok_or_else(Stop::bug)?;
+        let Issuer { requirement, keys, naming, recorded } = self.issuers.get(index).ok_or_else(Stop::bug)?;
 
         // Before the keys: what no key can make good neither waits for one nor asks for a refresh.
         allowed_algorithm(&unverified, requirement)?;
@@ -160,7 +176,9 @@ impl Authenticator {
         facts.jti = jti(&verified);
         self.refuse_revoked(&verified, [key.kid(), unverified.kid()], requirement, now)?;
 
-        let identity = self.caller.identify(&verified)?;
+        let identity = naming.as_ref().unwrap_or(self.caller.naming()).identify(&verified)?;
+        facts.claims =
+            recorded.iter().filter_map(|(name, path)| Some((name.clone(), shown(path.find(&verified)?)?))).collect();
         let expires = verified.expires().plus(requirement.leeway());
         Ok(Proven { identity, expires, issued: issued(&verified) })
     }
@@ -231,6 +249,17 @@ fn issued(token: &Verified<'_>) -> Option<UnixTime> {
     }
 }
 
+/// A claim as it is recorded, if it is one short value.
+fn shown(value: &Value<'_>) -> Option<String> {
+    match value {
+        Value::Bool(value) => Some(value.to_string()),
+        Value::Number(Number::Negative(value)) => Some(value.to_string()),
+        Value::Number(Number::Unsigned(value)) => Some(value.to_string()),
+        Value::String(text) if text.len() <= CLAIM_MAX => Some(text.clone().into_owned()),
+        _ => None,
+    }
+}
+
 impl Stop {
     /// A refusal that fresher keys could change.
     const fn for_keys(rejection: Rejection) -> Self {
@@ -254,6 +283,9 @@ const ALG_SHOWN: usize = 32;
 
 /// How many characters of a claimed caller are shown.
 pub const CLAIMED_MAX: usize = 64;
+
+/// The longest text of a claim that is recorded, in bytes.
+const CLAIM_MAX: usize = 256;
 
 /// The longest `jti` that is recorded, in bytes.
 const JTI_MAX: usize = 256;

@@ -22,7 +22,13 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Report every problem of a configuration; bind no port and ask no network
-    Check(Config),
+    Check {
+        #[command(flatten)]
+        config: Config,
+        /// Also print the issuers with everything that goes without saying: defaults, and what presets stand for
+        #[arg(long)]
+        expand: bool,
+    },
     /// Ask a running instance who would be refused, to know whether refusing may begin; exit 0 if nobody would be
     Rollout(Rollout),
     /// Run the sidecar
@@ -53,7 +59,8 @@ struct Rollout {
 pub fn run() -> ExitCode {
     let (mut out, mut err) = (io::stdout(), io::stderr());
     let said = match Cli::parse().command {
-        Command::Check(Config { config }) => check(&config, &mut out, &mut err),
+        Command::Check { config: Config { config }, expand: false } => check(&config, &mut out, &mut err),
+        Command::Check { config: Config { config }, expand: true } => expand(&config, &mut out, &mut err),
         Command::Rollout(Rollout { admin, within }) => rollout::run(&admin, within, &mut out, &mut err),
         Command::Run(Config { config }) => start(&config, &mut err),
         Command::Schema => schema(&mut out),
@@ -94,6 +101,20 @@ pub fn check(path: &Path, out: &mut impl Write, err: &mut impl Write) -> io::Res
     }
 }
 
+/// `callgate check --expand`: the same, with the issuers' tables spelled out. Returns the exit code.
+///
+/// # Errors
+/// If what is to be said cannot be written.
+pub fn expand(path: &Path, out: &mut impl Write, err: &mut impl Write) -> io::Result<u8> {
+    let code = check(path, out, err)?;
+    if let Ok(compiled) = config::load(path) {
+        for issuer in &compiled.issuers {
+            write!(out, "\n{}", issuer.expanded)?;
+        }
+    }
+    Ok(code)
+}
+
 /// `callgate schema`: the JSON Schema of `sidecar.toml` to `out`. Returns the exit code.
 ///
 /// # Errors
@@ -129,6 +150,9 @@ fn summarize(path: &Path, compiled: &Compiled, out: &mut impl Write) -> io::Resu
         let (audiences, algorithms) = (requirement.audiences().join(", "), algorithms.join(", "));
         writeln!(out, "  issuer    {} for {audiences}, signed with {algorithms}", requirement.issuer())?;
         writeln!(out, "            keys from {}", issuer.keys.source)?;
+        if let Some(naming) = &issuer.naming {
+            writeln!(out, "            callers from the claim {naming}")?;
+        }
     }
     writeln!(out, "  caller    {} from the claim {}", compiled.caller.header(), compiled.caller.claim())
 }

@@ -59,7 +59,12 @@ impl Plan {
             if let Some(slot) = running.and_then(|keeper| keeper.slot_for(&source)) {
                 source.slot = slot;
             }
-            issuers.push(Issuer { requirement: issuer.requirement, keys: Arc::clone(&source.slot) });
+            issuers.push(Issuer {
+                requirement: issuer.requirement,
+                keys: Arc::clone(&source.slot),
+                naming: issuer.naming,
+                recorded: issuer.recorded,
+            });
             sources.push(source);
         }
         let mut authenticator = Authenticator::new(issuers, config.caller, config.public, config.limits.token_size);
