@@ -141,6 +141,9 @@ fn summarize(path: &Path, compiled: &Compiled, out: &mut impl Write) -> io::Resu
     writeln!(out, "  listen    {}", compiled.listen)?;
     writeln!(out, "  upstream  {}", compiled.upstream.address)?;
     writeln!(out, "  admin     {}", compiled.admin)?;
+    for scope in compiled.modes.reported() {
+        writeln!(out, "  report    {scope}: only reported, and never refused")?;
+    }
     for issuer in &compiled.issuers {
         let requirement = &issuer.requirement;
         let algorithms: Vec<_> = requirement.algorithms().iter().map(|algorithm| algorithm.name()).collect();

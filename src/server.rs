@@ -143,7 +143,7 @@ impl Service {
         let deny_list = plan.revocation.take().map(|(file, slot)| Watch::start(file, slot, metrics.revocation.clone()));
         let policy = Arc::new(ArcSwap::from_pointee(plan.into_policy(keeper)));
         metrics.config.started(SystemTime::now().into());
-        metrics.report.scopes(&config.modes.reported());
+        reload::tell(&config, &metrics);
         announce::listening(&listener, &admin_listener, &config);
 
         let draining = Arc::new(AtomicBool::new(false));

@@ -16,6 +16,7 @@ use crate::config::{
     UpstreamAddress,
 };
 use crate::keys::refresh::{FetchSettings, KeyKeeper, Location, Source};
+use crate::keys::store::KeySlot;
 use crate::mode::Modes;
 use crate::proxy::forward::{ForwardRule, Onward, RequestIds};
 use crate::proxy::{ClientLimits, Expiring, Policy};
@@ -47,23 +48,24 @@ impl Plan {
         let mut sources = Vec::with_capacity(config.issuers.len());
         let mut issuers = Vec::with_capacity(config.issuers.len());
         for issuer in config.issuers {
-            let (name, location) = (issuer.requirement.issuer(), location(&issuer.keys.source));
-            let algorithms = issuer.requirement.algorithms();
-            let slot = running.and_then(|keeper| keeper.slot(name, &location, algorithms)).unwrap_or_default();
-            sources.push(Source {
-                issuer: name.to_owned(),
-                algorithms: algorithms.to_vec(),
+            let mut source = Source {
+                issuer: issuer.requirement.issuer().to_owned(),
+                algorithms: issuer.requirement.algorithms().to_vec(),
                 usage: issuer.keys.usage,
-                location,
-                slot: Arc::clone(&slot),
+                location: location(&issuer.keys.source),
+                slot: Arc::new(KeySlot::default()),
                 settings: settings(&issuer.keys),
-            });
+            };
+            if let Some(slot) = running.and_then(|keeper| keeper.slot_for(&source)) {
+                source.slot = slot;
+            }
             issuers.push(Issuer {
                 requirement: issuer.requirement,
-                keys: slot,
+                keys: Arc::clone(&source.slot),
                 naming: issuer.naming,
                 recorded: issuer.recorded,
             });
+            sources.push(source);
         }
         let mut authenticator = Authenticator::new(issuers, config.caller, config.public, config.limits.token_size);
         let revocation = config.revocation.map(|Revocation { file, list }| {
