@@ -22,6 +22,8 @@ struct Cli {
 enum Command {
     /// Report every problem of a configuration; bind no port and ask no network
     Check(Config),
+    /// Ask the running sidecar to let its connections end, and to serve until it is stopped: for a preStop hook
+    Drain(Config),
     /// Run the sidecar
     Run(Config),
     /// Print the JSON Schema of sidecar.toml
@@ -41,6 +43,7 @@ pub fn run() -> ExitCode {
     let (mut out, mut err) = (io::stdout(), io::stderr());
     let said = match Cli::parse().command {
         Command::Check(Config { config }) => check(&config, &mut out, &mut err),
+        Command::Drain(Config { config }) => drain(&config, &mut err),
         Command::Run(Config { config }) => start(&config, &mut err),
         Command::Schema => schema(&mut out),
     };
@@ -76,6 +79,17 @@ pub fn check(path: &Path, out: &mut impl Write, err: &mut impl Write) -> io::Res
             summarize(path, &compiled, out)?;
             Ok(0)
         }
+        Err(problems) => refuse(path, &problems, err),
+    }
+}
+
+/// `callgate drain`: the first step of a stop. Returns the exit code.
+fn drain(path: &Path, err: &mut impl Write) -> io::Result<u8> {
+    match config::load(path) {
+        Ok(compiled) => match server::drain(compiled.admin) {
+            Ok(()) => Ok(0),
+            Err(error) => writeln!(err, "the sidecar at {} cannot be asked: {error}", compiled.admin).map(|()| 1),
+        },
         Err(problems) => refuse(path, &problems, err),
     }
 }

@@ -2,6 +2,7 @@
 //! before the configuration is whole.
 
 pub mod accept;
+mod drain;
 mod log;
 mod plan;
 mod stop;
@@ -29,6 +30,8 @@ use crate::watch::Watch;
 use accept::Acceptor;
 use plan::Plan;
 use stop::StopSignals;
+
+pub use drain::drain;
 
 /// Why the sidecar could not start or go on.
 #[derive(Debug, thiserror::Error)]

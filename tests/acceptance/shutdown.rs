@@ -11,7 +11,7 @@ use crate::support::request::Request;
 use crate::support::server::Server;
 use crate::support::setup::{AUDIENCE, Setup};
 use crate::support::sidecar::Sidecar;
-use crate::support::stage::{Stage, start_ready};
+use crate::support::stage::{Stage, binary, start_ready};
 
 /// Long enough for a slow machine, far shorter than the drain and any grace period.
 const PROMPTLY: Duration = Duration::from_secs(10);
@@ -147,4 +147,40 @@ fn half_a_request_does_not_hold_the_process_back() {
     let began = Instant::now();
     stage.end();
     assert!(began.elapsed() < PROMPTLY, "it took {:?}", began.elapsed());
+}
+
+/// Runs `callgate drain` against a sidecar that took any free admin port: it is in the log, and not in its configuration.
+fn drain(admin: std::net::SocketAddr) -> std::process::ExitStatus {
+    let directory = tempfile::tempdir().unwrap();
+    let config = directory.path().join("sidecar.toml");
+    let text = format!(
+        "[listen]\naddress = \"127.0.0.1:0\"\n[upstream]\naddress = \"127.0.0.1:9\"\n[admin]\naddress = \"{admin}\"\n\
+         [[issuers]]\nissuer = \"i\"\naudiences = [\"a\"]\nalgorithms = [\"ES256\"]\nkeys = {{ url = \"https://a.invalid/\" }}\n"
+    );
+    std::fs::write(&config, text).unwrap();
+    let mut command = std::process::Command::new(binary());
+    command.arg("drain").arg("--config").arg(config).status().unwrap()
+}
+
+#[test]
+fn drain_lets_connections_end_and_goes_on_serving() {
+    let stage = Stage::set();
+    let mut kept = stage.sidecar.connect();
+    let request = Request::send().bearer(&stage.token());
+    assert_eq!(kept.exchange(request.bytes()).unwrap().header("connection"), Some("keep-alive"));
+
+    assert!(drain(stage.sidecar.admin()).success());
+    assert_eq!(stage.sidecar.ask_admin("/readyz").status(), 503);
+    assert_eq!(stage.sidecar.ask_admin("/livez").status(), 200);
+    for connection in [&mut kept, &mut stage.sidecar.connect()] {
+        let answer = connection.exchange(request.bytes()).unwrap();
+        assert_eq!((answer.status(), answer.header("connection")), (202, Some("close")));
+    }
+    stage.end();
+}
+
+#[test]
+fn drain_without_a_sidecar_fails() {
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    assert_eq!(drain(nobody).code(), Some(1));
 }
