@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# Checks everything in deploy/ that can be checked without a cluster: shell scripts, Dockerfiles, the rendered manifests against
+# the schemas of the two newest Kubernetes minors and the restricted Pod Security Standard, the alerts, and each sidecar.toml.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+scripts/tools.sh manifests
+PATH=$PWD/target/tools/bin:$PWD/target/tools/venv/bin:$PATH
+callgate=${CALLGATE:-target/debug/callgate}
+
+passed=0
+ok() {
+    passed=$((passed + 1))
+    echo "ok: $*"
+}
+
+mapfile -t scripts < <(git ls-files --cached --others --exclude-standard '*.sh')
+shellcheck --external-sources "${scripts[@]}"
+ok "shellcheck of ${#scripts[@]} scripts"
+
+mapfile -t dockerfiles < <(git ls-files --cached --others --exclude-standard '*Dockerfile')
+hadolint "${dockerfiles[@]}"
+ok "hadolint of ${dockerfiles[*]}"
+
+rendered=$(mktemp -d)
+trap 'rm -rf "$rendered"' EXIT
+mapfile -t minors < <(python - <<'PYTHON'
+import pathlib, kubernetes_validate
+schemas = pathlib.Path(kubernetes_validate.__file__).parent / "kubernetes-json-schema"
+minors = {tuple(map(int, path.name[1:].split("-")[0].split(".")[:2])) for path in schemas.glob("v*-local-strict")}
+print(*(f"{major}.{minor}" for major, minor in sorted(minors)[-2:]), sep="\n")
+PYTHON
+)
+for example in protected unix-socket service-account-tokens caller; do
+    kubectl kustomize "deploy/example/$example" >"$rendered/$example.yaml"
+    for minor in "${minors[@]}"; do
+        kubernetes-validate --quiet --strict --kubernetes-version "$minor" "$rendered/$example.yaml"
+        ok "$example is valid for Kubernetes $minor"
+    done
+    python scripts/check_pods.py "$rendered/$example.yaml"
+    ok "$example passes the restricted Pod Security Standard"
+done
+
+# The same patch, applied by name without kustomize, makes the same pod.
+kubectl patch --local --filename deploy/example/email/deployment.yaml --patch-file deploy/component/sidecar.yaml \
+    --output yaml >"$rendered/patched.yaml"
+python scripts/check_pods.py "$rendered/patched.yaml"
+ok 'sidecar.yaml applies with kubectl patch'
+
+# A Kustomization of resources that the schemas do not know: only its alerts can be checked.
+kubectl kustomize deploy/monitoring >"$rendered/monitoring.yaml"
+python - "$rendered" <<'PYTHON'
+import sys, yaml
+documents = list(yaml.safe_load_all(open(f"{sys.argv[1]}/monitoring.yaml")))
+rule, = (document for document in documents if document["kind"] == "PrometheusRule")
+yaml.safe_dump(rule["spec"], open(f"{sys.argv[1]}/rules.yaml", "w"))
+PYTHON
+cp deploy/monitoring/rules_test.yaml "$rendered/"
+promtool check rules "$rendered/rules.yaml" >/dev/null
+promtool test rules "$rendered/rules_test.yaml" >"$rendered/promtool.log" || { cat "$rendered/promtool.log" && exit 1; }
+ok 'the alerts fire, and do not, as rules_test.yaml says'
+while read -r anchor; do
+    grep -qi "^## $anchor$" docs/runbook.md || { echo "docs/runbook.md has no section $anchor" >&2 && exit 1; }
+done < <(sed -n 's/.*runbook.md#//p' deploy/monitoring/rules.yaml)
+ok 'each alert has its section in the runbook'
+
+if [[ -x $callgate ]]; then
+    mapfile -t configurations < <(git ls-files --cached --others --exclude-standard 'deploy/*sidecar.toml' 'tests/e2e/*sidecar.toml')
+    for configuration in "${configurations[@]}"; do
+        # A certificate that only a cluster has.
+        sed 's|/etc/cluster-ca/ca.crt|/etc/ssl/certs/ca-certificates.crt|' "$configuration" >"$rendered/sidecar.toml"
+        "$callgate" check --config "$rendered/sidecar.toml" >/dev/null
+        ok "$configuration is accepted"
+    done
+else
+    echo "skipped: $callgate is not built, so no sidecar.toml was checked" >&2
+fi
+echo "$passed passed, 0 failed"
