@@ -66,9 +66,11 @@ ok 'each alert has its section in the runbook'
 if [[ -x $callgate ]]; then
     mapfile -t configurations < <(git ls-files --cached --others --exclude-standard 'deploy/*sidecar.toml' 'tests/e2e/*sidecar.toml')
     for configuration in "${configurations[@]}"; do
-        # A certificate that only a cluster has.
-        sed 's|/etc/cluster-ca/ca.crt|/etc/ssl/certs/ca-certificates.crt|' "$configuration" >"$rendered/sidecar.toml"
-        "$callgate" check --config "$rendered/sidecar.toml" >/dev/null
+        # With its neighbours, and without the certificate that only a cluster has.
+        rm -rf "$rendered/configuration"
+        cp -r "$(dirname "$configuration")" "$rendered/configuration"
+        sed -i 's|/etc/cluster-ca/ca.crt|/etc/ssl/certs/ca-certificates.crt|' "$rendered/configuration/sidecar.toml"
+        "$callgate" check --config "$rendered/configuration/sidecar.toml" >/dev/null
         ok "$configuration is accepted"
     done
 else
