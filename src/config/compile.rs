@@ -9,6 +9,7 @@ use super::settings::{Compiled, Issuer, Log};
 
 mod address;
 mod caller;
+mod edge;
 mod findings;
 mod issuer;
 mod keys;
@@ -23,6 +24,7 @@ pub use findings::Findings;
 pub fn compile(file: File, base: &Path, findings: &mut Findings<'_, '_>) -> Option<Compiled> {
     let root = KeyPath::root();
     let listen = address::listen(&file.listen, &root.key("listen"), findings);
+    let tls = edge::tls(file.listen.tls.as_ref(), &root.key("listen").key("tls"), base, findings);
     let upstream = address::upstream(&file.upstream, &root.key("upstream"), findings);
     let admin = address::admin(&file.admin, &root.key("admin"), findings);
     address::differ(listen, admin, upstream.as_ref(), findings);
@@ -32,6 +34,7 @@ pub fn compile(file: File, base: &Path, findings: &mut Findings<'_, '_>) -> Opti
     let caller = caller::caller(file.caller, &root.key("caller"), findings);
     let public = public::routes(file.public, &root.key("public"), findings);
     let revocation = revocation::revocation(&file.revocation, &root.key("revocation"), base, findings);
+    let forwarding = edge::forwarding(&file.forwarding, &root.key("forwarding"), findings);
     let limits = limits::limits(&file.limits, &root.key("limits"), findings);
     if let (Some(issuers), Some(limits)) = (&issuers, &limits) {
         keys::fit_wait(issuers, limits.key_wait, &root, findings);
@@ -39,12 +42,14 @@ pub fn compile(file: File, base: &Path, findings: &mut Findings<'_, '_>) -> Opti
     let shutdown = limits::shutdown(&file.shutdown, &root.key("shutdown"), findings);
     Some(Compiled {
         listen: listen?,
+        tls: tls?,
         upstream: upstream?,
         admin: admin?,
         issuers: with_snapshots(issuers?, snapshot_dir?.as_deref()),
         caller: caller?,
         public: public?,
         revocation: revocation?,
+        forwarding: forwarding?,
         limits: limits?,
         log: Log { level: file.log.level, format: file.log.format },
         shutdown: shutdown?,

@@ -6,6 +6,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+mod edge;
+
+pub use edge::{Closing, Forwarding, Limits, Protocol, RequestId, Tls};
+
 /// The configuration of Callgate. Unknown keys are errors.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -31,6 +35,9 @@ pub struct File {
     /// What is refused although it is valid.
     #[serde(default)]
     pub revocation: Revocation,
+    /// What the upstream is told about where a request came from.
+    #[serde(default)]
+    pub forwarding: Forwarding,
     /// Bounds on what clients can make Callgate do.
     #[serde(default)]
     pub limits: Limits,
@@ -49,6 +56,8 @@ pub struct Listen {
     /// IP address and port. Port 0 takes any free port.
     #[schemars(example = "0.0.0.0:8080")]
     pub address: String,
+    /// TLS for the callers. If absent, they speak plain HTTP.
+    pub tls: Option<Tls>,
 }
 
 /// The service behind Callgate.
@@ -58,6 +67,9 @@ pub struct Upstream {
     /// `IP:PORT`, `HOST:PORT` (resolved at start), or `unix:` and the absolute path of a socket.
     #[schemars(example = "127.0.0.1:3000")]
     pub address: String,
+    /// What is spoken with the upstream: `http1`, or `h2c` (HTTP/2 without TLS, as gRPC needs it).
+    #[serde(default)]
+    pub protocol: Protocol,
     /// The longest wait for a connection to the upstream. 1ms to 1m.
     #[serde(default = "default::connect_timeout")]
     pub connect_timeout: Duration,
@@ -190,7 +202,7 @@ pub struct Caller {
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PublicRoute {
-    /// The exact path. No patterns, no escapes, no `..`.
+    /// The exact path, or with `/*` at its end everything below it. No other patterns, no escapes, no `..`.
     #[schemars(example = "/healthz")]
     pub path: String,
     /// The methods that need no token on this path. Others do.
@@ -205,19 +217,6 @@ pub struct Revocation {
     /// The path of the deny-list, relative to this file: one JSON object per line with `jti`, `kid` or `sub`, and `issuer` and
     /// `until` if need be. It is read again whenever it changes.
     pub file: Option<String>,
-}
-
-/// Bounds on what clients can make Callgate do.
-#[derive(Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Limits {
-    /// The longest token that is looked at. 256B to 64KiB.
-    pub token_size: Size,
-    /// How many client connections may be open at once. 1 to 1000000.
-    #[schemars(range(min = 1, max = 1_000_000))]
-    pub connections: u32,
-    /// How long a request may wait for a key that is not at hand before it is refused. 0s to 30s.
-    pub key_wait: Duration,
 }
 
 /// Callgate's own log.
@@ -340,12 +339,6 @@ impl Default for Keys {
 impl Default for Caller {
     fn default() -> Self {
         Self { header: "X-Caller-Service".to_owned(), claim: "sub".to_owned() }
-    }
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { token_size: Size("8KiB".to_owned()), connections: 10_000, key_wait: duration("1s") }
     }
 }
 

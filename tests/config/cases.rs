@@ -28,7 +28,7 @@ pub const REFUSED: &[(&str, &str, &str, &str, &str)] = &[
     ("", "[log]\nformt = \"json\"", "16:1", "log.formt", "did you mean \"format\"?"),
     ("", "[shutdwon]", "15:2", "shutdwon", "did you mean \"shutdown\"?"),
     ("", "[upstreams.a]\nb = 1", "15:2", "upstreams", "\"upstream\" is already there"),
-    ("", "[tracing]\nb = 1", "15:2", "tracing", "allowed here: admin, caller, issuers"),
+    ("", "[tracing]\nb = 1", "15:2", "tracing", "allowed here: admin, caller, forwarding, issuers"),
     ("", "[caller]\n\"head er\" = 1", "16:1", "caller.\"head er\"", "did you mean \"header\"?"),
     // Missing keys and tables.
     ("address = \"0.0.0.0:8080\"", "", "1:1", "listen.address", "add it, for example address = \"0.0.0.0:8080\""),
@@ -158,6 +158,33 @@ pub const REFUSED: &[(&str, &str, &str, &str, &str)] = &[
     ("", "[limits]\ntoken_size = \"8KB\"", "16:14", "limits.token_size", "write \"8KiB\""),
     ("", "[limits]\ntoken_size = \"1MiB\"", "16:14", "limits.token_size", "too large; allowed: 256B to 64KiB"),
     ("", "[limits]\nkey_wait = \"1m\"", "16:12", "limits.key_wait", "allowed: 0s to 30s"),
+    ("", "[limits]\nrequests = 0", "16:12", "limits.requests", "allowed: 1 to 1000000"),
+    ("", "[limits]\nrequests_per_connection = 0", "16:27", "limits.requests_per_connection", "0 is out of range"),
+    ("", "[limits]\nhead_size = \"1MiB\"", "16:13", "limits.head_size", "allowed: 1KiB to 256KiB"),
+    ("", "[limits]\nhead_size = \"8KiB\"", "16:13", "limits.head_size", "make it larger"),
+    ("", "[limits]\nheader_count = 300", "16:16", "limits.header_count", "allowed: 10 to 250"),
+    ("", "[limits]\nhead_time = \"0s\"", "16:13", "limits.head_time", "allowed: 100ms to 5m"),
+    ("", "[limits]\nidle_time = \"2h\"", "16:13", "limits.idle_time", "allowed: 100ms to 1h"),
+    ("", "[limits]\nread_timeout = \"0s\"", "16:16", "limits.read_timeout", "allowed: 100ms to 1h"),
+    ("", "[limits]\nwrite_timeout = \"0s\"", "16:17", "limits.write_timeout", "allowed: 100ms to 1h"),
+    ("", "[limits]\nbody_size = \"1GiB\"", "16:13", "limits.body_size", "no size"),
+    ("", "[limits]\nclose_at_expiry = true", "16:19", "limits.close_at_expiry", ""),
+    ("", "[limits]\nclose_at_expiry = \"no\"", "16:19", "limits.close_at_expiry", "never"),
+    ("", "[forwarding]\ntrusted_hops = 11", "16:16", "forwarding.trusted_hops", "out of range"),
+    ("", "[forwarding]\nrequest_id = \"trust\"", "16:14", "forwarding.request_id", "keep"),
+    ("3000\"", "3000\"\nprotocol = \"http2\"", "6:12", "upstream.protocol", "h2c"),
+    ("8080\"", "8080\"\ntls = { cert = \"ca.pem\" }", "3:7", "listen.tls.key", "missing"),
+    ("8080\"", "8080\"\ntls = { cert = \"gone.pem\", key = \"tls.key\" }", "3:16", "listen.tls.cert", "gone.pem"),
+    (
+        "8080\"",
+        "8080\"\ntls = { cert = \"keys.json\", key = \"tls.key\" }",
+        "3:16",
+        "listen.tls.cert",
+        "no PEM certificate",
+    ),
+    ("8080\"", "8080\"\ntls = { cert = \"ca.pem\", key = \"ca.pem\" }", "3:32", "listen.tls.key", "no PEM private key"),
+    ("", "[[public]]\npath = \"/*\"\nmethods = [\"GET\"]", "16:8", "public[0].path", "below"),
+    ("", "[[public]]\npath = \"/a*\"\nmethods = [\"GET\"]", "16:8", "public[0].path", "'*' stands for"),
     ("", "[shutdown]\nlame_duck = \"6m\"", "16:13", "shutdown.lame_duck", "allowed: 0s to 5m"),
     // Addresses.
     ("\"0.0.0.0:8080\"", "\"localhost:8080\"", "2:11", "listen.address", "write \"127.0.0.1:8080\""),
@@ -406,6 +433,15 @@ pub const ACCEPTED: &[(&str, &str)] = &[
     ("", "[limits]\ntoken_size = \"256B\"\nconnections = 1\nkey_wait = \"0s\""),
     ("", "[log]\nlevel = \"trace\"\nformat = \"human\""),
     ("", "[limits]\nconnections = 1_000_000"),
+    (
+        "",
+        "[limits]\nrequests = 1\nrequests_per_connection = 1\nbody_size = \"0B\"\nhead_size = \"9KiB\"\nheader_count = 250",
+    ),
+    ("", "[limits]\nhead_time = \"100ms\"\nidle_time = \"1h\"\nread_timeout = \"1h\"\nclose_at_expiry = \"never\""),
+    ("", "[forwarding]\nrequest_id = \"keep\""),
+    ("3000\"", "3000\"\nprotocol = \"h2c\""),
+    ("8080\"", "8080\"\ntls = { cert = \"ca.pem\", key = \"tls.key\", client_ca = \"ca.pem\" }"),
+    ("", "[[public]]\npath = \"/public/*\"\nmethods = [\"GET\"]"),
     ("", "[shutdown]\nlame_duck = \"5m\"\ndrain = \"0s\""),
     ("", "[[public]]\npath = \"/healthz\"\nmethods = [\"GET\", \"HEAD\"]"),
     (
@@ -416,6 +452,7 @@ pub const ACCEPTED: &[(&str, &str)] = &[
 
 /// What is replaced, by what, and then: the key and a part of what is said.
 pub const WARNED: &[(&str, &str, &str, &str)] = &[
+    ("", "[forwarding]\ntrusted_hops = 1", "forwarding.trusted_hops", "without those proxies"),
     ("keys =", "leeway = \"2m\"\nkeys =", "issuers[0].leeway", "accepted for 2m longer"),
     ("\"127.0.0.1:3000\"", "\"email:3000\"", "upstream.address", "not on this machine"),
     (

@@ -12,7 +12,7 @@ use crate::config::settings::{Issuer, KeySource, Keys, Transport};
 use crate::keys::jwks::KeyUse;
 use crate::keys::refresh::{ClientCertificate, JwksHost, ProxyUse};
 
-mod files;
+pub mod files;
 mod source;
 
 use files::Pem;
