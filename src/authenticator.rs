@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use crate::clock::UnixTime;
-use crate::identity::{CallerRule, Identity};
-use crate::jwt::json::Value;
+use crate::identity::{CallerRule, ClaimPath, Identity, Naming};
+use crate::jwt::json::{Number, Value};
 use crate::jwt::parse::{Parts, Unverified};
 use crate::jwt::verify::{Verified, allowed_algorithm, verify};
 use crate::keys::jwks::{Key, KeySet};
@@ -30,6 +30,10 @@ pub struct Authenticator {
 pub struct Issuer {
     pub requirement: Requirement,
     pub keys: Arc<KeySlot>,
+    /// How its callers are named, if not by the common rule.
+    pub naming: Option<Naming>,
+    /// The claims of its accepted tokens that are recorded, each under a name.
+    pub recorded: Vec<(String, ClaimPath)>,
 }
 
 /// What is done with a request.
@@ -48,6 +52,8 @@ pub struct Accepted {
     pub facts: Facts,
     /// The token's `exp` plus leeway.
     pub expires: UnixTime,
+    /// The token's `iat`, rounded down, if it has one.
+    pub issued: Option<UnixTime>,
 }
 
 /// A refusal, and whether fresher keys could change it.
@@ -67,12 +73,29 @@ pub struct Facts {
     pub alg: Option<String>,
     /// The token's `jti`, if it is verified and has a sound one.
     pub jti: Option<String>,
+    /// Further claims of an accepted token, under the names that the configuration gives them.
+    pub claims: Vec<(String, String)>,
+}
+
+/// What a verified token says.
+struct Proven {
+    identity: Identity,
+    expires: UnixTime,
+    issued: Option<UnixTime>,
 }
 
 /// A refusal on the way, and whether fresher keys of the token's issuer could change it.
 struct Stop {
     rejection: Rejection,
     keys_wanted: bool,
+}
+
+impl Issuer {
+    /// An issuer whose callers are named by the common rule.
+    #[must_use]
+    pub const fn new(requirement: Requirement, keys: Arc<KeySlot>) -> Self {
+        Self { requirement, keys, naming: None, recorded: Vec::new() }
+    }
 }
 
 impl Authenticator {
@@ -108,7 +131,9 @@ impl Authenticator {
         }
         let mut facts = Facts::default();
         match self.judge(head, now, &mut facts) {
-            Ok((identity, expires)) => Decision::Forward(Accepted { identity, facts, expires }),
+            Ok(Proven { identity, expires, issued }) => {
+                Decision::Forward(Accepted { identity, facts, expires, issued })
+            }
             Err(Stop { rejection, keys_wanted }) => {
                 let keys_wanted = facts.issuer.filter(|_| keys_wanted);
                 Decision::Reject(Refused { rejection, facts, keys_wanted })
@@ -116,7 +141,21 @@ impl Authenticator {
         }
     }
 
-    fn judge(&self, head: &RequestHead<'_>, now: UnixTime, facts: &mut Facts) -> Result<(Identity, UnixTime), Stop> {
+    /// The caller that a request's token claims to come from, cleaned and at most [`CLAIMED_MAX`] characters long. It is
+    /// unverified, anybody's word, and there to be shown to people who look for a refused caller.
+    #[must_use]
+    pub fn claimed_caller(&self, head: &RequestHead<'_>) -> Option<String> {
+        let token = Token::extract(head.authorization, self.token_limit).ok()?;
+        let parts = Parts::decode(token.as_str()).ok()?;
+        let unverified = Unverified::parse(&parts).ok()?;
+        let named = unverified.match_issuer(self.issuers.iter().map(|issuer| issuer.requirement.issuer())).ok();
+        let naming = named.and_then(|index| self.issuers.get(index)?.naming.as_ref());
+        let claimed = naming.unwrap_or(self.caller.naming()).claimed(&unverified)?;
+        let shown = |c: char| if c.is_ascii_graphic() && !matches!(c, '"' | '\\') { c } else { '?' };
+        Some(claimed.chars().take(CLAIMED_MAX).map(shown).collect())
+    }
+
+    fn judge(&self, head: &RequestHead<'_>, now: UnixTime, facts: &mut Facts) -> Result<Proven, Stop> {
         let token = Token::extract(head.authorization, self.token_limit)?;
         let parts = Parts::decode(token.as_str())?;
         let unverified = Unverified::parse(&parts)?;
@@ -126,7 +165,7 @@ impl Authenticator {
         let index = unverified.match_issuer(self.issuers.iter().map(|issuer| issuer.requirement.issuer()))?;
         facts.issuer = Some(index);
         // The index comes from a search through this list.
-        let Issuer { requirement, keys } = self.issuers.get(index).ok_or_else(Stop::bug)?;
+        let Issuer { requirement, keys, naming, recorded } = self.issuers.get(index).ok_or_else(Stop::bug)?;
 
         // Before the keys: what no key can make good neither waits for one nor asks for a refresh.
         allowed_algorithm(&unverified, requirement)?;
@@ -137,8 +176,11 @@ impl Authenticator {
         facts.jti = jti(&verified);
         self.refuse_revoked(&verified, [key.kid(), unverified.kid()], requirement, now)?;
 
-        let identity = self.caller.identify(&verified)?;
-        Ok((identity, verified.expires().plus(requirement.leeway())))
+        let identity = naming.as_ref().unwrap_or(self.caller.naming()).identify(&verified)?;
+        facts.claims =
+            recorded.iter().filter_map(|(name, path)| Some((name.clone(), shown(path.find(&verified)?)?))).collect();
+        let expires = verified.expires().plus(requirement.leeway());
+        Ok(Proven { identity, expires, issued: issued(&verified) })
     }
 
     fn refuse_revoked(
@@ -200,6 +242,24 @@ fn jti(token: &Verified<'_>) -> Option<String> {
     token.claim("jti").and_then(Value::as_str).filter(|jti| jti.len() <= JTI_MAX).map(str::to_owned)
 }
 
+fn issued(token: &Verified<'_>) -> Option<UnixTime> {
+    match token.claim("iat")? {
+        Value::Number(Number::Unsigned(secs)) => Some(UnixTime::from_secs(*secs)),
+        _ => None,
+    }
+}
+
+/// A claim as it is recorded, if it is one short value.
+fn shown(value: &Value<'_>) -> Option<String> {
+    match value {
+        Value::Bool(value) => Some(value.to_string()),
+        Value::Number(Number::Negative(value)) => Some(value.to_string()),
+        Value::Number(Number::Unsigned(value)) => Some(value.to_string()),
+        Value::String(text) if text.len() <= CLAIM_MAX => Some(text.clone().into_owned()),
+        _ => None,
+    }
+}
+
 impl Stop {
     /// A refusal that fresher keys could change.
     const fn for_keys(rejection: Rejection) -> Self {
@@ -220,6 +280,12 @@ impl From<Rejection> for Stop {
 
 /// How many characters of an `alg` are recorded; the registered ones have at most 18.
 const ALG_SHOWN: usize = 32;
+
+/// How many characters of a claimed caller are shown.
+pub const CLAIMED_MAX: usize = 64;
+
+/// The longest text of a claim that is recorded, in bytes.
+const CLAIM_MAX: usize = 256;
 
 /// The longest `jti` that is recorded, in bytes.
 const JTI_MAX: usize = 256;

@@ -8,6 +8,8 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{self, Compiled, Problems};
+use crate::drain;
+use crate::rollout;
 use crate::server;
 
 /// Tells the service behind it who is calling.
@@ -21,9 +23,17 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Report every problem of a configuration; bind no port and ask no network
-    Check(Config),
+    Check {
+        #[command(flatten)]
+        config: Config,
+        /// Also print the issuers with everything that goes without saying: defaults, and what presets stand for
+        #[arg(long)]
+        expand: bool,
+    },
     /// Ask the running sidecar to let its connections end, and to serve until it is stopped: for a preStop hook
-    Drain(Config),
+    Drain(Admin),
+    /// Ask a running instance who would be refused, to know whether refusing may begin; exit 0 if nobody would be
+    Rollout(Rollout),
     /// Run the sidecar
     Run(Config),
     /// Print the JSON Schema of sidecar.toml
@@ -37,13 +47,33 @@ struct Config {
     config: PathBuf,
 }
 
+#[derive(Args)]
+struct Admin {
+    /// The admin address of the instance
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:9901")]
+    admin: String,
+}
+
+#[derive(Args)]
+struct Rollout {
+    #[command(flatten)]
+    admin: Admin,
+    /// Only what was seen in so many hours before now counts against it
+    #[arg(long, value_name = "HOURS")]
+    within: Option<u64>,
+}
+
 /// Does what the arguments of the process ask for.
 #[must_use]
 pub fn run() -> ExitCode {
     let (mut out, mut err) = (io::stdout(), io::stderr());
     let said = match Cli::parse().command {
-        Command::Check(Config { config }) => check(&config, &mut out, &mut err),
-        Command::Drain(Config { config }) => drain(&config, &mut err),
+        Command::Check { config: Config { config }, expand: false } => check(&config, &mut out, &mut err),
+        Command::Check { config: Config { config }, expand: true } => expand(&config, &mut out, &mut err),
+        Command::Drain(Admin { admin }) => drain::run(&admin, &mut err),
+        Command::Rollout(Rollout { admin: Admin { admin }, within }) => {
+            rollout::run(&admin, within, &mut out, &mut err)
+        }
         Command::Run(Config { config }) => start(&config, &mut err),
         Command::Schema => schema(&mut out),
     };
@@ -54,7 +84,7 @@ pub fn run() -> ExitCode {
 /// `callgate run`: the sidecar, until a signal ends it. Returns the exit code.
 fn start(path: &Path, err: &mut impl Write) -> io::Result<u8> {
     match config::load(path) {
-        Ok(compiled) => match server::run(compiled) {
+        Ok(compiled) => match server::run(path, compiled) {
             Ok(_) => Ok(0),
             Err(fault) => writeln!(err, "callgate cannot run: {fault}").map(|()| 1),
         },
@@ -83,15 +113,18 @@ pub fn check(path: &Path, out: &mut impl Write, err: &mut impl Write) -> io::Res
     }
 }
 
-/// `callgate drain`: the first step of a stop. Returns the exit code.
-fn drain(path: &Path, err: &mut impl Write) -> io::Result<u8> {
-    match config::load(path) {
-        Ok(compiled) => match server::drain(compiled.admin) {
-            Ok(()) => Ok(0),
-            Err(error) => writeln!(err, "the sidecar at {} cannot be asked: {error}", compiled.admin).map(|()| 1),
-        },
-        Err(problems) => refuse(path, &problems, err),
+/// `callgate check --expand`: the same, with the issuers' tables spelled out. Returns the exit code.
+///
+/// # Errors
+/// If what is to be said cannot be written.
+pub fn expand(path: &Path, out: &mut impl Write, err: &mut impl Write) -> io::Result<u8> {
+    let code = check(path, out, err)?;
+    if let Ok(compiled) = config::load(path) {
+        for issuer in &compiled.issuers {
+            write!(out, "\n{}", issuer.expanded)?;
+        }
     }
+    Ok(code)
 }
 
 /// `callgate schema`: the JSON Schema of `sidecar.toml` to `out`. Returns the exit code.
@@ -126,6 +159,9 @@ fn summarize(path: &Path, compiled: &Compiled, out: &mut impl Write) -> io::Resu
         let (audiences, algorithms) = (requirement.audiences().join(", "), algorithms.join(", "));
         writeln!(out, "  issuer    {} for {audiences}, signed with {algorithms}", requirement.issuer())?;
         writeln!(out, "            keys from {}", issuer.keys.source)?;
+        if let Some(naming) = &issuer.naming {
+            writeln!(out, "            callers from the claim {naming}")?;
+        }
     }
     writeln!(out, "  caller    {} from the claim {}", compiled.caller.header(), compiled.caller.claim())
 }

@@ -1,18 +1,31 @@
 //! What the upstream is told about the caller. An [`Identity`] is made from a [`Verified`] token only, and its name fits
 //! into a header as it is: a name that does not fit is refused, never changed into what could be another's.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::jwt::json::Value;
+use crate::jwt::parse::Unverified;
 use crate::jwt::verify::Verified;
 use crate::rejection::{Reason, Rejection, quoted};
 
-/// Where the caller's name is read and under which header it is passed on.
+mod form;
+
+pub use form::{Form, FormFault};
+
+/// How callers are named and under which header that is passed on.
 #[derive(Clone, Debug)]
 pub struct CallerRule {
     header: String,
     folded: String,
+    naming: Naming,
+}
+
+/// Where the caller's name is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Naming {
     claim: ClaimPath,
+    form: Option<Form>,
 }
 
 /// The caller, proven.
@@ -42,7 +55,7 @@ impl CallerRule {
     #[must_use]
     pub fn new(header: String, claim: ClaimPath) -> Self {
         let folded = fold(&header).collect();
-        Self { header, folded, claim }
+        Self { header, folded, naming: Naming::new(claim) }
     }
 
     /// The header's name as it is written.
@@ -54,7 +67,13 @@ impl CallerRule {
     /// The way to the claim that names the caller.
     #[must_use]
     pub const fn claim(&self) -> &ClaimPath {
-        &self.claim
+        &self.naming.claim
+    }
+
+    /// How callers are named, unless their issuer has a way of its own.
+    #[must_use]
+    pub const fn naming(&self) -> &Naming {
+        &self.naming
     }
 
     /// Whether a field of this name could be taken for ours by a backend. CGI-like environments map `-` to `_` and upper
@@ -62,6 +81,32 @@ impl CallerRule {
     #[must_use]
     pub fn is_alias(&self, field: &str) -> bool {
         fold(field).eq(self.folded.chars())
+    }
+}
+
+impl Naming {
+    /// By what a claim says.
+    #[must_use]
+    pub const fn new(claim: ClaimPath) -> Self {
+        Self { claim, form: None }
+    }
+
+    /// By a claim that must have this form.
+    #[must_use]
+    pub fn with_form(self, form: Form) -> Self {
+        Self { form: Some(form), ..self }
+    }
+
+    /// The claim.
+    #[must_use]
+    pub const fn claim(&self) -> &ClaimPath {
+        &self.claim
+    }
+
+    /// Who a token says is calling. It is unverified: to be shown to people, and never to be an [`Identity`].
+    #[must_use]
+    pub fn claimed<'v>(&self, token: &'v Unverified<'_>) -> Option<&'v str> {
+        token.claimed(&self.claim.steps)
     }
 
     /// The caller that a token names.
@@ -71,8 +116,8 @@ impl CallerRule {
     pub fn identify(&self, token: &Verified<'_>) -> Result<Identity, Rejection> {
         let unusable = |detail| Err(Rejection::new(Reason::CallerUnusable, detail));
         let claim = quoted(&self.claim.written);
-        let caller = match self.claim.find(token) {
-            Some(Value::String(caller)) => caller,
+        let found = match self.claim.find(token) {
+            Some(Value::String(found)) => found,
             Some(other) => {
                 return unusable(format!(
                     "the claim {claim} must name the caller as a string, and is {}",
@@ -81,6 +126,16 @@ impl CallerRule {
             }
             None => return unusable(format!("the token has no claim {claim} to name its caller")),
         };
+        let caller = match &self.form {
+            None => Cow::Borrowed(found.as_ref()),
+            Some(form) => match form.name(found) {
+                Some(caller) => caller,
+                None => {
+                    let wanted = quoted(&form.to_string());
+                    return unusable(format!("the claim {claim} must have the form {wanted} to name the caller"));
+                }
+            },
+        };
         if caller.is_empty() || caller.len() > CALLER_MAX {
             return unusable(format!("the claim {claim} must have 1 to {CALLER_MAX} characters"));
         }
@@ -88,7 +143,7 @@ impl CallerRule {
             let allowed = "visible ASCII characters without comma, semicolon, quotes and backslash";
             return unusable(format!("the claim {claim} must consist of {allowed}"));
         }
-        Ok(Identity { caller: caller.clone().into_owned() })
+        Ok(Identity { caller: caller.into_owned() })
     }
 }
 
@@ -114,12 +169,24 @@ impl ClaimPath {
         Ok(Self { written: written.to_owned(), steps })
     }
 
-    fn find<'v>(&self, token: &Verified<'v>) -> Option<&'v Value<'v>> {
+    /// The claim of a verified token.
+    #[must_use]
+    pub fn find<'v>(&self, token: &Verified<'v>) -> Option<&'v Value<'v>> {
         let (first, rest) = self.steps.split_first()?;
         rest.iter().try_fold(token.claim(first)?, |value, step| match value {
             Value::Object(object) => object.get(step),
             _ => None,
         })
+    }
+}
+
+impl fmt::Display for Naming {
+    /// The claim, and the form it must have.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.form {
+            Some(form) => write!(f, "{} of the form {form}", self.claim),
+            None => self.claim.fmt(f),
+        }
     }
 }
 

@@ -28,11 +28,11 @@ fn the_example_is_accepted_without_a_warning() {
 fn the_example_is_accepted_with_everything_that_is_commented_out() {
     let text: String = uncommented()
         .lines()
-        .filter(|line| *line != "[listen.tls]" && !FILES.iter().any(|key| line.starts_with(&format!("{key} ="))))
+        .filter(|line| *line != "[listen.tls]" && !FOR_OTHERS.iter().any(|key| line.starts_with(&format!("{key} ="))))
         .fold(String::new(), |text, line| text + line + "\n");
     let compiled = load_str("sidecar.toml", &text, &root()).unwrap_or_else(|problems| panic!("{problems}"));
     let warnings: Vec<_> = compiled.warnings.iter().map(|warning| warning.key.as_str()).collect();
-    assert_eq!(warnings, ["public[0].path"]);
+    assert_eq!(warnings, ["public[0].path", "report[0].path"]);
 }
 
 #[test]
@@ -96,6 +96,35 @@ fn check_refuses_a_bad_file_with_78_and_says_everything_on_stderr() {
 }
 
 #[test]
+fn check_prints_what_presets_stand_for_and_that_is_a_configuration_of_the_same_meaning() {
+    let text = fs::read_to_string(root().join("sidecar.toml")).unwrap();
+    let (tables, _) = text.split_once("[[issuers]]").unwrap();
+    let with = |issuers: &str, name: &str| {
+        let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        fs::write(&file, format!("{tables}{issuers}")).unwrap();
+        let output = callgate(&["check", "--expand", "--config", file.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        let out = String::from_utf8(output.stdout).unwrap();
+        let (summary, expanded) = out.split_once("\n\n").expect("a summary and the issuers");
+        (summary.lines().skip(1).map(str::to_owned).collect::<Vec<_>>(), expanded.to_owned())
+    };
+    let issuer =
+        |name: &str, more: &str| format!("[[issuers]]\nissuer = \"https://{name}\"\naudiences = [\"a\"]\n{more}\n");
+    let written = issuer("rfc.example", "preset = \"rfc9068\"\nkeys.refresh = \"1m\"")
+        + &issuer(
+            "spiffe.example",
+            "preset = \"spiffe\"\ntrust_domain = \"example.org\"\nkeys.url = \"https://spiffe.example/\"",
+        );
+    let (summary, expanded) = with(&written, "preset.toml");
+    for part in ["typ = [\"at+jwt\"]", "refresh = \"1m\"", "pattern = \"spiffe://example.org/*\"", "use = \"jwt-svid\""]
+    {
+        assert!(expanded.contains(part), "{expanded}");
+    }
+    assert!(!expanded.contains("preset"), "{expanded}");
+    assert_eq!(with(&expanded, "expanded.toml"), (summary, expanded));
+}
+
+#[test]
 fn schema_prints_the_schema() {
     let output = callgate(&["schema"]);
     assert_eq!(output.status.code(), Some(0));
@@ -127,9 +156,7 @@ fn uncommented() -> String {
 fn keys() -> Vec<Key> {
     let schema = schema();
     let mut keys = Vec::new();
-    for (name, table) in schema["properties"].as_object().unwrap() {
-        collect(&schema, table, name, &mut keys);
-    }
+    collect(&schema, &schema, "", &mut keys);
     let example = uncommented();
     let example = toml::de::DeTable::parse(&example).unwrap();
     keys.sort_by_key(|key| position(example.get_ref(), &key.path));
@@ -156,8 +183,9 @@ fn collect(schema: &Value, table: &Value, path: &str, keys: &mut Vec<Key>) {
     };
     let required: Vec<_> = table["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     for (name, key) in table["properties"].as_object().unwrap() {
-        let path = format!("{path}.{name}");
-        if resolved(schema, key).get("properties").is_some() {
+        let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        let items = key.get("items").map(|items| resolved(schema, items));
+        if items.unwrap_or(resolved(schema, key)).get("properties").is_some() {
             collect(schema, key, &path, keys);
             continue;
         }
@@ -206,9 +234,20 @@ fn table() -> String {
     table
 }
 
-/// Keys that name files which are not here, or that go with another source of keys than the example's.
-const FILES: [&str; 9] =
-    ["file", "ca_file", "token_file", "client_cert", "client_key", "jwks_host", "cert", "key", "client_ca"];
+/// Keys that name files which are not here, or that go with another kind of issuer than the example's.
+const FOR_OTHERS: [&str; 11] = [
+    "preset",
+    "trust_domain",
+    "file",
+    "ca_file",
+    "token_file",
+    "client_cert",
+    "client_key",
+    "jwks_host",
+    "cert",
+    "key",
+    "client_ca",
+];
 
 const BEGIN: &str = "<!-- keys:begin -->";
 const END: &str = "<!-- keys:end -->";

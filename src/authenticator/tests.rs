@@ -36,7 +36,7 @@ impl World {
                 keys.publish(Published { keys: keys_read, confirmed, stale });
             }
             let requirement = Requirement::new(name.into(), vec!["mail".into()], vec![Algorithm::EdDsa]);
-            Issuer { requirement: requirement.expect("full lists").with_leeway(LEEWAY), keys }
+            Issuer::new(requirement.expect("full lists").with_leeway(LEEWAY), keys)
         };
         let issuers = vec![issuer("a", Some((&a, r#","kid":"k""#))), issuer("b", Some((&b, ""))), issuer("c", None)];
         let caller = CallerRule::new("X-Caller-Service".into(), ClaimPath::parse("sub").expect("a claim"));

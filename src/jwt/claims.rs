@@ -156,6 +156,8 @@ fn required(case: &Case<'_>) -> Result<(), Reason> {
     case.asked.required.iter().try_for_each(|(name, wanted)| {
         let found = case.token.claims.get(name).ok_or(Reason::ClaimMissing)?;
         let equal = match (wanted, found) {
+            (Exact::Any, Value::Null) => return Err(Reason::ClaimMissing),
+            (Exact::Any, _) => true,
             (Exact::Bool(wanted), Value::Bool(found)) => wanted == found,
             (Exact::Integer(wanted), Value::Number(Number::Unsigned(found))) => u64::try_from(*wanted) == Ok(*found),
             (Exact::Integer(wanted), Value::Number(Number::Negative(found))) => wanted == found,

@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 
-PRE_STOP = ["/callgate", "drain", "--config", "/etc/callgate/sidecar.toml"]
+PRE_STOP = ["/callgate", "drain"]
 
 
 def run(*command: str, check: bool = True) -> str:
