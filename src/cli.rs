@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{self, Compiled, Problems};
+use crate::drain;
 use crate::rollout;
 use crate::server;
 
@@ -29,6 +30,8 @@ enum Command {
         #[arg(long)]
         expand: bool,
     },
+    /// Ask the running sidecar to let its connections end, and to serve until it is stopped: for a preStop hook
+    Drain(Admin),
     /// Ask a running instance who would be refused, to know whether refusing may begin; exit 0 if nobody would be
     Rollout(Rollout),
     /// Run the sidecar
@@ -45,10 +48,16 @@ struct Config {
 }
 
 #[derive(Args)]
-struct Rollout {
+struct Admin {
     /// The admin address of the instance
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:9901")]
     admin: String,
+}
+
+#[derive(Args)]
+struct Rollout {
+    #[command(flatten)]
+    admin: Admin,
     /// Only what was seen in so many hours before now counts against it
     #[arg(long, value_name = "HOURS")]
     within: Option<u64>,
@@ -61,7 +70,10 @@ pub fn run() -> ExitCode {
     let said = match Cli::parse().command {
         Command::Check { config: Config { config }, expand: false } => check(&config, &mut out, &mut err),
         Command::Check { config: Config { config }, expand: true } => expand(&config, &mut out, &mut err),
-        Command::Rollout(Rollout { admin, within }) => rollout::run(&admin, within, &mut out, &mut err),
+        Command::Drain(Admin { admin }) => drain::run(&admin, &mut err),
+        Command::Rollout(Rollout { admin: Admin { admin }, within }) => {
+            rollout::run(&admin, within, &mut out, &mut err)
+        }
         Command::Run(Config { config }) => start(&config, &mut err),
         Command::Schema => schema(&mut out),
     };

@@ -67,8 +67,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "watch",
         ],
     ),
+    ("drain", &[]),
     ("rollout", &["clock"]),
-    ("cli", &["config", "rollout", "server"]),
+    ("cli", &["config", "drain", "rollout", "server"]),
     ("main", &["cli"]),
 ];
 
