@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::jwt::json::Value;
+use crate::jwt::json::{Object, Value};
 use crate::jwt::verify::Verified;
 use crate::rejection::{Reason, Rejection, quoted};
 
@@ -69,9 +69,17 @@ impl CallerRule {
     /// # Errors
     /// `caller_unusable`.
     pub fn identify(&self, token: &Verified<'_>) -> Result<Identity, Rejection> {
+        self.name(token.claims()).map(|caller| Identity { caller: caller.to_owned() })
+    }
+
+    /// The name of the caller by these claims, which proves nothing about whose claims they are.
+    ///
+    /// # Errors
+    /// `caller_unusable`.
+    pub fn name<'c>(&self, claims: &'c Object<'_>) -> Result<&'c str, Rejection> {
         let unusable = |detail| Err(Rejection::new(Reason::CallerUnusable, detail));
         let claim = quoted(&self.claim.written);
-        let caller = match self.claim.find(token) {
+        let caller = match self.claim.find(claims) {
             Some(Value::String(caller)) => caller,
             Some(other) => {
                 return unusable(format!(
@@ -88,7 +96,7 @@ impl CallerRule {
             let allowed = "visible ASCII characters without comma, semicolon, quotes and backslash";
             return unusable(format!("the claim {claim} must consist of {allowed}"));
         }
-        Ok(Identity { caller: caller.clone().into_owned() })
+        Ok(caller)
     }
 }
 
@@ -114,9 +122,9 @@ impl ClaimPath {
         Ok(Self { written: written.to_owned(), steps })
     }
 
-    fn find<'v>(&self, token: &Verified<'v>) -> Option<&'v Value<'v>> {
+    fn find<'c, 'a>(&self, claims: &'c Object<'a>) -> Option<&'c Value<'a>> {
         let (first, rest) = self.steps.split_first()?;
-        rest.iter().try_fold(token.claim(first)?, |value, step| match value {
+        rest.iter().try_fold(claims.get(first)?, |value, step| match value {
             Value::Object(object) => object.get(step),
             _ => None,
         })

@@ -27,6 +27,7 @@ use crate::proxy::{Gate, Policy};
 use crate::watch::Watch;
 
 use accept::Acceptor;
+pub use plan::Judge;
 use plan::Plan;
 use stop::StopSignals;
 
@@ -63,8 +64,7 @@ pub fn run(config: Compiled) -> Result<Ending, ServerFault> {
     for warning in &config.warnings {
         tracing::warn!(warning = %warning, "The configuration is allowed, and worth a thought.");
     }
-    // One implementation of TLS for listeners, upstreams and key fetches. It fails only if one is installed already.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    prepare_tls();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("callgate")
@@ -77,6 +77,12 @@ pub fn run(config: Compiled) -> Result<Ending, ServerFault> {
     audit.finish();
     tracing::info!(orderly = ending == Ending::Orderly, "Callgate has stopped.");
     Ok(ending)
+}
+
+/// One implementation of TLS for listeners, upstreams and key fetches.
+pub fn prepare_tls() {
+    // It fails only if one is installed already.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
 }
 
 async fn serve(config: Compiled) -> Result<(Ending, audit::Writer), ServerFault> {

@@ -102,6 +102,12 @@ impl<'p> Unverified<'p> {
         self.header.kid.as_deref()
     }
 
+    /// The claims, of which nothing is proven: for an explanation to show, and for nothing to be decided by.
+    #[must_use]
+    pub const fn unproven_claims(&self) -> &Object<'p> {
+        &self.claims
+    }
+
     /// Which of the trusted issuers the token claims to come from, as an index: whose keys may be tried. The name itself
     /// stays inside, because nothing vouches for it yet. After the signature it is compared once more, as a claim.
     ///

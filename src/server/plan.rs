@@ -28,6 +28,15 @@ pub struct Plan {
     pub shutdown: Shutdown,
 }
 
+/// What decides about tokens, with what feeds it.
+pub struct Judge {
+    pub authenticator: Authenticator,
+    /// Where the issuers' keys come from, in their order.
+    pub sources: Vec<Source>,
+    /// The deny-list's file and its place, if there is one.
+    pub revocation: Option<(PathBuf, Arc<DenyListSlot>)>,
+}
+
 impl Plan {
     /// Prepares what a configuration says.
     ///
@@ -37,6 +46,15 @@ impl Plan {
         let upstream = peer(&config.upstream).await?;
         let realm = config.issuers.first().and_then(|issuer| issuer.requirement.audiences().first());
         let realm = realm.map(|audience| plain(audience)).unwrap_or_default();
+        let (limits, shutdown) = (config.limits.clone(), config.shutdown);
+        let Judge { authenticator, sources, revocation } = Judge::new(config);
+        Ok(Self { authenticator, sources, upstream, realm, revocation, limits, shutdown })
+    }
+}
+
+impl Judge {
+    /// Prepares what a configuration says about tokens.
+    pub fn new(config: Compiled) -> Self {
         let mut sources = Vec::with_capacity(config.issuers.len());
         let mut issuers = Vec::with_capacity(config.issuers.len());
         for issuer in config.issuers {
@@ -50,17 +68,14 @@ impl Plan {
             });
             issuers.push(Issuer { requirement: issuer.requirement, keys: slot });
         }
-        let mut authenticator = Authenticator::new(issuers, config.caller, config.public, config.limits.token_size);
-        let revocation = config.revocation.map(|Revocation { file, list }| {
-            let slot = Arc::new(DenyListSlot::default());
-            slot.publish(list);
-            (file, slot)
-        });
-        if let Some((_, slot)) = &revocation {
-            authenticator = authenticator.with_revocation(Arc::clone(slot));
-        }
-        let (limits, shutdown) = (config.limits, config.shutdown);
-        Ok(Self { authenticator, sources, upstream, realm, revocation, limits, shutdown })
+        let authenticator = Authenticator::new(issuers, config.caller, config.public, config.limits.token_size);
+        let Some(Revocation { file, list }) = config.revocation else {
+            return Self { authenticator, sources, revocation: None };
+        };
+        let slot = Arc::new(DenyListSlot::default());
+        slot.publish(list);
+        let authenticator = authenticator.with_revocation(Arc::clone(&slot));
+        Self { authenticator, sources, revocation: Some((file, slot)) }
     }
 }
 
