@@ -20,8 +20,8 @@ mod shape;
 pub use problem::{Place, Problem, Problems, Severity};
 pub use schema::{schema, toml_text};
 pub use settings::{
-    Compiled, Issuer, KeySource, Keys, Limits, Log, LogFormat, LogLevel, Revocation, Shutdown, Transport, Upstream,
-    UpstreamAddress,
+    Closing, Compiled, Forwarding, Issuer, KeySource, Keys, Limits, Log, LogFormat, LogLevel, Protocol, RequestId,
+    Revocation, Shutdown, Tls, Transport, Upstream, UpstreamAddress,
 };
 
 use compile::Findings;

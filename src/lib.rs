@@ -42,3 +42,4 @@ pub mod route;
 pub mod server;
 pub mod token;
 pub mod watch;
+pub mod wire;

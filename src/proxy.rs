@@ -1,9 +1,16 @@
 //! The gate: Pingora's phases, each a few lines that ask the core and do what it says. A request is judged in
 //! `request_filter`; nothing reaches the upstream before. It is recorded in `logging`, which ends every request.
 
+mod admission;
 pub mod answer;
+mod client;
+mod connection;
+pub mod door;
 mod exchange;
+mod failure;
+pub mod forward;
 mod head;
+mod refusal;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +18,8 @@ use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
-use http::HeaderName;
+use bytes::Bytes;
+use http::StatusCode;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::ServerSession;
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
@@ -24,11 +32,15 @@ use crate::authenticator::{Authenticator, Decision};
 use crate::clock::UnixTime;
 use crate::keys::refresh::{Freshness, KeyKeeper};
 use crate::metrics::Metrics;
-use crate::rejection::{Reason, Rejection};
+use crate::rejection::Rejection;
 
-use answer::Answer;
-use exchange::Exchange;
-use head::{ambiguity, request_head};
+use admission::{Progress, asks_for_websocket, ignore_upgrade, judge_http2, judge_length};
+use connection::Connection;
+use exchange::{Exchange, Seen};
+use failure::{TOO_LARGE, failure};
+use forward::ForwardRule;
+use head::request_head;
+use refusal::{refuse, turn_away};
 
 /// Everything that one configuration says about requests. It is replaced whole.
 pub struct Policy {
@@ -40,25 +52,85 @@ pub struct Policy {
     pub realm: String,
     /// How long a request may wait for keys that are not at hand.
     pub key_wait: Duration,
+    pub limits: ClientLimits,
+    pub forward: ForwardRule,
+    pub close_at_expiry: Expiring,
 }
 
-/// The proxy application.
+/// What clients may make us do.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientLimits {
+    /// The largest head, in bytes, and the most fields in it.
+    pub head_size: usize,
+    pub header_count: usize,
+    /// How long a head may take from its first byte to its last.
+    pub head_time: Duration,
+    /// How long a connection may wait for its next request.
+    pub idle_time: Duration,
+    /// How long a client may be silent within a body.
+    pub read_timeout: Duration,
+    /// How long a client may take to accept a piece of an answer.
+    pub write_timeout: Duration,
+    /// The largest body of a request, in bytes.
+    pub body_size: u64,
+    /// How many requests a connection may carry.
+    pub requests_per_connection: u32,
+    /// How many requests may be in progress.
+    pub requests: usize,
+}
+
+/// Which streams end when the token that opened them is no longer good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expiring {
+    Always,
+    Never,
+    Upgrades,
+}
+
+/// The proxy application. Clones are the same gate.
+#[derive(Clone)]
 pub struct Gate {
-    policy: ArcSwap<Policy>,
+    policy: Arc<ArcSwap<Policy>>,
     metrics: Arc<Metrics>,
     audit: Audit,
     draining: Arc<AtomicBool>,
+    progress: Progress,
 }
 
 impl Gate {
     /// Guards an upstream. While `draining` is set, every answer ends its connection.
     #[must_use]
     pub fn new(policy: Policy, metrics: Arc<Metrics>, audit: Audit, draining: Arc<AtomicBool>) -> Self {
-        Self { policy: ArcSwap::from_pointee(policy), metrics, audit, draining }
+        let policy = Arc::new(ArcSwap::from_pointee(policy));
+        Self { policy, metrics, audit, draining, progress: Progress::default() }
+    }
+
+    fn policy(&self) -> Arc<Policy> {
+        self.policy.load_full()
+    }
+
+    fn limits(&self) -> ClientLimits {
+        self.policy.load().limits
     }
 
     fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
+    }
+
+    async fn record(&self, exchange: &Exchange, seen: &Seen<'_>) {
+        exchange.record(seen, &self.audit, &self.metrics).await;
+    }
+
+    /// Judges what does not depend on a token.
+    fn admit(&self, session: &mut Session, exchange: &mut Exchange) -> Result<(), Rejection> {
+        let limits = &exchange.policy.limits;
+        exchange.place = Some(self.progress.enter(limits.requests)?);
+        judge_http2(session.req_header(), limits)?;
+        exchange.is_tunnel = asks_for_websocket(session.req_header());
+        if !exchange.is_tunnel {
+            ignore_upgrade(session.req_header_mut());
+        }
+        Ok(())
     }
 }
 
@@ -67,17 +139,13 @@ impl ProxyHttp for Gate {
     type CTX = Exchange;
 
     fn new_ctx(&self) -> Exchange {
-        Exchange::begin(self.policy.load_full())
+        Exchange::begin(self.policy())
     }
 
     async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> pingora::Result<bool> {
-        session.set_total_drain_timeout(Some(UNREAD_BODY_TIMEOUT));
-        if let Some(detail) = ambiguity(session) {
-            session.set_keepalive(None);
-            let rejection = Rejection::new(Reason::RequestMalformed, detail);
-            exchange.reason = Some(rejection.reason());
-            refuse(session, &rejection, exchange).await?;
-            return Ok(true);
+        exchange.meet(Connection::of(session), session.req_header());
+        if let Err(rejection) = self.admit(session, exchange) {
+            return turn_away(session, &rejection, exchange, self.is_draining()).await;
         }
         let decision = decide(session, &exchange.policy).await;
         exchange.decided();
@@ -86,57 +154,84 @@ impl ProxyHttp for Gate {
                 exchange.verdict = Verdict::Forward;
                 exchange.facts = accepted.facts;
                 exchange.identity = Some(accepted.identity);
-                Ok(false)
+                exchange.expires = Some(accepted.expires);
             }
             Decision::Pass => {
                 exchange.verdict = Verdict::Pass;
-                Ok(false)
+                // A tunnel is for those who showed a token.
+                exchange.is_tunnel = false;
+                ignore_upgrade(session.req_header_mut());
             }
             Decision::Reject(refused) => {
                 exchange.facts = refused.facts;
-                exchange.reason = Some(refused.rejection.reason());
-                if self.is_draining() {
-                    session.set_keepalive(None);
-                }
-                // Otherwise the connection is closed if the request's body has not come yet.
-                let close = !is_worth_reading_away(session);
-                session.set_close_on_response_before_downstream_finish(close);
-                refuse(session, &refused.rejection, exchange).await?;
-                Ok(true)
+                return turn_away(session, &refused.rejection, exchange, self.is_draining()).await;
             }
         }
+        if let Err(rejection) = judge_length(session.req_header(), &exchange.policy.limits) {
+            return turn_away(session, &rejection, exchange, self.is_draining()).await;
+        }
+        if exchange.policy.close_at_expiry == Expiring::Always {
+            exchange.end_at_expiry(now());
+        }
+        Ok(false)
     }
 
     async fn upstream_peer(&self, _: &mut Session, exchange: &mut Exchange) -> pingora::Result<Box<HttpPeer>> {
         Ok(Box::new(exchange.policy.upstream.clone()))
     }
 
-    /// Removes what the client sent under the caller's name, for public requests too, and sets the proven caller. It is
-    /// called anew for each try, on a fresh copy of the request.
     async fn upstream_request_filter(
         &self,
-        _: &mut Session,
+        session: &mut Session,
         upstream: &mut RequestHeader,
         exchange: &mut Exchange,
     ) -> pingora::Result<()> {
-        let rule = exchange.policy.authenticator.caller_rule();
-        while let Some(alias) = upstream.headers.keys().find(|name| rule.is_alias(name.as_str())).cloned() {
-            upstream.remove_header::<HeaderName>(&alias);
+        forward::prepare(upstream, session, exchange)
+    }
+
+    /// Counts the body as it comes. What an upgraded connection carries is no body.
+    async fn request_body_filter(
+        &self,
+        session: &mut Session,
+        _: &mut Option<Bytes>,
+        _: bool,
+        exchange: &mut Exchange,
+    ) -> pingora::Result<()> {
+        let too_large = session.body_bytes_read() as u64 > exchange.policy.limits.body_size && !session.was_upgraded();
+        if too_large {
+            return Error::e_explain(TOO_LARGE, "the body is too large");
         }
-        if let Some(identity) = &exchange.identity {
-            upstream.insert_header(rule.header().to_owned(), identity.caller())?;
-        }
-        Ok(())
+        exchange.check_expiry(now())
     }
 
     async fn upstream_response_filter(
         &self,
         _: &mut Session,
-        _: &mut ResponseHeader,
+        answer: &mut ResponseHeader,
         exchange: &mut Exchange,
     ) -> pingora::Result<()> {
         exchange.upstream_answered();
+        if answer.status == StatusCode::SWITCHING_PROTOCOLS {
+            if !exchange.is_tunnel {
+                return Error::e_explain(ErrorType::InvalidHTTPHeader, "an upgrade that nobody asked for")
+                    .map_err(Error::into_up);
+            }
+            if exchange.policy.close_at_expiry != Expiring::Never {
+                exchange.end_at_expiry(now());
+            }
+        }
+        forward::strip_hop_by_hop(answer);
         Ok(())
+    }
+
+    fn upstream_response_body_filter(
+        &self,
+        _: &mut Session,
+        _: &mut Option<Bytes>,
+        _: bool,
+        exchange: &mut Exchange,
+    ) -> pingora::Result<Option<Duration>> {
+        exchange.check_expiry(now()).map(|()| None)
     }
 
     async fn response_filter(
@@ -151,9 +246,27 @@ impl ProxyHttp for Gate {
         Ok(())
     }
 
+    /// Only what the upstream cannot have acted upon is tried again, and only where it may have closed an idle connection in
+    /// the same moment: a safe method, whose body is still whole, on a connection that had served before.
+    fn error_while_proxy(
+        &self,
+        _: &HttpPeer,
+        session: &mut Session,
+        mut error: Box<Error>,
+        _: &mut Exchange,
+        reused: bool,
+    ) -> Box<Error> {
+        if session.req_header().method.is_safe() && !session.as_ref().retry_buffer_truncated() {
+            error.retry.decide_reuse(reused);
+        } else {
+            error.set_retry(false);
+        }
+        error
+    }
+
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, exchange: &mut Exchange) -> FailToProxy {
         let closed = FailToProxy { error_code: 0, can_reuse_downstream: false };
-        let Some(rejection) = failure(error) else { return closed };
+        let Some(rejection) = failure(error, exchange) else { return closed };
         exchange.reason = Some(rejection.reason());
         if *error.esource() == ErrorSource::Upstream {
             tracing::warn!(
@@ -164,6 +277,7 @@ impl ProxyHttp for Gate {
             );
         }
         session.set_keepalive(None);
+        exchange.linger();
         // The answer's head may be on its way already: then the cut connection says what happened.
         if session.response_written().is_none() && refuse(session, &rejection, exchange).await.is_err() {
             return closed;
@@ -172,7 +286,7 @@ impl ProxyHttp for Gate {
     }
 
     async fn logging(&self, session: &mut Session, _: Option<&Error>, exchange: &mut Exchange) {
-        exchange.record(session, &self.audit, &self.metrics).await;
+        self.record(exchange, &Seen::of(session)).await;
     }
 
     /// Pingora's own line would hold the path with its query; the record has what is needed.
@@ -207,52 +321,6 @@ async fn decide(session: &ServerSession, policy: &Policy) -> Decision {
     }
 }
 
-/// Whether the body of a refused request is small enough to be read away, so that the connection can serve the next request.
-/// A client that waits for 100 before its body will not send one now, or may have begun to: nobody can tell where the next
-/// request would start.
-fn is_worth_reading_away(session: &ServerSession) -> bool {
-    let headers = &session.req_header().headers;
-    let length = headers.get(http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    length.is_some_and(|length| length <= UNREAD_BODY_MAX) && !headers.contains_key(http::header::EXPECT)
-}
-
-async fn refuse(session: &mut Session, rejection: &Rejection, exchange: &Exchange) -> pingora::Result<()> {
-    let answer = Answer::refuse(rejection, &exchange.policy.realm, &exchange.request_id)?;
-    let bodiless = session.req_header().method == http::Method::HEAD;
-    session.write_response_header(Box::new(answer.head), bodiless).await?;
-    if !bodiless {
-        session.write_response_body(Some(answer.body), true).await?;
-    }
-    Ok(())
-}
-
-/// What a failed exchange is answered with; `None` if there is nobody left to answer.
-fn failure(error: &Error) -> Option<Rejection> {
-    use ErrorType::{
-        ConnectTimedout, ConnectionClosed, ReadError, ReadTimedout, TLSHandshakeTimedout, WriteError, WriteTimedout,
-    };
-    let (reason, detail) = match (error.esource(), error.etype()) {
-        (ErrorSource::Downstream, ConnectionClosed | ReadError | ReadTimedout | WriteError | WriteTimedout) => {
-            return None;
-        }
-        (ErrorSource::Downstream, _) => (Reason::RequestMalformed, "the request cannot be read without doubt"),
-        (ErrorSource::Upstream, ConnectTimedout | ReadTimedout | TLSHandshakeTimedout | WriteTimedout) => {
-            (Reason::UpstreamTimeout, "the service behind this proxy did not answer in time")
-        }
-        (ErrorSource::Upstream, _) => {
-            (Reason::UpstreamUnreachable, "the service behind this proxy could not be reached or broke off")
-        }
-        _ => (Reason::InternalError, "the proxy failed to handle the request"),
-    };
-    Some(Rejection::new(reason, detail))
-}
-
 fn now() -> UnixTime {
     SystemTime::now().into()
 }
-
-/// The largest body of a refused request that is read away, in bytes.
-const UNREAD_BODY_MAX: u64 = 64 * 1024;
-
-/// How long that may take.
-const UNREAD_BODY_TIMEOUT: Duration = Duration::from_secs(2);

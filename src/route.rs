@@ -1,17 +1,25 @@
-//! Which requests need no token. Everything is protected unless its method and exact path are listed, and only a path that
-//! every backend reads in the same way can match: what needs interpretation is protected.
+//! Which requests need no token. Everything is protected unless its method is listed for its path, or for whole segments that the
+//! path begins with, and only a path that every backend reads in the same way can match: what needs interpretation is protected.
 
 use crate::request::RequestHead;
 
-/// The exceptions: exact paths with their methods.
+/// The exceptions: paths with their methods.
 #[derive(Clone, Debug, Default)]
 pub struct PublicRoutes(Vec<PublicRoute>);
 
 /// One exception.
 #[derive(Clone, Debug)]
 pub struct PublicRoute {
-    path: String,
+    path: Paths,
     methods: Vec<String>,
+}
+
+/// Which paths one exception is about.
+#[derive(Clone, Debug)]
+enum Paths {
+    /// Whatever comes after this, which ends with a slash; something does.
+    Below(String),
+    Exactly(String),
 }
 
 /// Why a path cannot be public.
@@ -19,23 +27,45 @@ pub struct PublicRoute {
 pub enum PathFault {
     #[error("it must begin with '/'")]
     NotAbsolute,
-    #[error("it must be canonical: only letters, digits and -._~!$&'()*+=:@/ without empty, '.' or '..' segments")]
+    #[error("it must be canonical: only letters, digits and -._~!$&'()+=:@/ without empty, '.' or '..' segments")]
     NotCanonical,
+    #[error(
+        "'*' stands for everything below a path, as in '/public/*', and nowhere else; name what is public below '/'"
+    )]
+    Pattern,
 }
 
 impl PublicRoute {
-    /// Lets these methods of this path through without a token.
+    /// Lets these methods of this path through without a token. `/*` at its end means everything below the segments before.
     ///
     /// # Errors
     /// If the path could be read in more than one way.
     pub fn new(path: String, methods: Vec<String>) -> Result<Self, PathFault> {
-        if !path.starts_with('/') {
+        let (stem, paths) = match path.strip_suffix('*').filter(|stem| stem.ends_with('/')) {
+            Some("/") => return Err(PathFault::Pattern),
+            Some(stem) => (stem, Paths::Below(stem.to_owned())),
+            None => (path.as_str(), Paths::Exactly(path.clone())),
+        };
+        if !stem.starts_with('/') {
             return Err(PathFault::NotAbsolute);
         }
-        if !is_canonical(&path) {
+        if stem.contains('*') {
+            return Err(PathFault::Pattern);
+        }
+        if !is_canonical(stem) {
             return Err(PathFault::NotCanonical);
         }
-        Ok(Self { path, methods })
+        Ok(Self { path: paths, methods })
+    }
+
+    fn is_about(&self, path: &str) -> bool {
+        match &self.path {
+            Paths::Below(stem) => {
+                path.strip_prefix(stem.as_str()).is_some_and(|rest| !rest.is_empty() && is_canonical(path))
+            }
+            // A listed path is canonical, so no other spelling of it is equal.
+            Paths::Exactly(listed) => listed == path,
+        }
     }
 }
 
@@ -50,12 +80,11 @@ impl PublicRoutes {
     #[must_use]
     pub fn contains(&self, head: &RequestHead<'_>) -> bool {
         let Some(path) = head.path else { return false };
-        self.0.iter().any(|route| route.path == path && route.methods.iter().any(|method| method == head.method))
+        self.0.iter().any(|route| route.is_about(path) && route.methods.iter().any(|method| method == head.method))
     }
 }
 
-/// Whether a path means the same to everybody: no escapes, no parameters, no segments that are resolved away. A listed path
-/// is canonical, and a request's path must equal it, so no other spelling of it is ever public.
+/// Whether a path means the same to everybody: no escapes, no parameters, no segments that are resolved away.
 fn is_canonical(path: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+=:@/".contains(&byte);
     let mut segments = path.split('/').skip(1).peekable();
@@ -114,5 +143,42 @@ mod tests {
             assert!(PublicRoute::new(path.into(), vec![]).is_err(), "{path}");
         }
         assert_eq!(PublicRoute::new("a".into(), vec![]).err(), Some(PathFault::NotAbsolute));
+    }
+
+    #[test]
+    fn everything_below_a_prefix_of_whole_segments_is_public_and_nothing_beside_it() {
+        let route = PublicRoute::new("/public/*".into(), vec!["GET".into()]).expect("a prefix");
+        let routes = PublicRoutes::new(vec![route]);
+        let is_public = |path| {
+            routes.contains(&RequestHead { method: "GET", path: Some(path), authorization: Authorization::Absent })
+        };
+        for path in ["/public/a", "/public/a/b", "/public/a/", "/public/*", "/public/.a", "/public/a.."] {
+            assert!(is_public(path), "{path}");
+        }
+        for path in [
+            "/public",
+            "/public/",
+            "/publicity/a",
+            "/Public/a",
+            "//public/a",
+            "/x/public/a",
+            "/public//a",
+            "/public/../send",
+            "/public/./a",
+            "/public/a/..",
+            "/public/..;/send",
+            "/public/a;b",
+            "/public/%2e%2e/send",
+            "/public/..%2fsend",
+            "/public/..\\send",
+            "/public/a%00",
+            "/public/\u{e9}",
+            "/public/a#b",
+        ] {
+            assert!(!is_public(path), "{path}");
+        }
+        for pattern in ["/*", "/a*", "/*/a", "/a/*/b", "/a/**", "*", "/a/../*", "a/*"] {
+            assert!(PublicRoute::new(pattern.into(), vec![]).is_err(), "{pattern}");
+        }
     }
 }

@@ -2,9 +2,11 @@
 //! before the configuration is whole.
 
 pub mod accept;
+mod guarded;
 mod log;
 mod plan;
 mod stop;
+mod tls;
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,8 +14,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use pingora::proxy::{HttpProxy, http_proxy};
-use pingora::server::configuration::ServerConf;
 use prometheus::IntGauge;
 use tokio::net::TcpListener;
 
@@ -23,13 +23,17 @@ use crate::config::{Compiled, Shutdown};
 use crate::keys::refresh::{KeyKeeper, StartFault};
 use crate::metrics::Metrics;
 use crate::metrics::revocation::RevocationMetrics;
+use crate::proxy::door::Door;
 use crate::proxy::{Gate, Policy};
 use crate::watch::Watch;
 
-use accept::Acceptor;
 pub use plan::Judge;
-use plan::Plan;
+
+use accept::{Acceptor, Plain};
+use guarded::Guarded;
+use plan::{Plan, client_limits, expiring};
 use stop::StopSignals;
+use tls::{TlsFault, TlsListener};
 
 /// Why the sidecar could not start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +46,8 @@ pub enum ServerFault {
     Metrics(#[from] prometheus::Error),
     #[error("the operating system refused {0}: {1}")]
     System(&'static str, io::Error),
+    #[error("listen.tls: {0}")]
+    Tls(#[from] TlsFault),
     #[error("upstream.address {0} cannot be resolved: {1}")]
     Upstream(String, io::Error),
 }
@@ -90,12 +96,15 @@ async fn serve(config: Compiled) -> Result<(Ending, audit::Writer), ServerFault>
     let listener = bind("listen.address", config.listen).await?;
     let admin_listener = bind("admin.address", config.admin).await?;
 
+    let tls = config.tls.clone().map(TlsListener::new).transpose()?;
+
     let metrics = Arc::new(Metrics::new()?);
     let lost = metrics.audit_lost().clone();
     let (audit, audit_writer) =
         Audit::start(io::stdout(), move || lost.inc()).map_err(|error| ServerFault::System("a thread", error))?;
     let draining = Arc::new(AtomicBool::new(false));
-    let Plan { authenticator, sources, upstream, realm, revocation, limits, shutdown } = Plan::new(config).await?;
+    let Plan { authenticator, sources, upstream, realm, revocation, limits, forward, shutdown } =
+        Plan::new(config).await?;
     let keeper = Arc::new(KeyKeeper::start(sources, metrics.registry())?);
     let revocation_metrics = RevocationMetrics::register(metrics.registry())?;
     let _watch = revocation.map(|(file, slot)| Watch::start(file, slot, revocation_metrics));
@@ -103,24 +112,41 @@ async fn serve(config: Compiled) -> Result<(Ending, audit::Writer), ServerFault>
 
     let admin = Admin { metrics: Arc::clone(&metrics), keeper: Arc::clone(&keeper), draining: Arc::clone(&draining) };
     let admin_connections = IntGauge::new("callgate_admin_connections", "Open admin connections.")?;
-    let admin = Acceptor::new(admin, ADMIN_CONNECTIONS, admin_connections);
+    let admin = Acceptor::new(Plain(Arc::new(admin)), ADMIN_CONNECTIONS, admin_connections);
 
-    let policy = Policy { authenticator, keeper: Arc::clone(&keeper), upstream, realm, key_wait: limits.key_wait };
+    let policy = Policy {
+        authenticator,
+        keeper: Arc::clone(&keeper),
+        upstream,
+        realm,
+        key_wait: limits.key_wait,
+        limits: client_limits(&limits),
+        forward,
+        close_at_expiry: expiring(&limits),
+    };
     let gate = Gate::new(policy, Arc::clone(&metrics), audit, Arc::clone(&draining));
-    let proxy = http_proxy(&Arc::new(ServerConf::default()), gate);
-    let acceptor = Acceptor::new(proxy, limits.connections, metrics.connections().clone());
+    let guarded = Guarded { door: Door::new(gate), tls: tls.clone(), handshake_time: limits.head_time };
+    let acceptor = Acceptor::new(guarded, limits.connections, metrics.connections().clone());
 
     // The admin listener serves until the very end, so that a drain can be watched.
     let ending = tokio::select! {
         ending = Service { acceptor, keeper, draining, shutdown }.run(listener, signals) => ending,
         () = admin.accept(&admin_listener) => Ending::Cut,
+        () = follow(tls) => Ending::Cut,
     };
     Ok((ending, audit_writer))
 }
 
+async fn follow(tls: Option<Arc<TlsListener>>) {
+    match tls {
+        Some(tls) => tls.follow_changes().await,
+        None => std::future::pending().await,
+    }
+}
+
 /// The guarded listener from its first connection to its last.
 struct Service {
-    acceptor: Acceptor<HttpProxy<Gate>>,
+    acceptor: Acceptor<Guarded>,
     keeper: Arc<KeyKeeper>,
     draining: Arc<AtomicBool>,
     shutdown: Shutdown,
@@ -179,8 +205,9 @@ fn announce(listener: &TcpListener, admin: &TcpListener, keeper: &KeyKeeper) {
     );
 }
 
-/// How long the first request may wait for the issuers' first answers. Without them it would be refused with a 503.
-const FIRST_KEYS: Duration = Duration::from_secs(5);
+/// How long the first request may wait for the issuers' first answers. Not long: an issuer that hangs must not keep the callers
+/// of another out, and a request that needs keys waits for them by itself.
+const FIRST_KEYS: Duration = Duration::from_secs(1);
 
 /// Scrapers and probes need a few; more would let the admin port use up the process.
 const ADMIN_CONNECTIONS: usize = 64;

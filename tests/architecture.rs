@@ -14,6 +14,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("requirement", &["algorithm", "rejection"]),
     ("token", &["rejection", "request"]),
     ("route", &["request"]),
+    ("wire", &["rejection"]),
     ("jwt", &["algorithm", "clock", "rejection", "requirement"]),
     ("identity", &["jwt", "rejection"]),
     // The documents and the store are core; the refresh is an edge and has a rule of its own below.
@@ -27,7 +28,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("metrics", &["audit", "clock", "keys", "rejection"]),
     ("keys::refresh", &["algorithm", "clock", "jwt", "keys", "metrics", "rejection"]),
     ("watch", &["metrics", "revocation"]),
-    ("proxy", &["audit", "authenticator", "clock", "identity", "keys", "metrics", "rejection", "request"]),
+    ("proxy", &["audit", "authenticator", "clock", "identity", "keys", "metrics", "rejection", "request", "wire"]),
     ("admin", &["keys", "metrics"]),
     ("config", &["algorithm", "authenticator", "identity", "jwt", "keys", "requirement", "revocation", "route"]),
     ("server", &["admin", "audit", "authenticator", "config", "keys", "metrics", "proxy", "revocation", "watch"]),
@@ -46,6 +47,7 @@ const CORE: &[&str] = &[
     "requirement",
     "token",
     "route",
+    "wire",
     "jwt",
     "identity",
     "keys",
@@ -56,7 +58,7 @@ const CORE: &[&str] = &[
 /// Where a crate may be named. A crate that is not listed may be named nowhere in `src`.
 const CRATES: &[(&str, &[&str])] = &[
     ("arc_swap", &["keys", "keys::refresh", "proxy", "revocation"]),
-    ("async_trait", &["admin", "proxy"]),
+    ("async_trait", &["admin", "proxy", "server"]),
     ("aws_lc_rs", &["jwt", "keys::refresh"]),
     ("base64", &["jwt", "keys"]),
     ("bytes", &["keys::refresh", "proxy"]),
@@ -85,6 +87,7 @@ const CRATES: &[(&str, &[&str])] = &[
             "route",
             "server",
             "watch",
+            "wire",
         ],
     ),
     ("tokio", &["audit", "explain", "keys::refresh", "proxy", "server", "watch"]),

@@ -23,14 +23,20 @@ const DISCOVERY_PATH: &str = "/.well-known/openid-configuration";
 pub enum Behaviour {
     /// A key set without keys.
     Empty,
+    /// A body that never ends.
+    Endless,
     /// `500` with a text.
     Failing,
     /// `200` with something that is not JSON.
     Garbage,
     /// The key set, at once.
     Healthy,
+    /// A redirect to where it was asked.
+    Redirecting,
     /// The key set, after this long.
     Slow(Duration),
+    /// The first half of the key set.
+    Truncated,
 }
 
 /// A running issuer.
@@ -128,6 +134,11 @@ impl Issuer {
         self.lock().keys = vec![Arc::new(Key::generate("ES256", kid))];
     }
 
+    /// Signs with a fresh ES256 key of this name from now on, and goes on publishing the keys it had.
+    pub fn add_key(&self, kid: &str) {
+        self.lock().keys.insert(0, Arc::new(Key::generate("ES256", kid)));
+    }
+
     /// Its first key.
     pub fn key(&self) -> Arc<Key> {
         Arc::clone(self.lock().keys.first().expect("an issuer owns a key"))
@@ -182,12 +193,28 @@ fn serve(mut connection: Connection, shared: &Mutex<Shared>, fetches: &AtomicUsi
     };
     let (status, body) = match behaviour {
         Behaviour::Empty => ("200 OK", r#"{"keys":[]}"#.to_owned()),
+        Behaviour::Endless => {
+            connection.send("HTTP/1.1 200 OK\r\nContent-Length: 9999999999\r\n\r\n")?;
+            loop {
+                connection.send([b' '; 4096])?;
+            }
+        }
         Behaviour::Failing => ("500 Internal Server Error", "The database is on fire.".to_owned()),
         Behaviour::Garbage => ("200 OK", "<html>Sign in to the corporate Wi-Fi</html>".to_owned()),
         Behaviour::Healthy => ("200 OK", document.to_string()),
+        Behaviour::Redirecting => {
+            let headers = [("Location", head.target()), ("Connection", "close")];
+            return connection.send_answer("302 Found", &headers, b"");
+        }
         Behaviour::Slow(delay) => {
             thread::sleep(delay);
             ("200 OK", document.to_string())
+        }
+        Behaviour::Truncated => {
+            let whole = document.to_string();
+            let half = whole.get(..whole.len() / 2).unwrap_or_default();
+            let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{half}", whole.len());
+            return connection.send(answer);
         }
     };
     let headers = [("Content-Type", "application/json"), ("Connection", "close")];

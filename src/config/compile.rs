@@ -1,14 +1,15 @@
 //! The rules: from what was written to what it means. Every rule looks at one part, reports what is wrong there, and goes on,
 //! so that all findings come at once. Only a file without any error becomes a [`Compiled`].
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::file::File;
 use super::path::KeyPath;
-use super::settings::{Compiled, Log};
+use super::settings::{Compiled, Issuer, Log};
 
 mod address;
 mod caller;
+mod edge;
 mod findings;
 mod issuer;
 mod keys;
@@ -23,26 +24,64 @@ pub use findings::Findings;
 pub fn compile(file: File, base: &Path, findings: &mut Findings<'_, '_>) -> Option<Compiled> {
     let root = KeyPath::root();
     let listen = address::listen(&file.listen, &root.key("listen"), findings);
+    let tls = edge::tls(file.listen.tls.as_ref(), &root.key("listen").key("tls"), base, findings);
     let upstream = address::upstream(&file.upstream, &root.key("upstream"), findings);
     let admin = address::admin(&file.admin, &root.key("admin"), findings);
     address::differ(listen, admin, upstream.as_ref(), findings);
+    let all_keys = root.key("keys");
+    let snapshot_dir = snapshot_dir(file.keys.snapshot_dir.as_deref(), &all_keys.key("snapshot_dir"), base, findings);
     let issuers = issuer::issuers(file.issuers, &root.key("issuers"), base, findings);
     let caller = caller::caller(file.caller, &root.key("caller"), findings);
     let public = public::routes(file.public, &root.key("public"), findings);
     let revocation = revocation::revocation(&file.revocation, &root.key("revocation"), base, findings);
+    let forwarding = edge::forwarding(&file.forwarding, &root.key("forwarding"), findings);
     let limits = limits::limits(&file.limits, &root.key("limits"), findings);
+    if let (Some(issuers), Some(limits)) = (&issuers, &limits) {
+        keys::fit_wait(issuers, limits.key_wait, &root, findings);
+    }
     let shutdown = limits::shutdown(&file.shutdown, &root.key("shutdown"), findings);
     Some(Compiled {
         listen: listen?,
+        tls: tls?,
         upstream: upstream?,
         admin: admin?,
-        issuers: issuers?,
+        issuers: with_snapshots(issuers?, snapshot_dir?.as_deref()),
         caller: caller?,
         public: public?,
         revocation: revocation?,
+        forwarding: forwarding?,
         limits: limits?,
         log: Log { level: file.log.level, format: file.log.format },
         shutdown: shutdown?,
         warnings: Vec::new(),
     })
+}
+
+/// The inner `None` means that no keys are kept, the outer one that the directory is wrong.
+#[expect(clippy::option_option, reason = "an optional key that may be wrong")]
+fn snapshot_dir(
+    written: Option<&str>,
+    key: &KeyPath,
+    base: &Path,
+    findings: &mut Findings<'_, '_>,
+) -> Option<Option<PathBuf>> {
+    match written {
+        None => Some(None),
+        Some("") => findings.error(key, "must not be empty; for example \"/var/cache/callgate\""),
+        Some(written) => {
+            let path = base.join(written);
+            if path.exists() && !path.is_dir() {
+                return findings.error(key, format!("{path:?} is no directory"));
+            }
+            Some(Some(path))
+        }
+    }
+}
+
+fn with_snapshots(issuers: Vec<Issuer>, directory: Option<&Path>) -> Vec<Issuer> {
+    let keep = |mut issuer: Issuer| {
+        issuer.keys.snapshot_dir = directory.map(Path::to_owned);
+        issuer
+    };
+    issuers.into_iter().map(keep).collect()
 }

@@ -6,6 +6,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+mod edge;
+
+pub use edge::{Closing, Forwarding, Limits, Protocol, RequestId, Tls};
+
 /// The configuration of Callgate. Unknown keys are errors.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -22,12 +26,18 @@ pub struct File {
     /// How the upstream learns who is calling.
     #[serde(default)]
     pub caller: Caller,
+    /// What holds for the keys of all issuers.
+    #[serde(default)]
+    pub keys: AllKeys,
     /// The requests that need no token, one `[[public]]` for each path. Everything else is protected.
     #[serde(default)]
     pub public: Vec<PublicRoute>,
     /// What is refused although it is valid.
     #[serde(default)]
     pub revocation: Revocation,
+    /// What the upstream is told about where a request came from.
+    #[serde(default)]
+    pub forwarding: Forwarding,
     /// Bounds on what clients can make Callgate do.
     #[serde(default)]
     pub limits: Limits,
@@ -46,6 +56,8 @@ pub struct Listen {
     /// IP address and port. Port 0 takes any free port.
     #[schemars(example = "0.0.0.0:8080")]
     pub address: String,
+    /// TLS for the callers. If absent, they speak plain HTTP.
+    pub tls: Option<Tls>,
 }
 
 /// The service behind Callgate.
@@ -55,6 +67,9 @@ pub struct Upstream {
     /// `IP:PORT`, `HOST:PORT` (resolved at start), or `unix:` and the absolute path of a socket.
     #[schemars(example = "127.0.0.1:3000")]
     pub address: String,
+    /// What is spoken with the upstream: `http1`, or `h2c` (HTTP/2 without TLS, as gRPC needs it).
+    #[serde(default)]
+    pub protocol: Protocol,
     /// The longest wait for a connection to the upstream. 1ms to 1m.
     #[serde(default = "default::connect_timeout")]
     pub connect_timeout: Duration,
@@ -110,6 +125,15 @@ pub struct Issuer {
     pub keys: Keys,
 }
 
+/// What holds for the keys of all issuers.
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct AllKeys {
+    /// A directory, relative to this file, in which the last fetched keys are kept, so that a restart while an issuer is down
+    /// serves at once. It is made if it is missing. Without it, nothing is kept.
+    pub snapshot_dir: Option<String>,
+}
+
 /// Where an issuer's public keys come from and how they are kept fresh.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -118,22 +142,50 @@ pub struct Keys {
     pub url: Option<String>,
     /// Whether to find that URL in the issuer's discovery document: `issuer` + `/.well-known/openid-configuration`.
     pub discovery: bool,
-    /// The path of a JWK Set on this machine, relative to this file.
+    /// The path of a JWK Set on this machine, relative to this file. It is watched.
     pub file: Option<String>,
-    /// How often the keys are fetched or read again. 100ms to 1d.
+    /// How often fetched keys are fetched again, at the latest; `Cache-Control` and `Expires` can make it more often, down to 10s.
+    /// A file is looked at every second, whatever this says. 100ms to 1d.
     pub refresh: Duration,
     /// How long the last keys are trusted while they cannot be fetched again, in whole seconds. Not shorter than `refresh`, at
-    /// most 30d.
+    /// most 30d. Not for a file.
     pub stale_limit: Duration,
-    /// The shortest pause between two fetches that tokens with unknown keys can cause. 100ms to 1h.
+    /// The shortest pause between two fetches that tokens with unknown keys can cause. Together with the time of a fetch it
+    /// should stay below `limits.key_wait`: then a token signed with a brand-new key never has to be refused. 100ms to 1h.
     pub unknown_key_cooldown: Duration,
-    /// The longest time a fetch may take. 1ms to 1m.
+    /// The longest time a fetch may take, with discovery and redirects. 1ms to 1m.
     pub timeout: Duration,
     /// The path of the PEM certificates to trust for the fetch instead of the machine's own, relative to this file.
     pub ca_file: Option<String>,
+    /// The path of a bearer token to fetch with, relative to this file. It is read again for each fetch, and shown only to hosts
+    /// that are named here.
+    pub token_file: Option<String>,
+    /// The path of a PEM certificate (with its chain) to fetch with, relative to this file. Needs `client_key`.
+    pub client_cert: Option<String>,
+    /// The path of its private key, relative to this file. Needs `client_cert`.
+    pub client_key: Option<String>,
+    /// The host, or `host:port`, to fetch the keys from, instead of the one in the discovery document: clusters often name an
+    /// address there that nobody can reach.
+    pub jwks_host: Option<String>,
+    /// What the keys must be meant for. `sig`: signatures, or not said. `jwt-svid`: the tokens of a SPIFFE bundle.
+    #[serde(rename = "use")]
+    pub usage: KeyUse,
+    /// Whether `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` of the environment are obeyed.
+    pub use_proxy_env: bool,
     /// Whether the keys may be fetched by plain `http` from another machine. Whoever can change that traffic can then make
     /// tokens.
     pub allow_http: bool,
+}
+
+/// What the keys of a document must be meant for (`use`, RFC 7517 §4.2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[schemars(title = "use")]
+pub enum KeyUse {
+    #[serde(rename = "jwt-svid")]
+    JwtSvid,
+    #[default]
+    #[serde(rename = "sig")]
+    Signature,
 }
 
 /// How the upstream learns who is calling.
@@ -150,7 +202,7 @@ pub struct Caller {
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PublicRoute {
-    /// The exact path. No patterns, no escapes, no `..`.
+    /// The exact path, or with `/*` at its end everything below it. No other patterns, no escapes, no `..`.
     #[schemars(example = "/healthz")]
     pub path: String,
     /// The methods that need no token on this path. Others do.
@@ -165,19 +217,6 @@ pub struct Revocation {
     /// The path of the deny-list, relative to this file: one JSON object per line with `jti`, `kid` or `sub`, and `issuer` and
     /// `until` if need be. It is read again whenever it changes.
     pub file: Option<String>,
-}
-
-/// Bounds on what clients can make Callgate do.
-#[derive(Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Limits {
-    /// The longest token that is looked at. 256B to 64KiB.
-    pub token_size: Size,
-    /// How many client connections may be open at once. 1 to 1000000.
-    #[schemars(range(min = 1, max = 1_000_000))]
-    pub connections: u32,
-    /// How long a request may wait for a key that is not at hand before it is refused. 0s to 30s.
-    pub key_wait: Duration,
 }
 
 /// Callgate's own log.
@@ -283,9 +322,15 @@ impl Default for Keys {
             file: None,
             refresh: duration("5m"),
             stale_limit: duration("24h"),
-            unknown_key_cooldown: duration("10s"),
+            unknown_key_cooldown: duration("500ms"),
             timeout: duration("5s"),
             ca_file: None,
+            token_file: None,
+            client_cert: None,
+            client_key: None,
+            jwks_host: None,
+            usage: KeyUse::Signature,
+            use_proxy_env: false,
             allow_http: false,
         }
     }
@@ -294,12 +339,6 @@ impl Default for Keys {
 impl Default for Caller {
     fn default() -> Self {
         Self { header: "X-Caller-Service".to_owned(), claim: "sub".to_owned() }
-    }
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { token_size: Size("8KiB".to_owned()), connections: 10_000, key_wait: duration("1s") }
     }
 }
 

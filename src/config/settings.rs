@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use url::{Host, Url};
 
-pub use super::file::{Format as LogFormat, Level as LogLevel};
+pub use super::file::{Closing, Format as LogFormat, Level as LogLevel, Protocol, RequestId};
 use super::problem::Problem;
 use crate::identity::CallerRule;
+use crate::keys::jwks::KeyUse;
+use crate::keys::refresh::{ClientCertificate, JwksHost, ProxyUse};
 use crate::requirement::Requirement;
 use crate::revocation::DenyList;
 use crate::route::PublicRoutes;
@@ -20,6 +22,8 @@ use crate::route::PublicRoutes;
 pub struct Compiled {
     /// Where requests come in. Port 0 means any.
     pub listen: SocketAddr,
+    /// TLS there.
+    pub tls: Option<Tls>,
     pub upstream: Upstream,
     /// Where operators look. Port 0 means any.
     pub admin: SocketAddr,
@@ -29,6 +33,7 @@ pub struct Compiled {
     pub public: PublicRoutes,
     /// The deny-list's file and what it said, if there is one.
     pub revocation: Option<Revocation>,
+    pub forwarding: Forwarding,
     pub limits: Limits,
     pub log: Log,
     pub shutdown: Shutdown,
@@ -40,6 +45,7 @@ pub struct Compiled {
 #[derive(Clone, Debug)]
 pub struct Upstream {
     pub address: UpstreamAddress,
+    pub protocol: Protocol,
     pub connect_timeout: Duration,
     pub read_timeout: Duration,
     pub write_timeout: Duration,
@@ -81,6 +87,18 @@ pub struct Keys {
     pub timeout: Duration,
     /// PEM certificates to trust instead of the machine's own.
     pub ca_file: Option<PathBuf>,
+    /// A bearer token to present.
+    pub token_file: Option<PathBuf>,
+    /// A certificate to present.
+    pub client: Option<ClientCertificate>,
+    /// The host to fetch from instead of the discovered one.
+    pub jwks_host: Option<JwksHost>,
+    /// What the keys must be meant for.
+    pub usage: KeyUse,
+    /// Whether the environment's proxies are used.
+    pub proxy: ProxyUse,
+    /// Where the last fetched keys are kept.
+    pub snapshot_dir: Option<PathBuf>,
     /// Which URLs may be fetched; it also holds for redirects and for what a discovery document says.
     pub transport: Transport,
 }
@@ -111,15 +129,50 @@ pub struct Revocation {
     pub list: DenyList,
 }
 
-/// Bounds on what clients can make us do.
+/// Bounds on what clients can make us do. Sizes are in bytes.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// The longest token that is looked at, in bytes.
+    /// The longest token that is looked at.
     pub token_size: usize,
     /// How many client connections may be open at once.
     pub connections: usize,
     /// How long a request may wait for a key.
     pub key_wait: Duration,
+    /// How many requests may be in progress at once.
+    pub requests: usize,
+    /// How many requests one connection may carry.
+    pub requests_per_connection: u32,
+    /// The largest head of a request, and the most fields in it.
+    pub head_size: usize,
+    pub header_count: usize,
+    /// How long a head may take.
+    pub head_time: Duration,
+    /// How long a connection may wait for a request.
+    pub idle_time: Duration,
+    /// How long a client may be silent within a body.
+    pub read_timeout: Duration,
+    /// How long a client may take to accept a piece of an answer.
+    pub write_timeout: Duration,
+    /// The largest body of a request.
+    pub body_size: u64,
+    pub close_at_expiry: Closing,
+}
+
+/// What the upstream is told about where a request came from.
+#[derive(Clone, Copy, Debug)]
+pub struct Forwarding {
+    /// How many proxies in front of us are trusted to say so.
+    pub trusted_hops: usize,
+    pub request_id: RequestId,
+}
+
+/// TLS for the callers, as files of PEM.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    pub cert: PathBuf,
+    pub key: PathBuf,
+    /// Whoever has no certificate of these is not listened to.
+    pub client_ca: Option<PathBuf>,
 }
 
 /// Our own log.

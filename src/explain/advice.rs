@@ -12,12 +12,18 @@ pub const fn advice(reason: Reason) -> &'static str {
         Reason::AudienceMismatch => {
             "The caller asks its issuer for a token for this service: one of the wanted names as aud."
         }
+        Reason::BodyTooLarge => {
+            "The client sends a smaller body, or 'limits.body_size' in sidecar.toml allows a larger one."
+        }
         Reason::CallerUnusable => {
             "The issuer puts the caller's plain name into the claim, or 'caller.claim' in sidecar.toml names another one."
         }
         Reason::ClaimInvalid => "The issuer writes the claim as it is wanted; times are seconds, not milliseconds.",
         Reason::ClaimMissing => "The issuer adds the claim to its tokens.",
         Reason::CriticalHeaderUnsupported => "The issuer makes plain signed tokens, without crit and b64.",
+        Reason::HeadTooLarge => {
+            "The client sends fewer or shorter header fields, or the limits in sidecar.toml allow more."
+        }
         Reason::InternalError => "This is a fault of Callgate: please report it with this output.",
         Reason::IssuerUntrusted => {
             "Compare the token's iss with 'issuer' in sidecar.toml, character by character; a slash at the end counts."
@@ -30,7 +36,10 @@ pub const fn advice(reason: Reason) -> &'static str {
         Reason::LifetimeExceeded => {
             "The issuer gives its tokens a shorter life, or 'max_lifetime' in sidecar.toml a longer one."
         }
+        Reason::MethodRefused => "The client uses an ordinary method; this one is never forwarded.",
+        Reason::Overloaded => "The client tries again a little later; the operator looks at the load.",
         Reason::RequestMalformed => "The client sends well-formed HTTP.",
+        Reason::RequestTimeout => "The client sends its request without long pauses.",
         Reason::SignatureInvalid => {
             "The token was changed or cut on its way, or signed by another key than it says: get a new one from the issuer, \
              and pass it on as it is."

@@ -20,6 +20,20 @@ pub struct KeySet(Vec<Key>);
 pub struct Key {
     kid: Option<String>,
     public: PublicKey,
+    /// Its `alg`, if it has one.
+    own: Option<Algorithm>,
+    /// The numbers it is made of, by which two of one name are told apart.
+    numbers: [Vec<u8>; 2],
+}
+
+/// What the keys of a document must be meant for (`use`, RFC 7517 §4.2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KeyUse {
+    /// `jwt-svid` and nothing else, as in a SPIFFE bundle, where the keys of certificates stand beside those of tokens.
+    JwtSvid,
+    /// `sig`, or not said.
+    #[default]
+    Signature,
 }
 
 /// A document that was read: the keys that can be used, and those that cannot.
@@ -47,15 +61,19 @@ pub enum Flaw {
     Algorithm,
     #[error("the document has more than {KEYS_MAX} keys")]
     BeyondLimit,
+    #[error("it has a certificate (x5c) and lacks the key itself")]
+    CertificateOnly,
     #[error("its curve is not supported")]
     Curve,
+    #[error("it is in the document twice")]
+    Duplicate,
     #[error("its member {0} is missing or is not base64url without padding")]
     Encoding(&'static str),
     #[error("its kid is not a string of at most {KID_MAX} bytes")]
     Kid,
     #[error("it is not a strict JSON object: {0}")]
     Malformed(Malformed),
-    #[error("it is not for verifying signatures (use or key_ops)")]
+    #[error("it is not for verifying these tokens (use or key_ops)")]
     Purpose,
     #[error("it contains private key material, and must be considered leaked")]
     Private,
@@ -82,8 +100,16 @@ impl Reading {
     /// # Errors
     /// If it is not a key set, or none of its keys can be used.
     pub fn parse(document: &[u8], allowed: &[Algorithm]) -> Result<Self, Unusable> {
+        Self::parse_for(KeyUse::Signature, document, allowed)
+    }
+
+    /// Reads a document, as [`Self::parse`] does, for keys of this use.
+    ///
+    /// # Errors
+    /// If it is not a key set, or none of its keys can be used.
+    pub fn parse_for(usage: KeyUse, document: &[u8], allowed: &[Algorithm]) -> Result<Self, Unusable> {
         let document: Document<'_> = serde_json::from_slice(document).map_err(|_| Unusable::NotAKeySet)?;
-        let (mut keys, mut left_out) = (Vec::new(), Vec::new());
+        let (mut keys, mut left_out) = (Vec::<Key>::new(), Vec::new());
         for (index, text) in document.keys.iter().enumerate() {
             if index == KEYS_MAX {
                 left_out.push(LeftOut { index, kid: None, why: Flaw::BeyondLimit });
@@ -96,7 +122,9 @@ impl Reading {
                     continue;
                 }
             };
-            match Key::read(&jwk, allowed) {
+            let is_known = |key: &Key| keys.iter().any(|known| known.own == key.own && known.is_same(key));
+            match Key::read(&jwk, usage, allowed) {
+                Ok(key) if is_known(&key) => left_out.push(LeftOut { index, kid: key.kid, why: Flaw::Duplicate }),
                 Ok(key) => keys.push(key),
                 Err(why) => left_out.push(LeftOut { index, kid: kid(&jwk).ok().flatten(), why }),
             }
@@ -140,7 +168,13 @@ impl Key {
         &self.public
     }
 
-    fn read(jwk: &Object<'_>, allowed: &[Algorithm]) -> Result<Self, Flaw> {
+    /// Whether it is the same key under the same name.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.kid == other.kid && self.public.kind() == other.public.kind() && self.numbers == other.numbers
+    }
+
+    fn read(jwk: &Object<'_>, usage: KeyUse, allowed: &[Algorithm]) -> Result<Self, Flaw> {
         let kid = kid(jwk)?;
         let kty = jwk.get("kty").and_then(Value::as_str).ok_or(Flaw::Type)?;
         if kty == "oct" {
@@ -149,7 +183,7 @@ impl Key {
         if PRIVATE_MEMBERS.iter().any(|member| jwk.get(member).is_some()) {
             return Err(Flaw::Private);
         }
-        if !is_for_signatures(jwk) {
+        if !is_for_signatures(jwk, usage) {
             return Err(Flaw::Purpose);
         }
         let curve = jwk.get("crv").and_then(Value::as_str);
@@ -162,13 +196,20 @@ impl Key {
             ("EC" | "OKP", _) => return Err(Flaw::Curve),
             _ => return Err(Flaw::Type),
         };
-        let algorithms = algorithms(jwk, kind, allowed)?;
+        let own = own_algorithm(jwk)?;
+        let algorithms = algorithms(own, kind, allowed)?;
+        let numbers = match kind {
+            KeyKind::Ed25519 => [bytes(jwk, "x")?, Vec::new()],
+            KeyKind::Rsa => [bytes(jwk, "n")?, bytes(jwk, "e")?],
+            _ => [bytes(jwk, "x")?, bytes(jwk, "y")?],
+        };
+        let [first, second] = &numbers;
         let public = match kind {
-            KeyKind::Ed25519 => PublicKey::ed25519(&bytes(jwk, "x")?, &algorithms),
-            KeyKind::Rsa => PublicKey::rsa(&bytes(jwk, "n")?, &bytes(jwk, "e")?, &algorithms),
-            curve => PublicKey::ec(curve, &bytes(jwk, "x")?, &bytes(jwk, "y")?, &algorithms),
+            KeyKind::Ed25519 => PublicKey::ed25519(first, &algorithms),
+            KeyKind::Rsa => PublicKey::rsa(first, second, &algorithms),
+            curve => PublicKey::ec(curve, first, second, &algorithms),
         }?;
-        Ok(Self { kid, public })
+        Ok(Self { kid, public, own, numbers })
     }
 }
 
@@ -187,9 +228,14 @@ fn kid(jwk: &Object<'_>) -> Result<Option<String>, Flaw> {
     }
 }
 
-/// RFC 7517 §4.2 and §4.3: absent members allow everything; present ones must allow verifying.
-fn is_for_signatures(jwk: &Object<'_>) -> bool {
-    let by_use = jwk.get("use").is_none_or(|usage| usage.as_str() == Some("sig"));
+/// RFC 7517 §4.2 and §4.3: absent members allow everything; present ones must allow verifying. In a SPIFFE bundle `use` must
+/// not be absent (SPIFFE Trust Domain and Bundle §4.2.2).
+fn is_for_signatures(jwk: &Object<'_>, wanted: KeyUse) -> bool {
+    let usage = jwk.get("use");
+    let by_use = match wanted {
+        KeyUse::JwtSvid => usage.is_some_and(|usage| usage.as_str() == Some("jwt-svid")),
+        KeyUse::Signature => usage.is_none_or(|usage| usage.as_str() == Some("sig")),
+    };
     let by_operations = match jwk.get("key_ops") {
         None => true,
         Some(Value::Array(operations)) => operations.iter().any(|operation| operation.as_str() == Some("verify")),
@@ -198,27 +244,32 @@ fn is_for_signatures(jwk: &Object<'_>) -> bool {
     by_use && by_operations
 }
 
-/// The algorithms that a key may be used with: the issuer's that are for its kind, narrowed to its own `alg` if it has one.
-fn algorithms(jwk: &Object<'_>, kind: KeyKind, allowed: &[Algorithm]) -> Result<Vec<Algorithm>, Flaw> {
-    let own = match jwk.get("alg") {
-        None => None,
-        Some(name) => Some(name.as_str().and_then(Algorithm::from_name).ok_or(Flaw::Algorithm)?),
-    };
+fn own_algorithm(jwk: &Object<'_>) -> Result<Option<Algorithm>, Flaw> {
+    match jwk.get("alg") {
+        None => Ok(None),
+        Some(name) => name.as_str().and_then(Algorithm::from_name).ok_or(Flaw::Algorithm).map(Some),
+    }
+}
+
+/// The algorithms that a key may be used with: the issuer's that are for its kind, narrowed to its own if it has one.
+fn algorithms(own: Option<Algorithm>, kind: KeyKind, allowed: &[Algorithm]) -> Result<Vec<Algorithm>, Flaw> {
     let fitting = |algorithm: &Algorithm| algorithm.key_kind() == kind && own.is_none_or(|own| own == *algorithm);
     let algorithms: Vec<_> = allowed.iter().copied().filter(fitting).collect();
     if algorithms.is_empty() { Err(Flaw::Algorithm) } else { Ok(algorithms) }
 }
 
 fn bytes(jwk: &Object<'_>, member: &'static str) -> Result<Vec<u8>, Flaw> {
-    let text = jwk.get(member).and_then(Value::as_str).ok_or(Flaw::Encoding(member))?;
+    let missing = if jwk.get("x5c").is_some() { Flaw::CertificateOnly } else { Flaw::Encoding(member) };
+    let text = jwk.get(member).ok_or(missing)?.as_str().ok_or(Flaw::Encoding(member))?;
     URL_SAFE_NO_PAD.decode(text).map_err(|_| Flaw::Encoding(member))
 }
 
 /// How many keys of a document are read. Each costs a parse at every refresh.
 pub const KEYS_MAX: usize = 100;
 
-/// How many keys are tried for one token. Each costs a signature verification.
-pub const CANDIDATES_MAX: usize = 4;
+/// How many keys are tried for one token. Each costs a signature verification, so that it bounds what a bad token costs; and a
+/// good token without `kid` is refused if the issuer has more keys that fit it.
+pub const CANDIDATES_MAX: usize = 8;
 
 /// The private and secret members of all key types (RFC 7518 §6.2.2, §6.3.2, §6.4; RFC 8037 §2; `priv` of `AKP`).
 const PRIVATE_MEMBERS: [&str; 9] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"];

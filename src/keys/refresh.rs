@@ -32,7 +32,7 @@ use self::news::News;
 use self::schedule::Schedule;
 use self::snapshot::Snapshot;
 use self::source::address;
-pub use self::source::{AddressFault, FetchSettings, Location, Source};
+pub use self::source::{AddressFault, ClientCertificate, FetchSettings, JwksHost, Location, ProxyUse, Source};
 use self::task::{Aging, Clock, Task};
 use super::store::KeySlot;
 use crate::clock::UnixTime;

@@ -1,10 +1,7 @@
-//! The request head as the core wants it, read from Pingora's, and whether it means one thing only. Who may pass is not
-//! decided here.
+//! The request head as the core wants it, read from Pingora's. Nothing is decided here.
 
-use http::Version;
-use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::header::AUTHORIZATION;
 use pingora::http::RequestHeader;
-use pingora::protocols::http::ServerSession;
 
 use crate::request::{Authorization, RequestHead};
 
@@ -16,35 +13,6 @@ pub fn request_head(header: &RequestHeader) -> RequestHead<'_> {
         path: origin_path(header.raw_path()),
         authorization: Authorization::from_lines(lines),
     }
-}
-
-/// What makes a request's framing or target ambiguous, if anything: two parties could then see two different requests
-/// (RFC 9112 §6.1, §6.3, §3.2). Heads that are not HTTP at all do not come this far.
-pub fn ambiguity(session: &ServerSession) -> Option<&'static str> {
-    let header = session.req_header();
-    let lines = |name| header.headers.get_all(name).iter();
-    if lines(HOST).count() > 1 {
-        return Some("the request has more than one Host field; send one");
-    }
-    if lines(CONTENT_LENGTH).count() > 1 || lines(CONTENT_LENGTH).any(|value| !is_digits(value.as_bytes())) {
-        return Some("the request's Content-Length is not one number");
-    }
-    let mut codings = lines(TRANSFER_ENCODING);
-    let coding = codings.next()?;
-    if codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
-        return Some("the request's Transfer-Encoding is not just 'chunked'");
-    }
-    // Pingora has dropped a Content-Length beside it by now. What is left of it is that it will not reuse a connection that
-    // nobody asked it to close.
-    let closes = header.headers.contains_key(CONNECTION) || session.get_keepalive().is_some();
-    if header.version == Version::HTTP_11 && !closes {
-        return Some("the request has both Content-Length and Transfer-Encoding; send one");
-    }
-    None
-}
-
-fn is_digits(value: &[u8]) -> bool {
-    !value.is_empty() && value.iter().all(u8::is_ascii_digit)
 }
 
 /// The path of a target in origin form (RFC 9112 §3.2.1), as sent; `None` for every other form.

@@ -1,10 +1,11 @@
-//! The accept loop: one Pingora application on every accepted stream. Pingora's own server binds late, hides the port it got,
-//! and on SIGTERM closes its listener at once and then sleeps; here the listener, the limit and the drain are ours.
+//! The accept loop: one application on every accepted stream. Pingora's own server binds late, hides the port it got, and on
+//! SIGTERM closes its listener at once and then sleeps; here the listener, the limit and the drain are ours.
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use pingora::apps::ServerApp;
 use pingora::protocols::l4::stream::Stream;
 use pingora::protocols::{GetSocketDigest, SocketDigest};
@@ -12,6 +13,19 @@ use pingora::server::ShutdownWatch;
 use prometheus::IntGauge;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+/// What serves connections.
+#[async_trait]
+pub trait Application: Send + Sync + 'static {
+    /// Serves one connection to its end. It counts as open until `open` is dropped. `stop` says when to take no more requests.
+    async fn serve(&self, stream: Stream, open: Open, stop: ShutdownWatch);
+
+    /// Ends the connections that only wait for a request.
+    async fn cleanup(&self);
+}
+
+/// An application of Pingora's own kind, as it is.
+pub struct Plain<A>(pub Arc<A>);
 
 /// A listener with the connections it has accepted.
 pub struct Acceptor<A> {
@@ -23,7 +37,13 @@ pub struct Acceptor<A> {
     stop: watch::Sender<bool>,
 }
 
-impl<A: ServerApp + Send + Sync + 'static> Acceptor<A> {
+/// A connection, as long as it is open: counted, and within the limit.
+pub struct Open {
+    count: IntGauge,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl<A: Application> Acceptor<A> {
     /// Serves at most `limit` connections at a time, counted in `open`. Further ones wait in the kernel's queue.
     pub fn new(app: A, limit: usize, open: IntGauge) -> Self {
         let permits = Arc::new(Semaphore::new(limit));
@@ -54,12 +74,9 @@ impl<A: ServerApp + Send + Sync + 'static> Acceptor<A> {
     fn serve(&self, stream: TcpStream, peer: std::net::SocketAddr, permit: OwnedSemaphorePermit) {
         let app = Arc::clone(&self.app);
         let stop: ShutdownWatch = self.stop.subscribe();
-        let open = Open::count(&self.open);
-        tokio::spawn(async move {
-            // Dropped when the connection ends, also by a panic in its task.
-            let _held = (permit, open);
-            app.process_new(Box::new(described(stream, peer)), &stop).await;
-        });
+        let open = Open::count(&self.open, permit);
+        // It is closed when the connection ends, also by a panic in its task.
+        tokio::spawn(async move { app.serve(described(stream, peer), open, stop).await });
     }
 
     /// Lets the requests in flight finish, ends idle connections, and returns when all are gone.
@@ -78,19 +95,28 @@ impl<A: ServerApp + Send + Sync + 'static> Acceptor<A> {
     }
 }
 
-/// A connection, as long as it is counted.
-struct Open(IntGauge);
+#[async_trait]
+impl<A: ServerApp + Send + Sync + 'static> Application for Plain<A> {
+    async fn serve(&self, stream: Stream, open: Open, stop: ShutdownWatch) {
+        self.0.process_new(Box::new(stream), &stop).await;
+        drop(open);
+    }
+
+    async fn cleanup(&self) {
+        self.0.cleanup().await;
+    }
+}
 
 impl Open {
-    fn count(open: &IntGauge) -> Self {
+    fn count(open: &IntGauge, permit: OwnedSemaphorePermit) -> Self {
         open.inc();
-        Self(open.clone())
+        Self { count: open.clone(), _permit: permit }
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.dec();
+        self.count.dec();
     }
 }
 

@@ -6,13 +6,19 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use pingora::protocols::ALPN;
 use pingora::upstreams::peer::HttpPeer;
 
 use super::ServerFault;
 use crate::authenticator::{Authenticator, Issuer};
-use crate::config::{Compiled, KeySource, Keys, Limits, Revocation, Shutdown, Transport, Upstream, UpstreamAddress};
+use crate::config::{
+    Closing, Compiled, Forwarding, KeySource, Keys, Limits, Protocol, RequestId, Revocation, Shutdown, Transport,
+    Upstream, UpstreamAddress,
+};
 use crate::keys::refresh::{FetchSettings, Location, Source};
 use crate::keys::store::KeySlot;
+use crate::proxy::forward::{ForwardRule, Onward, RequestIds};
+use crate::proxy::{ClientLimits, Expiring};
 use crate::revocation::DenyListSlot;
 
 /// Everything that is started from a configuration.
@@ -25,6 +31,7 @@ pub struct Plan {
     /// The deny-list's file and its place, if there is one.
     pub revocation: Option<(PathBuf, Arc<DenyListSlot>)>,
     pub limits: Limits,
+    pub forward: ForwardRule,
     pub shutdown: Shutdown,
 }
 
@@ -47,8 +54,9 @@ impl Plan {
         let realm = config.issuers.first().and_then(|issuer| issuer.requirement.audiences().first());
         let realm = realm.map(|audience| plain(audience)).unwrap_or_default();
         let (limits, shutdown) = (config.limits.clone(), config.shutdown);
+        let forward = forward(config.forwarding);
         let Judge { authenticator, sources, revocation } = Judge::new(config);
-        Ok(Self { authenticator, sources, upstream, realm, revocation, limits, shutdown })
+        Ok(Self { authenticator, sources, upstream, realm, revocation, limits, forward, shutdown })
     }
 }
 
@@ -62,6 +70,7 @@ impl Judge {
             sources.push(Source {
                 issuer: issuer.requirement.issuer().to_owned(),
                 algorithms: issuer.requirement.algorithms().to_vec(),
+                usage: issuer.keys.usage,
                 location: location(&issuer.keys.source),
                 slot: Arc::clone(&slot),
                 settings: settings(&issuer.keys),
@@ -77,6 +86,38 @@ impl Judge {
         let authenticator = authenticator.with_revocation(Arc::clone(&slot));
         Self { authenticator, sources, revocation: Some((file, slot)) }
     }
+}
+
+/// The bounds on clients, in the terms of the proxy.
+pub const fn client_limits(limits: &Limits) -> ClientLimits {
+    ClientLimits {
+        head_size: limits.head_size,
+        header_count: limits.header_count,
+        head_time: limits.head_time,
+        idle_time: limits.idle_time,
+        read_timeout: limits.read_timeout,
+        write_timeout: limits.write_timeout,
+        body_size: limits.body_size,
+        requests_per_connection: limits.requests_per_connection,
+        requests: limits.requests,
+    }
+}
+
+/// Which streams end with their tokens, likewise.
+pub const fn expiring(limits: &Limits) -> Expiring {
+    match limits.close_at_expiry {
+        Closing::Always => Expiring::Always,
+        Closing::Never => Expiring::Never,
+        Closing::Upgrades => Expiring::Upgrades,
+    }
+}
+
+const fn forward(forwarding: Forwarding) -> ForwardRule {
+    let request_id = match forwarding.request_id {
+        RequestId::Keep => RequestIds::Keep,
+        RequestId::Make => RequestIds::Make,
+    };
+    ForwardRule { trusted_hops: forwarding.trusted_hops, request_id, token: Onward::Forward }
 }
 
 /// The audience as a realm: characters that a quoted string cannot hold are left out.
@@ -99,8 +140,12 @@ fn settings(keys: &Keys) -> FetchSettings {
         unknown_key_cooldown: keys.unknown_key_cooldown,
         timeout: keys.timeout,
         ca_file: keys.ca_file.clone(),
+        token_file: keys.token_file.clone(),
+        client: keys.client.clone(),
+        jwks_host: keys.jwks_host.clone(),
+        proxy: keys.proxy,
         allow_http: keys.transport == Transport::HttpAllowed,
-        ..FetchSettings::default()
+        snapshot_dir: keys.snapshot_dir.clone(),
     }
 }
 
@@ -118,6 +163,11 @@ async fn peer(upstream: &Upstream) -> Result<HttpPeer, ServerFault> {
                 .map_err(|_| unresolved(&path, io::ErrorKind::InvalidInput.into()))?
         }
     };
+    if upstream.protocol == Protocol::H2c {
+        // Without TLS nothing is negotiated: HTTP/2 from the first byte.
+        peer.options.alpn = ALPN::H2;
+        peer.options.max_h2_streams = H2_STREAMS;
+    }
     peer.options.connection_timeout = Some(upstream.connect_timeout);
     peer.options.total_connection_timeout = Some(upstream.connect_timeout);
     peer.options.read_timeout = Some(upstream.read_timeout);
@@ -130,3 +180,6 @@ async fn resolve(name: &str, port: u16) -> io::Result<SocketAddr> {
     let mut addresses = tokio::net::lookup_host((name, port)).await?;
     addresses.next().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address"))
 }
+
+/// How many requests share a connection to an upstream that speaks HTTP/2.
+const H2_STREAMS: usize = 100;

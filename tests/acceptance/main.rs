@@ -11,6 +11,8 @@ mod configuration; // a bad sidecar.toml
 mod forwarding; // what a valid token gets through, and how
 mod framing; // requests that two parties could read differently
 mod issuers; // who may speak in whose name
+mod key_outages; // issuers that fail, in every way they can
+mod key_rotation; // keys that change under load
 mod key_sources; // where keys come from, and what happens if they do not
 mod operations; // metrics, readiness, audit
 mod refusals; // what a caller learns from a 401

@@ -26,6 +26,7 @@ pub fn upstream(table: &file::Upstream, at: &KeyPath, findings: &mut Findings<'_
     let idle_timeout = io.read(&table.idle_timeout, &at.key("idle_timeout"), findings);
     Some(Upstream {
         address: address?,
+        protocol: table.protocol,
         connect_timeout: connect_timeout?,
         read_timeout: read_timeout?,
         write_timeout: write_timeout?,

@@ -3,17 +3,48 @@
 use std::time::Duration;
 
 use super::Findings;
-use super::unit::{HOUR, MINUTE, Span, seconds, size};
+use super::unit::{HOUR, MINUTE, Span, in_bytes, seconds, size};
 use crate::config::file;
 use crate::config::path::KeyPath;
 use crate::config::settings::{Limits, Shutdown};
 
 pub fn limits(table: &file::Limits, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<Limits> {
-    let token_size = size(&table.token_size, (256, 64 * 1024), &at.key("token_size"), findings);
-    // Its range is a matter of the shape.
-    let connections = usize::try_from(table.connections).ok();
+    let mut sized = |written, range, key: &str| size(written, range, &at.key(key), findings);
+    let token_size = sized(&table.token_size, (256, 64 * KIB), "token_size");
+    let head_size = sized(&table.head_size, (KIB, 256 * KIB), "head_size");
+    let body_size = sized(&table.body_size, (0, TIB), "body_size");
+    if let (Some(token_size), Some(head_size)) = (token_size, head_size)
+        && token_size >= head_size
+    {
+        let message = format!(
+            "a token of token_size ({}) does not fit into a head of {}; make it larger",
+            in_bytes(token_size),
+            in_bytes(head_size)
+        );
+        findings.error::<()>(&at.key("head_size"), message);
+    }
+    let mut waited = |written, longest, key: &str| Span::wait(SHORTEST, longest).read(written, &at.key(key), findings);
+    let head_time = waited(&table.head_time, MINUTE.saturating_mul(5), "head_time");
+    let idle_time = waited(&table.idle_time, HOUR, "idle_time");
+    let read_timeout = waited(&table.read_timeout, HOUR, "read_timeout");
+    let write_timeout = waited(&table.write_timeout, HOUR, "write_timeout");
     let key_wait = Span::wait(Duration::ZERO, seconds(30)).read(&table.key_wait, &at.key("key_wait"), findings);
-    Some(Limits { token_size: token_size?, connections: connections?, key_wait: key_wait? })
+    Some(Limits {
+        token_size: token_size?,
+        // The ranges of whole numbers are a matter of the shape.
+        connections: usize::try_from(table.connections).ok()?,
+        key_wait: key_wait?,
+        requests: usize::try_from(table.requests).ok()?,
+        requests_per_connection: table.requests_per_connection,
+        head_size: head_size?,
+        header_count: usize::try_from(table.header_count).ok()?,
+        head_time: head_time?,
+        idle_time: idle_time?,
+        read_timeout: read_timeout?,
+        write_timeout: write_timeout?,
+        body_size: body_size? as u64,
+        close_at_expiry: table.close_at_expiry,
+    })
 }
 
 pub fn shutdown(table: &file::Shutdown, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<Shutdown> {
@@ -22,3 +53,9 @@ pub fn shutdown(table: &file::Shutdown, at: &KeyPath, findings: &mut Findings<'_
     let drain = Span::wait(Duration::ZERO, HOUR).read(&table.drain, &at.key("drain"), findings);
     Some(Shutdown { lame_duck: lame_duck?, drain: drain? })
 }
+
+/// The shortest time that a client is given for anything.
+const SHORTEST: Duration = Duration::from_millis(100);
+
+const KIB: usize = 1024;
+const TIB: usize = 1 << 40;

@@ -1,1 +1,254 @@
+//! Key documents as they are in the wild: each odd key is left out with its cause, and the good ones beside it serve.
 
+use super::*;
+
+/// RFC 7517, appendix A.1.
+const N: &str = "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3ok\
+                 njhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHz\
+                 u6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU\
+                 8awapJzKnqDKgw";
+const P256: &str = r#""kty":"EC","crv":"P-256","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM""#;
+/// RFC 8037, appendix A.2.
+const ED25519: &str = r#""kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo""#;
+const RSA_1024: &str = "6WIYPvkMR8vFsAnPlsEUxAAbEwUfx3_HKFMiH07KoUz4WAMKYsDnuUaei7EnQLkVfKZoF6veRkXmNul2lFv_bo_ZWv42ahvuDDgA0jmhWe0\
+                        DLCcbhLWn-7G_tkGZMEkEl8D5qlHBt663PfDbML-aTq8xQgqzbooOqwoUjdXCq_8";
+
+fn rsa() -> String {
+    format!(r#""kty":"RSA","n":"{N}","e":"AQAB""#)
+}
+
+fn read(keys: &[&str]) -> Result<Reading, Unusable> {
+    read_for(KeyUse::Signature, keys)
+}
+
+fn read_for(usage: KeyUse, keys: &[&str]) -> Result<Reading, Unusable> {
+    let document = format!(r#"{{"keys":[{}]}}"#, keys.join(","));
+    Reading::parse_for(usage, document.as_bytes(), &Algorithm::ALL)
+}
+
+/// Reads a key with these members between two good ones, which serve whatever it is.
+fn beside_good_ones(members: &str) -> Option<LeftOut> {
+    let (first, last) = (format!("{{\"kid\":\"first\",{P256}}}"), format!("{{\"kid\":\"last\",{}}}", rsa()));
+    let reading = read(&[&first, &format!("{{{members}}}"), &last]).expect("a key set");
+    let kids: Vec<_> = reading.keys.keys().iter().filter_map(Key::kid).collect();
+    assert_eq!((kids.first(), kids.last()), (Some(&"first"), Some(&"last")));
+    assert_eq!(kids.len() + reading.left_out.len(), 3, "{members}");
+    assert!(reading.left_out.iter().all(|left_out| left_out.index == 1));
+    reading.left_out.into_iter().next()
+}
+
+#[test]
+fn a_sound_key_is_taken_with_or_without_what_is_optional() {
+    for members in [
+        format!(r#""kid":"k",{P256}"#),
+        format!(r#""kid":"k",{P256},"alg":"ES256","use":"sig","key_ops":["verify"]"#),
+        format!(
+            r#""kid":"k",{P256},"key_ops":["sign","verify"],"x5c":["MIIB"],"x5t":"AA","ext":true,"nbf":1,"odd":{{"a":[]}}"#
+        ),
+        format!(r#""kid":"k",{}"#, rsa()),
+        format!(r#""kid":"k",{},"alg":"PS512""#, rsa()),
+        format!(r#""kid":"k",{ED25519}"#),
+        format!(r#""kid":"k",{ED25519},"alg":"EdDSA""#),
+    ] {
+        assert_eq!(beside_good_ones(&members), None, "{members}");
+    }
+}
+
+#[test]
+fn an_odd_key_is_left_out_alone_with_its_name_and_the_cause() {
+    let n = format!(r#""n":"{N}""#);
+    let off_curve = P256.replace("4Etl6SRW", "4Etl6SRX");
+    let short = P256.replace("MKBC", "");
+    let cases = [
+        (r#""kty":"AKP","alg":"ML-DSA-44","pub":"AAAA""#.to_owned(), Flaw::Type),
+        (r#""kty":"LMS","x":"AA""#.to_owned(), Flaw::Type),
+        (r#""kty":5"#.to_owned(), Flaw::Type),
+        (r#""x":"AA""#.to_owned(), Flaw::Type),
+        (
+            r#""kty":"EC","crv":"secp256k1","alg":"ES256K","x":"lJEzJcJ-ZuacaeKp3Ir4gNxUNeIYZKNOEtrm3vtkuHc","y":"Ej1DimGo4zvqEm8sAyx8vM7fivaIOou9pkrkpJ7vJ-U""#
+                .to_owned(),
+            Flaw::Curve,
+        ),
+        (
+            r#""kty":"OKP","crv":"Ed448","alg":"EdDSA","x":"isi5b_khJ_oQ3Ve6eYWB1G_0au0Aw3kkYeMkiXFdwli8FLn7czPuiB5C2J9CUFCNaxXSnR7NWjGA""#
+                .to_owned(),
+            Flaw::Curve,
+        ),
+        (r#""kty":"OKP","crv":"X25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo""#.to_owned(), Flaw::Curve),
+        (r#""kty":"EC","x":"AA","y":"AA""#.to_owned(), Flaw::Curve),
+        (format!(r#"{},"use":"enc""#, rsa()), Flaw::Purpose),
+        (format!(r#"{},"use":"jwt-svid""#, rsa()), Flaw::Purpose),
+        (format!(r#"{},"use":null"#, rsa()), Flaw::Purpose),
+        (format!(r#"{},"use":["sig"]"#, rsa()), Flaw::Purpose),
+        (format!(r#"{P256},"key_ops":["deriveKey"]"#), Flaw::Purpose),
+        (format!(r#"{P256},"key_ops":[]"#), Flaw::Purpose),
+        (format!(r#"{P256},"key_ops":"verify""#), Flaw::Purpose),
+        (format!(r#"{},"alg":"RSA-OAEP""#, rsa()), Flaw::Algorithm),
+        (format!(r#"{},"alg":"ES256""#, rsa()), Flaw::Algorithm),
+        (format!(r#"{P256},"alg":"ES384""#), Flaw::Algorithm),
+        (format!(r#"{P256},"alg":"none""#), Flaw::Algorithm),
+        (format!(r#"{P256},"alg":5"#), Flaw::Algorithm),
+        (r#""kty":"oct","alg":"HS256","k":"AAAA""#.to_owned(), Flaw::Symmetric),
+        (format!(r#"{P256},"d":"AAAA""#), Flaw::Private),
+        (format!(r#"{},"d":"AAAA","p":"AA","q":"AA""#, rsa()), Flaw::Private),
+        (format!(r#"{},"k":"AAAA""#, rsa()), Flaw::Private),
+        (r#""kty":"RSA","x5c":["MIIB"]"#.to_owned(), Flaw::CertificateOnly),
+        (r#""kty":"RSA","e":"AQAB""#.to_owned(), Flaw::Encoding("n")),
+        (format!(r#""kty":"RSA",{n}"#), Flaw::Encoding("e")),
+        (format!(r#""kty":"RSA",{n},"e":65537"#), Flaw::Encoding("e")),
+        (format!(r#""kty":"RSA","n":"{N}=","e":"AQAB""#), Flaw::Encoding("n")),
+        (format!(r#""kty":"RSA","n":"{}","e":"AQAB""#, N.replace('_', "/")), Flaw::Encoding("n")),
+        (P256.replace("MKBC", "MKB "), Flaw::Encoding("x")),
+        (
+            format!(r#""kty":"RSA","n":"{RSA_1024}","e":"AQAB""#),
+            Flaw::Unsound(KeyFault::RsaTooSmall { bits: 1024 }),
+        ),
+        (format!(r#""kty":"RSA",{n},"e":"AQ""#), Flaw::Unsound(KeyFault::RsaExponent)),
+        (format!(r#""kty":"RSA",{n},"e":"AQAA""#), Flaw::Unsound(KeyFault::RsaExponent)),
+        (off_curve, Flaw::Unsound(KeyFault::Unsound)),
+        (short, Flaw::Unsound(KeyFault::CoordinateLength { wanted: 32 })),
+        (P256.replace("P-256", "P-384"), Flaw::Unsound(KeyFault::CoordinateLength { wanted: 48 })),
+        (
+            r#""kty":"OKP","crv":"Ed25519","x":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA""#.to_owned(),
+            Flaw::Unsound(KeyFault::SmallOrder),
+        ),
+    ];
+    for (members, why) in cases {
+        let wanted = LeftOut { index: 1, kid: Some("odd".to_owned()), why };
+        assert_eq!(beside_good_ones(&format!(r#""kid":"odd",{members}"#)), Some(wanted), "{members}");
+    }
+}
+
+#[test]
+fn a_key_whose_name_is_no_usable_string_is_left_out() {
+    let long = format!("\"{}\"", "k".repeat(KID_MAX + 1));
+    for kid in ["5", "null", "[\"k\"]", "{}", "true", &long] {
+        let wanted = LeftOut { index: 1, kid: None, why: Flaw::Kid };
+        assert_eq!(beside_good_ones(&format!(r#""kid":{kid},{P256}"#)), Some(wanted), "{kid}");
+    }
+    let longest = "k".repeat(KID_MAX);
+    assert_eq!(beside_good_ones(&format!(r#""kid":"{longest}",{P256}"#)), None);
+    assert!(read(&[&format!("{{{P256}}}")]).is_ok_and(|reading| reading.left_out.is_empty()), "a name is not needed");
+}
+
+#[test]
+fn what_is_no_strict_object_is_left_out() {
+    let cases = [
+        ("5", Malformed::NotAnObject),
+        ("null", Malformed::NotAnObject),
+        ("[]", Malformed::NotAnObject),
+        (r#"{"kty":"EC","kty":"RSA"}"#, Malformed::DuplicateMember),
+    ];
+    for (key, why) in cases {
+        let reading = read(&[key, &format!("{{{P256}}}")]).expect("a key set");
+        assert_eq!(reading.left_out, [LeftOut { index: 0, kid: None, why: Flaw::Malformed(why) }]);
+    }
+}
+
+#[test]
+fn a_key_that_stands_there_twice_counts_once_and_two_of_one_name_both_serve() {
+    let (ec, rsa) = (format!(r#"{{"kid":"k",{P256}}}"#), format!(r#"{{"kid":"k",{}}}"#, rsa()));
+    let reading = read(&[&ec, &rsa, &ec]).expect("a key set");
+    assert_eq!(reading.left_out, [LeftOut { index: 2, kid: Some("k".to_owned()), why: Flaw::Duplicate }]);
+    let fits = |algorithm| reading.keys.candidates(Some("k"), algorithm).count();
+    assert_eq!((fits(Algorithm::Es256), fits(Algorithm::Rs256), fits(Algorithm::EdDsa)), (1, 1, 0));
+
+    let (rs, ps) =
+        (rsa.replace("\"kty\"", "\"alg\":\"RS256\",\"kty\""), rsa.replace("\"kty\"", "\"alg\":\"PS256\",\"kty\""));
+    let reading = read(&[&rs, &ps]).expect("a key set");
+    assert!(reading.left_out.is_empty(), "one key for two algorithms is two");
+    assert_eq!(reading.keys.candidates(Some("k"), Algorithm::Ps256).count(), 1);
+}
+
+#[test]
+fn a_bundle_of_a_trust_domain_gives_the_keys_of_its_tokens_only() {
+    let key = |kid: &str, usage: &str| format!(r#"{{"kid":"{kid}",{P256}{usage}}}"#);
+    let keys = [
+        key("token", r#","use":"jwt-svid""#),
+        key("certificate", r#","use":"x509-svid","x5c":["MIIB"]"#),
+        key("unsaid", ""),
+        key("sig", r#","use":"sig""#),
+    ];
+    let keys: Vec<_> = keys.iter().map(String::as_str).collect();
+    let reading = read_for(KeyUse::JwtSvid, &keys).expect("a key set");
+    assert_eq!(reading.keys.keys().iter().filter_map(Key::kid).collect::<Vec<_>>(), ["token"]);
+    assert!(reading.left_out.iter().all(|left_out| left_out.why == Flaw::Purpose));
+    let reading = read(&keys).expect("a key set");
+    assert_eq!(reading.keys.keys().iter().filter_map(Key::kid).collect::<Vec<_>>(), ["unsaid", "sig"]);
+}
+
+#[test]
+fn a_key_serves_the_configured_algorithms_of_its_kind_and_its_own_narrows_them() {
+    let document = format!(r#"{{"keys":[{{"kid":"any",{0}}},{{"kid":"one","alg":"RS512",{0}}}]}}"#, rsa());
+    let allowed = [Algorithm::Rs256, Algorithm::Rs512, Algorithm::Es256];
+    let reading = Reading::parse(document.as_bytes(), &allowed).expect("a key set");
+    let fits = |kid, algorithm| reading.keys.named(kid).is_some_and(|key| key.public().fits(algorithm));
+    assert!(fits("any", Algorithm::Rs256) && fits("any", Algorithm::Rs512));
+    assert!(fits("one", Algorithm::Rs512) && !fits("one", Algorithm::Rs256));
+    assert!(!fits("any", Algorithm::Ps256) && !fits("any", Algorithm::Es256));
+    assert!(matches!(Reading::parse(document.as_bytes(), &[Algorithm::Es256]), Err(Unusable::NoKeys(_))));
+}
+
+#[test]
+fn a_token_is_tried_with_the_keys_of_its_name_then_the_nameless_or_with_any_if_it_has_none() {
+    let key = |kid: &str| if kid.is_empty() { format!("{{{P256}}}") } else { format!(r#"{{"kid":"{kid}",{P256}}}"#) };
+    let reading = read(&[&key("a"), &key(""), &key("b")]).expect("a key set");
+    let tried =
+        |kid| reading.keys.candidates(kid, Algorithm::Es256).map(|key| key.kid().unwrap_or("")).collect::<Vec<_>>();
+    assert_eq!(tried(Some("a")), ["a", ""]);
+    assert_eq!(tried(Some("unknown")), [""]);
+    assert_eq!(tried(None), ["a", "", "b"]);
+
+    let many: Vec<_> = (0..50).map(|n| key(&n.to_string())).collect();
+    let many: Vec<_> = many.iter().map(String::as_str).collect();
+    let reading = read(&many).expect("a key set");
+    assert_eq!(reading.keys.candidates(None, Algorithm::Es256).count(), CANDIDATES_MAX);
+}
+
+#[test]
+fn no_more_keys_are_read_than_the_bound() {
+    let keys: Vec<_> = (0..=KEYS_MAX).map(|n| format!(r#"{{"kid":"{n}",{P256}}}"#)).collect();
+    let keys: Vec<_> = keys.iter().map(String::as_str).collect();
+    let reading = read(&keys).expect("a key set");
+    assert_eq!(reading.keys.keys().len(), KEYS_MAX);
+    assert_eq!(reading.left_out, [LeftOut { index: KEYS_MAX, kid: None, why: Flaw::BeyondLimit }]);
+    assert!(read(&keys[..KEYS_MAX]).is_ok_and(|reading| reading.left_out.is_empty()));
+}
+
+#[test]
+fn what_is_no_key_set_or_has_no_usable_key_is_told_from_one() {
+    let nested = format!(r#"{{"keys":{}{}}}"#, "[".repeat(200), "]".repeat(200));
+    let one = format!("{{{P256}}}");
+    for garbage in [
+        "",
+        "null",
+        "[]",
+        "{}",
+        "<html>",
+        r#"{"keys":null}"#,
+        r#"{"keys":{}}"#,
+        r#"{"keys":"x"}"#,
+        r#"{"Keys":[]}"#,
+        r#"{"keys":[],"keys":[]}"#,
+        r#"{"keys":[]"#,
+        r#"{"keys":[]}}"#,
+        "\u{feff}{\"keys\":[]}",
+        &one,
+    ] {
+        let reading = Reading::parse(garbage.as_bytes(), &Algorithm::ALL);
+        assert!(matches!(reading, Err(Unusable::NotAKeySet)), "{garbage}");
+    }
+    assert!(matches!(Reading::parse(nested.as_bytes(), &Algorithm::ALL), Err(Unusable::NoKeys(_))));
+    assert!(matches!(read(&[]), Err(Unusable::NoKeys(left_out)) if left_out.is_empty()));
+    assert!(matches!(read(&[r#"{"kty":"oct","k":"AA"}"#]), Err(Unusable::NoKeys(left_out)) if left_out.len() == 1));
+    let with_more = format!(r#"{{"version":1,"keys":[{one}],"spiffe_sequence":7,"x":[{{}}]}}"#);
+    assert!(Reading::parse(with_more.as_bytes(), &Algorithm::ALL).is_ok());
+}
+
+#[test]
+fn a_key_is_the_same_only_under_the_same_name_and_of_the_same_numbers() {
+    let (ed, ec) = (format!(r#"{{"kid":"k",{ED25519}}}"#), format!(r#"{{"kid":"k",{P256}}}"#));
+    let reading = read(&[&ed, &ec, &format!("{{{ED25519}}}")]).expect("a key set");
+    let [ed, ec, nameless] = reading.keys.keys() else { panic!("three keys") };
+    assert!(ed.is_same(ed) && !ed.is_same(ec) && !ed.is_same(nameless));
+}

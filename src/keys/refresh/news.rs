@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::fault::Fault;
 use super::snapshot::SnapshotFlaw;
 use crate::clock::UnixTime;
-use crate::keys::jwks::{Flaw, KeySet, LeftOut};
+use crate::keys::jwks::{Flaw, Key, KeySet, LeftOut};
 use crate::rejection::quoted;
 
 /// The log of one issuer, and what it said last.
@@ -100,14 +100,11 @@ impl News {
     }
 }
 
-/// The names of keys that the other set lacks, in the order of their document.
+/// The names of the keys that the other set lacks, in the order of their document; also of those that are other keys there.
 fn only_in<'k>(these: &'k KeySet, other: Option<&KeySet>) -> Vec<&'k str> {
-    let names = these.keys().iter().map(|key| key.kid().unwrap_or(NAMELESS));
-    names.filter(|name| other.is_none_or(|other| !has(other, name))).collect()
-}
-
-fn has(keys: &KeySet, name: &str) -> bool {
-    keys.keys().iter().any(|key| key.kid().unwrap_or(NAMELESS) == name)
+    let has = |other: &KeySet, key: &Key| other.keys().iter().any(|known| known.is_same(key));
+    let missing = these.keys().iter().filter(|key| other.is_none_or(|other| !has(other, key)));
+    missing.map(|key| key.kid().unwrap_or(NAMELESS)).collect()
 }
 
 fn list(names: &[&str]) -> String {
@@ -123,7 +120,7 @@ fn list(names: &[&str]) -> String {
     text
 }
 
-/// Stands for all keys without `kid`.
+/// Stands for a key without `kid`.
 const NAMELESS: &str = "";
 
 const SHOWN_MAX: usize = 8;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use reqwest::Url;
 
 use crate::algorithm::Algorithm;
+use crate::keys::jwks::KeyUse;
 use crate::keys::store::KeySlot;
 
 /// One issuer's keys: whose they are, where they come from, where they go.
@@ -18,6 +19,8 @@ pub struct Source {
     pub issuer: String,
     /// The algorithms its tokens may use. Keys that fit none of them are left out.
     pub algorithms: Vec<Algorithm>,
+    /// What its keys must be meant for.
+    pub usage: KeyUse,
     pub location: Location,
     /// Where the keys are published for the requests.
     pub slot: Arc<KeySlot>,

@@ -139,7 +139,7 @@ impl<F: Fetch> Task<F> {
 
     /// Publishes the keys of a document that the issuer confirmed at this time, if it has usable ones. Returns how many.
     fn publish(&mut self, serving: Serving, confirmed: UnixTime) -> Result<(Effect, usize), Fault> {
-        let reading = Reading::parse(&serving.document, &self.source.algorithms);
+        let reading = Reading::parse_for(self.source.usage, &serving.document, &self.source.algorithms);
         match &reading {
             Ok(Reading { left_out, .. }) | Err(Unusable::NoKeys(left_out)) => self.news.left_out(left_out),
             Err(Unusable::NotAKeySet) => {}

@@ -11,6 +11,7 @@ use super::fault::FileFlaw;
 use super::fetch::{Answer, Known, Occasion};
 use super::*;
 use crate::algorithm::Algorithm;
+use crate::keys::jwks::KeyUse;
 
 const ISSUER: &str = "https://auth.example";
 const MIDNIGHT: UnixTime = UnixTime::from_secs(1_800_000_000);
@@ -97,6 +98,7 @@ impl Bench {
         let source = Source {
             issuer: ISSUER.to_owned(),
             algorithms: vec![Algorithm::Es256],
+            usage: KeyUse::Signature,
             location: Location::Url("https://auth.example/keys".to_owned()),
             slot: Arc::clone(&slot),
             settings,
@@ -378,6 +380,7 @@ async fn one_issuer_in_trouble_delays_no_other() {
     let source = Source {
         issuer: "https://bad.example".to_owned(),
         algorithms: vec![Algorithm::Es256],
+        usage: KeyUse::Signature,
         location: Location::Discovery,
         slot: Arc::default(),
         settings: FetchSettings::default(),
@@ -422,6 +425,7 @@ async fn an_address_that_may_not_be_fetched_from_is_refused_at_the_start() {
     let source = |issuer: &str, location| Source {
         issuer: issuer.to_owned(),
         algorithms: vec![Algorithm::Es256],
+        usage: KeyUse::Signature,
         location,
         slot: Arc::default(),
         settings: FetchSettings::default(),
@@ -474,6 +478,7 @@ impl Watched {
         let source = Source {
             issuer: ISSUER.to_owned(),
             algorithms: vec![Algorithm::Es256],
+            usage: KeyUse::Signature,
             location: Location::File(path),
             slot: Arc::clone(&slot),
             settings: FetchSettings { stale_limit: Duration::from_secs(1), ..FetchSettings::default() },
@@ -573,6 +578,7 @@ async fn a_server_that_never_answers_is_given_up_in_time() {
     let source = Source {
         issuer: ISSUER.to_owned(),
         algorithms: vec![Algorithm::Es256],
+        usage: KeyUse::Signature,
         location: Location::Url(format!("http://{address}/")),
         slot: Arc::default(),
         settings: FetchSettings { timeout: Duration::from_millis(50), ..FetchSettings::default() },

@@ -1,0 +1,71 @@
+//! The files that belong to an issuer's keys, read once to be sure that they can be.
+
+use std::path::Path;
+
+use crate::algorithm::Algorithm;
+use crate::config::compile::Findings;
+use crate::config::input;
+use crate::config::path::KeyPath;
+use crate::keys::jwks::{KeyUse, Reading, Unusable};
+
+/// What a PEM file holds.
+#[derive(Clone, Copy)]
+pub enum Pem {
+    Certificate,
+    PrivateKey,
+}
+
+/// Whether a key file can be read and holds a key that can be used.
+pub fn key_file(
+    path: &Path,
+    usage: KeyUse,
+    algorithms: &[Algorithm],
+    key: &KeyPath,
+    findings: &mut Findings<'_, '_>,
+) -> Option<()> {
+    let document = read(path, key, findings)?;
+    let left_out = match Reading::parse_for(usage, &document, algorithms) {
+        Ok(reading) => reading.left_out,
+        Err(Unusable::NoKeys(left_out)) => {
+            findings.error::<()>(key, format!("{path:?} holds no key that can be used"));
+            left_out
+        }
+        Err(fault) => return findings.error(key, format!("{path:?} is no key set: {fault}")),
+    };
+    for left_out in left_out {
+        findings.warning(key, format!("keys[{}] of {path:?} is not used: {}", left_out.index, left_out.why));
+    }
+    Some(())
+}
+
+/// Whether a file can be read and holds something of this kind in PEM.
+pub fn pem(path: &Path, kind: Pem, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<()> {
+    let pem = read(path, key, findings)?;
+    let (label, what) = match kind {
+        Pem::Certificate => ("CERTIFICATE-----", "certificate (\"BEGIN CERTIFICATE\")"),
+        Pem::PrivateKey => ("PRIVATE KEY-----", "private key (\"BEGIN PRIVATE KEY\", not encrypted)"),
+    };
+    let begins = |line: &[u8]| line.starts_with(b"-----BEGIN ") && line.trim_ascii_end().ends_with(label.as_bytes());
+    let is_plain = |line: &[u8]| !line.starts_with(b"-----BEGIN ENCRYPTED");
+    if !pem.split(|byte| *byte == b'\n').any(|line| begins(line) && is_plain(line)) {
+        return findings.error(key, format!("{path:?} holds no PEM {what}"));
+    }
+    Some(())
+}
+
+/// Whether a file can be read and holds one bearer token.
+pub fn token(path: &Path, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<()> {
+    let content = read(path, key, findings)?;
+    let token = content.trim_ascii();
+    if token.is_empty() || !token.iter().all(u8::is_ascii_graphic) {
+        return findings.error(key, format!("{path:?} does not hold one token and nothing else"));
+    }
+    Some(())
+}
+
+fn read(path: &Path, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<Vec<u8>> {
+    match input::read(path) {
+        Ok(bytes) => Some(bytes),
+        Err(fault) => findings.error(key, format!("{path:?} {fault}; relative paths start at the configuration file")),
+    }
+}

@@ -1,0 +1,124 @@
+//! What is asked of every request before its token is looked at: that there is room for it, and that it is no more than a request.
+//! For HTTP/1 most of it was judged on the wire; here it holds for HTTP/2 as well.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, UPGRADE};
+use http::{HeaderName, Method, Version};
+use pingora::http::RequestHeader;
+
+use super::ClientLimits;
+use crate::rejection::{Reason, Rejection};
+use crate::wire::fields::{disguise, elements};
+use crate::wire::head::{is_refused_method, method_refused};
+use crate::wire::target;
+
+/// The requests in progress.
+#[derive(Clone, Default)]
+pub struct Progress(Arc<AtomicUsize>);
+
+/// One of them, for as long as it lives.
+pub struct InFlight(Arc<AtomicUsize>);
+
+impl Progress {
+    /// A place for one more request, if there are fewer than that.
+    ///
+    /// # Errors
+    /// `overloaded`.
+    pub fn enter(&self, limit: usize) -> Result<InFlight, Rejection> {
+        let before = self.0.fetch_add(1, Ordering::Relaxed);
+        let place = InFlight(Arc::clone(&self.0));
+        if before < limit {
+            return Ok(place);
+        }
+        Err(Rejection::new(Reason::Overloaded, "as many requests as this proxy takes are in progress; try again"))
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Judges a request of HTTP/2, whose head was never on the wire as text.
+///
+/// # Errors
+/// `method_refused`, `request_malformed` or `head_too_large`.
+pub fn judge_http2(head: &RequestHeader, limits: &ClientLimits) -> Result<(), Rejection> {
+    let malformed = |detail| Err(Rejection::new(Reason::RequestMalformed, detail));
+    if head.version != Version::HTTP_2 {
+        return Ok(());
+    }
+    if is_refused_method(head.method.as_str().as_bytes()) {
+        return Err(method_refused());
+    }
+    if head.headers.len() > limits.header_count {
+        let detail = format!("the request has more than {} header fields", limits.header_count);
+        return Err(Rejection::new(Reason::HeadTooLarge, detail));
+    }
+    if head.headers.keys().any(|name| disguise(name.as_str().as_bytes()).is_some()) {
+        return malformed("a header name could be read as one that frames or addresses the request, and is not it");
+    }
+    let authority = head.uri.authority().map(|authority| authority.as_str().as_bytes());
+    let host = head.headers.get(HOST).map(http::HeaderValue::as_bytes);
+    if !authority.or(host).is_some_and(target::is_host) {
+        return malformed("there is no authority, or it is not one host and port");
+    }
+    let lengths = head.headers.get_all(CONTENT_LENGTH).iter().count();
+    if lengths > 1 {
+        return malformed("content-length is sent more than once");
+    }
+    if head.raw_path().first() != Some(&b'/') && !(head.method == Method::OPTIONS && head.raw_path() == b"*") {
+        return malformed("the target is no path");
+    }
+    Ok(())
+}
+
+/// Whether a request asks for a WebSocket, and does so in every way that it must (RFC 6455 §4.1).
+pub fn asks_for_websocket(head: &RequestHeader) -> bool {
+    let listed = |value: &http::HeaderValue| elements(value.as_bytes()).any(|it| it.eq_ignore_ascii_case(b"upgrade"));
+    head.version == Version::HTTP_11
+        && head.method == Method::GET
+        && head.headers.get(UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
+        && head.headers.get_all(CONNECTION).iter().any(listed)
+}
+
+/// Takes away a wish to change the protocol: the server may ignore it (RFC 9110 §7.8), and then nobody else may see it.
+pub fn ignore_upgrade(head: &mut RequestHeader) {
+    head.remove_header(&UPGRADE);
+    head.remove_header::<HeaderName>(&HeaderName::from_static("http2-settings"));
+}
+
+/// Judges the length that a body is said to have.
+///
+/// # Errors
+/// `body_too_large`.
+pub fn judge_length(head: &RequestHeader, limits: &ClientLimits) -> Result<(), Rejection> {
+    let length = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if length.is_some_and(|length| length > limits.body_size) {
+        return Err(body_too_large(limits));
+    }
+    Ok(())
+}
+
+/// The refusal of a body, however its size is known.
+pub fn body_too_large(limits: &ClientLimits) -> Rejection {
+    Rejection::new(Reason::BodyTooLarge, format!("the request's body has more than {} bytes", limits.body_size))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_room_for_so_many_and_again_when_one_has_ended() {
+        let progress = Progress::default();
+        let first = progress.enter(2).unwrap();
+        let _second = progress.enter(2).unwrap();
+        assert_eq!(progress.enter(2).err().map(|refused| refused.reason()), Some(Reason::Overloaded));
+        drop(first);
+        assert!(progress.enter(2).is_ok());
+    }
+}

@@ -1,0 +1,299 @@
+//! The client's side of a connection, with our hand on it: the stream that Pingora reads from gives it one request at a time.
+//! The head of each is judged before Pingora sees a byte of it, and what comes after its end waits for the next.
+
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use async_trait::async_trait;
+use bytes::{Buf as _, BytesMut};
+use pingora::http::ResponseHeader;
+use pingora::protocols::raw_connect::ProxyDigest;
+use pingora::protocols::tls::{SslDigest, TlsRef};
+use pingora::protocols::{
+    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, Stream, TimingDigest,
+    UniqueID, UniqueIDType,
+};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
+
+use super::connection::Connection;
+use crate::wire::chunks::{ChunkFault, Chunks};
+use crate::wire::head::Framing;
+
+mod linger;
+
+/// A client's stream.
+pub struct ClientStream {
+    inner: Stream,
+    /// What has been read and not yet been given on.
+    ahead: BytesMut,
+    /// Whether the client has sent its last byte.
+    ended: bool,
+    share: Share,
+    pub connection: Arc<Connection>,
+    digest: Arc<ProxyDigest>,
+    end: Option<Pin<Box<Sleep>>>,
+}
+
+/// What Pingora may read: the current request and nothing of the next.
+struct Share {
+    /// That many bytes as they are,
+    plain: u64,
+    /// and then these.
+    then: Then,
+}
+
+enum Then {
+    All,
+    Chunks(Chunks),
+    Nothing,
+}
+
+impl ClientStream {
+    /// Takes a stream over. Nothing can be read through it until a share is given.
+    ///
+    /// # Errors
+    /// None that can happen; Pingora's type for its digest asks for a response header.
+    pub fn new(inner: Stream, connection: Arc<Connection>) -> pingora::Result<Self> {
+        let unused = Box::new(ResponseHeader::build(200, Some(0))?);
+        let digest = Arc::new(ProxyDigest::new(unused, Some(Box::new(Arc::clone(&connection)))));
+        let share = Share { plain: 0, then: Then::Nothing };
+        Ok(Self { inner, ahead: BytesMut::new(), ended: false, share, connection, digest, end: None })
+    }
+
+    /// What has come and was not given on yet.
+    #[must_use]
+    pub fn ahead(&self) -> &[u8] {
+        &self.ahead
+    }
+
+    /// Who is at the other end.
+    #[must_use]
+    pub fn peer(&self) -> Option<String> {
+        self.inner.get_socket_digest()?.peer_addr().map(ToString::to_string)
+    }
+
+    /// Reads more ahead. No byte means that the client has sent its last one.
+    ///
+    /// # Errors
+    /// If the connection is broken.
+    pub async fn read_ahead(&mut self) -> io::Result<usize> {
+        if self.ended {
+            return Ok(0);
+        }
+        self.ahead.reserve(READ_AHEAD);
+        let count = self.inner.read_buf(&mut self.ahead).await?;
+        self.ended = count == 0;
+        Ok(count)
+    }
+
+    /// Gives one request on: its head of that many bytes, and what its framing says follows.
+    pub fn give(&mut self, head: usize, framing: Framing) {
+        let head = head as u64;
+        self.share = match framing {
+            Framing::Chunked => Share { plain: head, then: Then::Chunks(Chunks::default()) },
+            Framing::Length(length) => Share { plain: head.saturating_add(length), then: Then::Nothing },
+            Framing::Upgrade => Share { plain: head, then: Then::All },
+        };
+        self.end = None;
+        self.connection.go_on();
+    }
+
+    /// Gives everything on, for a protocol that frames its requests itself.
+    pub fn give_all(&mut self) {
+        self.share = Share { plain: 0, then: Then::All };
+    }
+
+    /// Reads on while Pingora only wants to know whether the client is still there: what comes is the next request's, and a
+    /// part of it may wait here.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.ended && self.ahead.len() < NEXT_MAX {
+            let mut space = [0; 512];
+            let mut buffer = ReadBuf::new(&mut space);
+            match Pin::new(&mut self.inner).poll_read(cx, &mut buffer) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Ready(Ok(())) if buffer.filled().is_empty() => self.ended = true,
+                Poll::Ready(Ok(())) => self.ahead.extend_from_slice(buffer.filled()),
+            }
+        }
+        // A client that has left its next request here and closed its side still waits for the answers.
+        if self.ended && self.ahead.is_empty() { Poll::Ready(Ok(())) } else { Poll::Pending }
+    }
+
+    /// Takes note of what belongs to the current request; the rest of it is kept for the next.
+    fn admit(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.share.admit(bytes).map_err(|fault| {
+            self.connection.doubt(fault);
+            io::Error::new(io::ErrorKind::InvalidData, fault)
+        })
+    }
+
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let Some(end) = self.connection.end() else { return Ok(()) };
+        let sleep = self.end.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(end)));
+        match sleep.as_mut().poll(cx) {
+            Poll::Ready(()) => Err(io::Error::new(io::ErrorKind::TimedOut, "the stream's time is over")),
+            Poll::Pending => Ok(()),
+        }
+    }
+}
+
+impl Share {
+    fn is_used_up(&self) -> bool {
+        let done = match &self.then {
+            Then::All => false,
+            Then::Chunks(chunks) => chunks.is_done(),
+            Then::Nothing => true,
+        };
+        done && self.plain == 0
+    }
+
+    fn admit(&mut self, bytes: &[u8]) -> Result<usize, ChunkFault> {
+        let plain = usize::try_from(self.plain).unwrap_or(usize::MAX).min(bytes.len());
+        self.plain -= plain as u64;
+        let rest = bytes.get(plain..).unwrap_or_default();
+        match &mut self.then {
+            Then::All => Ok(bytes.len()),
+            Then::Chunks(chunks) => Ok(plain + chunks.follow(rest)?),
+            Then::Nothing => Ok(plain),
+        }
+    }
+}
+
+impl AsyncRead for ClientStream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        this.poll_end(cx)?;
+        if this.share.is_used_up() {
+            return this.poll_next(cx);
+        }
+        if !this.ahead.is_empty() {
+            let length = this.ahead.len().min(buffer.remaining());
+            let here = this.ahead.split_to(length);
+            let admitted = this.admit(&here)?;
+            buffer.put_slice(here.get(..admitted).unwrap_or_default());
+            if admitted < length {
+                let mut kept = here;
+                kept.advance(admitted);
+                kept.unsplit(std::mem::take(&mut this.ahead));
+                this.ahead = kept;
+            }
+            return Poll::Ready(Ok(()));
+        }
+        let before = buffer.filled().len();
+        std::task::ready!(Pin::new(&mut this.inner).poll_read(cx, buffer))?;
+        let came = buffer.filled().get(before..).unwrap_or_default();
+        this.ended = came.is_empty();
+        let admitted = this.admit(came)?;
+        this.ahead.extend_from_slice(came.get(admitted..).unwrap_or_default());
+        buffer.set_filled(before + admitted);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for ClientStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_end(cx)?;
+        Pin::new(&mut self.inner).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_end(cx)?;
+        Pin::new(&mut self.inner).poll_write_vectored(cx, pieces)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+}
+
+#[async_trait]
+impl Shutdown for ClientStream {
+    async fn shutdown(&mut self) {
+        if !self.connection.lingers() {
+            self.inner.shutdown().await;
+        }
+    }
+}
+
+impl Drop for ClientStream {
+    /// Leaves a client that may still be sending to a task of its own.
+    fn drop(&mut self) {
+        if self.connection.lingers()
+            && !self.ended
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            let inner = std::mem::replace(&mut self.inner, Box::new(io::Cursor::new(Vec::new())));
+            runtime.spawn(linger::linger(inner, Arc::clone(&self.connection)));
+        }
+    }
+}
+
+impl UniqueID for ClientStream {
+    fn id(&self) -> UniqueIDType {
+        self.inner.id()
+    }
+}
+
+impl Ssl for ClientStream {
+    fn get_ssl(&self) -> Option<&TlsRef> {
+        self.inner.get_ssl()
+    }
+
+    fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
+        self.inner.get_ssl_digest()
+    }
+
+    fn selected_alpn_proto(&self) -> Option<ALPN> {
+        self.inner.selected_alpn_proto()
+    }
+}
+
+impl GetTimingDigest for ClientStream {
+    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
+        self.inner.get_timing_digest()
+    }
+}
+
+impl GetProxyDigest for ClientStream {
+    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
+        Some(Arc::clone(&self.digest))
+    }
+}
+
+impl GetSocketDigest for ClientStream {
+    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
+        self.inner.get_socket_digest()
+    }
+}
+
+impl Peek for ClientStream {}
+
+impl fmt::Debug for ClientStream {
+    /// Without a byte of what was read: it may hold a token.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientStream").field("ahead", &self.ahead.len()).finish_non_exhaustive()
+    }
+}
+
+/// How much is read at once while a head is awaited, in bytes. Most heads with their token fit.
+const READ_AHEAD: usize = 2048;
+
+/// How much of the next request may wait while the current one is answered, in bytes.
+const NEXT_MAX: usize = 16 * 1024;

@@ -1,0 +1,97 @@
+//! What is known of one client connection, shared by the stream, which sees bytes, and the filters, which see requests. It
+//! decides nothing.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use pingora::protocols::http::ServerSession;
+use tokio::time::Instant;
+
+use crate::wire::chunks::ChunkFault;
+
+/// Whatever must live as long as a connection does, such as its place among those that may be open.
+pub type Held = Box<dyn Send + Sync>;
+
+/// One client connection.
+pub struct Connection {
+    _held: Held,
+    began: Instant,
+    /// Why the body of the current request cannot be read without doubt.
+    fault: OnceLock<ChunkFault>,
+    /// When the current stream must end, in milliseconds after the connection began; 0 if it may go on.
+    end: AtomicU64,
+    /// Whether the client may still be sending what nobody will read.
+    lingers: AtomicBool,
+}
+
+impl Connection {
+    /// A connection that begins now.
+    #[must_use]
+    pub fn begin(held: Held) -> Self {
+        Self {
+            _held: held,
+            began: Instant::now(),
+            fault: OnceLock::new(),
+            end: AtomicU64::new(0),
+            lingers: AtomicBool::new(false),
+        }
+    }
+
+    /// The connection that a request came on.
+    #[must_use]
+    pub fn of(session: &ServerSession) -> Option<Arc<Self>> {
+        let digest = session.digest()?.proxy_digest.as_ref()?;
+        digest.user_data.as_ref()?.downcast_ref::<Arc<Self>>().cloned()
+    }
+
+    /// Notes that the body cannot be read on. Nothing is read from the connection afterwards.
+    pub fn doubt(&self, fault: ChunkFault) {
+        // Only the first one counts.
+        let _ = self.fault.set(fault);
+    }
+
+    /// Why the body could not be read on.
+    #[must_use]
+    pub fn doubted(&self) -> Option<ChunkFault> {
+        self.fault.get().copied()
+    }
+
+    /// Ends the stream of the current request after that time.
+    pub fn end_after(&self, left: Duration) {
+        let end = self.began.elapsed().saturating_add(left).as_millis();
+        self.end.store(u64::try_from(end).unwrap_or(u64::MAX).max(1), Ordering::Relaxed);
+    }
+
+    /// The current request has ended, and with it what held for it.
+    pub fn go_on(&self) {
+        self.end.store(0, Ordering::Relaxed);
+    }
+
+    /// When the stream of the current request must end.
+    #[must_use]
+    pub fn end(&self) -> Option<Instant> {
+        match self.end.load(Ordering::Relaxed) {
+            0 => None,
+            millis => self.began.checked_add(Duration::from_millis(millis)),
+        }
+    }
+
+    /// Whether the stream was, or should be, ended by now.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.end().is_some_and(|end| end <= Instant::now())
+    }
+
+    /// Lets the client finish sending for a moment before the connection is closed: closed at once, the kernel would answer what
+    /// still comes with a reset, and that can take our answer away from the client.
+    pub fn linger(&self) {
+        self.lingers.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether to do so.
+    #[must_use]
+    pub fn lingers(&self) -> bool {
+        self.lingers.load(Ordering::Relaxed)
+    }
+}

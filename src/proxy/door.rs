@@ -1,0 +1,127 @@
+//! Where clients come in: one connection, from its first byte to its last. It finds out which HTTP is spoken, and hands over
+//! one request after another. What is no request is refused here, and recorded like any other.
+
+mod http1;
+mod http2;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pingora::apps::HttpServerApp as _;
+use pingora::protocols::{ALPN, Stream};
+use pingora::proxy::{HttpProxy, http_proxy};
+use pingora::server::ShutdownWatch;
+use pingora::server::configuration::ServerConf;
+use tokio::time::{Instant, timeout_at};
+
+use super::client::ClientStream;
+use super::connection::{Connection, Held};
+use super::{ClientLimits, Gate};
+
+/// The proxy as seen by its listener.
+pub struct Door {
+    proxy: Arc<HttpProxy<Gate>>,
+    gate: Gate,
+}
+
+/// What came of waiting for bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wait {
+    Came,
+    Gone,
+    Late,
+}
+
+impl Door {
+    /// Lets requests through this gate.
+    #[must_use]
+    pub fn new(gate: Gate) -> Self {
+        let mut conf = ServerConf::default();
+        // The first try and one more.
+        conf.max_retries = 2;
+        let mut proxy = http_proxy(&Arc::new(conf), gate.clone());
+        // Refused by the gate, with an answer and a record of ours.
+        let mut options = pingora::apps::HttpServerOptions::default();
+        options.allow_connect_method_proxying = true;
+        proxy.server_options = Some(options);
+        Self { proxy: Arc::new(proxy), gate }
+    }
+
+    /// Serves a connection to its end. `held` is let go when it has ended, and not before.
+    pub async fn serve(&self, stream: Stream, held: Held, stop: &ShutdownWatch) {
+        let negotiated = stream.selected_alpn_proto();
+        let Ok(mut stream) = ClientStream::new(stream, Arc::new(Connection::begin(held))) else { return };
+        let limits = self.gate.limits();
+        let http2 = match negotiated {
+            Some(ALPN::H2) => true,
+            Some(_) => false,
+            None => begins_with_preface(&mut stream, &limits, stop).await,
+        };
+        if http2 {
+            stream.give_all();
+            http2::serve(self, stream, stop).await;
+        } else {
+            http1::serve(self, Box::new(stream), stop).await;
+        }
+    }
+
+    /// Ends the connections that wait for a request.
+    pub async fn cleanup(&self) {
+        self.proxy.http_cleanup().await;
+    }
+}
+
+/// Whether the client speaks HTTP/2 from the start, as one that knows the service may (RFC 9113 §3.3).
+async fn begins_with_preface(stream: &mut ClientStream, limits: &ClientLimits, stop: &ShutdownWatch) -> bool {
+    let mut latest = Instant::now() + limits.idle_time;
+    loop {
+        let ahead = stream.ahead();
+        let common = ahead.len().min(PREFACE.len());
+        if ahead.get(..common) != PREFACE.get(..common) {
+            return false;
+        }
+        if common == PREFACE.len() {
+            return true;
+        }
+        if common > 0 {
+            latest = latest.min(Instant::now() + limits.head_time);
+        }
+        if wait(stream, latest, stop).await != Wait::Came {
+            return false;
+        }
+    }
+}
+
+/// Waits for more bytes of a client. When the process stops, one that has not begun to speak is not waited for, and one that has
+/// begun must be about to end.
+async fn wait(stream: &mut ClientStream, latest: Instant, stop: &ShutdownWatch) -> Wait {
+    let begun = !stream.ahead().is_empty();
+    let read = async {
+        match stream.read_ahead().await {
+            Ok(count) if count > 0 => Wait::Came,
+            _ => Wait::Gone,
+        }
+    };
+    let mut stop = stop.clone();
+    let stopped = async {
+        let _ = stop.wait_for(|stopping| *stopping).await;
+        if begun {
+            tokio::time::sleep(LAST_WORDS).await;
+        }
+    };
+    tokio::select! {
+        // What has come is served first.
+        biased;
+        came = timeout_at(latest, read) => came.unwrap_or(Wait::Late),
+        () = stopped => Wait::Gone,
+    }
+}
+
+/// RFC 9113 §3.4.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// How long the rest of a head is waited for when the process stops.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// How long our answer to what is no request may take to be written.
+const REFUSAL_TIME: Duration = Duration::from_secs(5);

@@ -1,0 +1,79 @@
+//! A connection that speaks HTTP/2: its streams are requests, each in a task of its own. Framing and header compression are the
+//! protocol's, and checked where it is read; the gate judges what comes out like any other request.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pingora::apps::HttpServerApp as _;
+use pingora::protocols::http::ServerSession;
+use pingora::protocols::http::v2::server::{H2Accept, HttpSession, default_h2_options, handshake};
+use pingora::protocols::{Digest, GetProxyDigest as _, GetSocketDigest as _, GetTimingDigest as _, Ssl as _};
+use pingora::server::ShutdownWatch;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::Door;
+use crate::proxy::client::ClientStream;
+
+/// Serves the streams of a connection until either side has had enough.
+pub async fn serve(door: &Door, stream: ClientStream, stop: &ShutdownWatch) {
+    let limits = door.gate.limits();
+    let digest = Arc::new(Digest {
+        ssl_digest: stream.get_ssl_digest(),
+        timing_digest: stream.get_timing_digest(),
+        proxy_digest: stream.get_proxy_digest(),
+        socket_digest: stream.get_socket_digest(),
+    });
+    let mut options = default_h2_options();
+    options.max_header_list_size(u32::try_from(limits.head_size).unwrap_or(u32::MAX));
+    options.max_concurrent_streams(STREAMS_MAX);
+    let handshake = timeout(limits.head_time, handshake(Box::new(stream), Some(options)));
+    let Ok(Ok(mut connection)) = handshake.await else { return };
+
+    let mut requests = JoinSet::new();
+    let (mut served, mut malformed) = (0, 0);
+    let mut stopping = stop.clone();
+    let mut ending = false;
+    loop {
+        let idle = requests.is_empty();
+        let patience = if ending { GOODBYE } else { limits.idle_time };
+        tokio::select! {
+            biased;
+            _ = stopping.wait_for(|stopping| *stopping), if !ending => {
+                ending = true;
+                connection.graceful_shutdown();
+            }
+            accepted = HttpSession::from_h2_conn(&mut connection, Arc::clone(&digest)) => match accepted {
+                Ok(Some(H2Accept::Session(session))) => {
+                    served += 1;
+                    if served == limits.requests_per_connection && !ending {
+                        ending = true;
+                        connection.graceful_shutdown();
+                    }
+                    let (proxy, stop) = (Arc::clone(&door.proxy), stop.clone());
+                    requests.spawn(async move {
+                        let mut session = ServerSession::new_http2(session);
+                        session.set_write_timeout(Some(limits.write_timeout));
+                        proxy.process_new_http(session, &stop).await;
+                    });
+                }
+                Ok(Some(H2Accept::Rejected)) if malformed < MALFORMED_MAX => malformed += 1,
+                Ok(Some(H2Accept::Rejected) | None) | Err(_) => break,
+            },
+            _ = requests.join_next(), if !idle => {}
+            () = tokio::time::sleep(patience), if idle => break,
+        }
+    }
+    drop(connection);
+    // Without their connection they end by themselves, and are recorded.
+    while requests.join_next().await.is_some() {}
+}
+
+/// How long a client may take to acknowledge that no more requests are taken.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// How many requests may be under way on one connection.
+const STREAMS_MAX: u32 = 100;
+
+/// How many malformed requests one connection may send before it is closed.
+const MALFORMED_MAX: u32 = 32;

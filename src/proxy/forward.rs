@@ -1,0 +1,170 @@
+//! The request as the upstream gets it. Names are compared as a backend could fold them, what a client sent under ours is
+//! removed whoever it is, and what we say is inserted last. It is called anew for each try, on a fresh copy.
+
+use http::header::{AUTHORIZATION, HOST, VIA};
+use http::{HeaderName, Version};
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::protocols::http::ServerSession;
+use pingora::protocols::l4::socket::SocketAddr;
+
+use super::exchange::Exchange;
+use crate::audit::Verdict;
+use crate::wire::fields::{elements, trimmed};
+use crate::wire::target;
+
+/// What the upstream is told about where a request came from.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ForwardRule {
+    /// How many proxies before us are trusted to say so; with none, only what we see ourselves is said.
+    pub trusted_hops: usize,
+    /// Whose `X-Request-Id` it is.
+    pub request_id: RequestIds,
+    /// Whether the token stays here.
+    pub token: Onward,
+}
+
+/// Whose request ids are used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RequestIds {
+    /// Those of the client, if they are sound; else ours.
+    Keep,
+    #[default]
+    Make,
+}
+
+/// Whether a field goes on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Onward {
+    #[default]
+    Forward,
+    Withhold,
+}
+
+/// Makes the upstream's request out of a client's, which `session` has as it came.
+///
+/// # Errors
+/// If a value is no header value, which none of ours should be.
+pub fn prepare(upstream: &mut RequestHeader, session: &ServerSession, exchange: &Exchange) -> pingora::Result<()> {
+    let caller = exchange.policy.authenticator.caller_rule();
+    let rule = exchange.policy.forward;
+    if let Some(origin) = target::origin_form(upstream.raw_path()) {
+        upstream.set_raw_path(&origin)?;
+    }
+    let is_ours = |name: &HeaderName| caller.is_alias(name.as_str()) || folds_to(name.as_str(), &SAID_BY_US);
+    let is_stronger = |name: &HeaderName| exchange.verdict == Verdict::Pass && folds_to(name.as_str(), &STRONGER);
+    remove(upstream, |name| is_ours(name) || is_stronger(name));
+    if rule.token == Onward::Withhold {
+        upstream.remove_header(&AUTHORIZATION);
+    }
+    say_where_from(upstream, session, rule.trusted_hops)?;
+    upstream.insert_header("x-request-id", exchange.request_id.as_str())?;
+    let version = if session.req_header().version == Version::HTTP_2 { "2 callgate" } else { "1.1 callgate" };
+    upstream.append_header(VIA, version)?;
+    if let Some(identity) = &exchange.identity {
+        upstream.insert_header(caller.header().to_owned(), identity.caller())?;
+    }
+    Ok(())
+}
+
+/// `X-Forwarded-For`, `-Proto` and `-Host`. Of what came, only the part that trusted proxies added is kept; `Forwarded` is not, so
+/// that there are never two stories.
+fn say_where_from(upstream: &mut RequestHeader, session: &ServerSession, trusted_hops: usize) -> pingora::Result<()> {
+    let came = &session.req_header().headers;
+    let lines = came.get_all("x-forwarded-for").iter();
+    let mut path: Vec<&[u8]> = lines.flat_map(|value| elements(value.as_bytes())).collect();
+    let mut path = path.split_off(path.len().saturating_sub(trusted_hops));
+    let peer = session.client_addr().and_then(SocketAddr::as_inet).map(|peer| peer.ip().to_canonical().to_string());
+    path.extend(peer.as_ref().map(String::as_bytes));
+    if !path.is_empty() {
+        upstream.insert_header("x-forwarded-for", path.join(&b", "[..]))?;
+    }
+    let trusted = |name: &str| {
+        let value = came.get(name).filter(|_| trusted_hops > 0 && came.get_all(name).iter().count() == 1)?;
+        Some(trimmed(value.as_bytes()))
+    };
+    let secure = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
+    let seen: &[u8] = if secure { b"https" } else { b"http" };
+    let scheme = trusted("x-forwarded-proto").filter(|scheme| matches!(*scheme, b"http" | b"https")).unwrap_or(seen);
+    upstream.insert_header("x-forwarded-proto", scheme)?;
+    let head = session.req_header();
+    let host = head.uri.authority().map(|authority| authority.as_str().as_bytes());
+    let host = host.or_else(|| Some(head.headers.get(HOST)?.as_bytes()));
+    if let Some(host) = trusted("x-forwarded-host").filter(|host| target::is_host(host)).or(host) {
+        upstream.insert_header("x-forwarded-host", host)?;
+    }
+    Ok(())
+}
+
+/// The id of a request under a rule: the client's, if there is one, it is kept, and it is fit for logs.
+pub fn kept_request_id(head: &RequestHeader, rule: ForwardRule) -> Option<String> {
+    let mut sent = head.headers.get_all("x-request-id").iter();
+    let (id, None) = (sent.next()?.as_bytes(), sent.next()) else { return None };
+    let sound = (1..=REQUEST_ID_MAX).contains(&id.len())
+        && id.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.~+/=:".contains(byte));
+    let kept = rule.request_id == RequestIds::Keep && sound;
+    kept.then(|| String::from_utf8_lossy(id).into_owned())
+}
+
+/// Takes away from an answer what was only meant for the connection it came on (RFC 9110 §7.6.1). Pingora frames the answer anew
+/// and writes its own `Connection`.
+pub fn strip_hop_by_hop(answer: &mut ResponseHeader) {
+    let listed = answer.headers.get_all(http::header::CONNECTION).iter();
+    let listed: Vec<_> = listed
+        .flat_map(|value| elements(value.as_bytes()))
+        .filter_map(|name| HeaderName::from_bytes(name).ok())
+        .filter(|name| !matches!(name.as_str(), "upgrade" | "transfer-encoding" | "content-length"))
+        .collect();
+    for name in listed {
+        answer.remove_header::<HeaderName>(&name);
+    }
+    for name in ["keep-alive", "proxy-connection"] {
+        answer.remove_header(name);
+    }
+    if !matches!(answer.status.as_u16(), 101 | 426) {
+        answer.remove_header(&http::header::UPGRADE);
+    }
+}
+
+fn remove(head: &mut RequestHeader, is_unwanted: impl Fn(&HeaderName) -> bool) {
+    while let Some(name) = head.headers.keys().find(|name| is_unwanted(name)).cloned() {
+        head.remove_header::<HeaderName>(&name);
+    }
+}
+
+/// Whether a name has the letters and digits of one of these, in whatever spelling.
+fn folds_to(name: &str, folded: &[&str]) -> bool {
+    let letters = name.bytes().filter(u8::is_ascii_alphanumeric).map(|byte| byte.to_ascii_lowercase());
+    folded.iter().any(|known| letters.clone().eq(known.bytes()))
+}
+
+/// What only we say to the upstream, folded. The first three we write ourselves; the others would contradict them.
+const SAID_BY_US: [&str; 13] = [
+    "xforwardedfor",
+    "xforwardedproto",
+    "xforwardedhost",
+    "xrequestid",
+    "forwarded",
+    "forwardedfor",
+    "xforwarded",
+    "xforwardedport",
+    "xforwardedprefix",
+    "xforwardedscheme",
+    "xforwardedserver",
+    "xforwardedssl",
+    "xrealip",
+];
+
+/// Fields by which some frameworks replace the method or the path. On a public route they could lead to one that is not.
+const STRONGER: [&str; 8] = [
+    "xhttpmethod",
+    "xhttpmethodoverride",
+    "xmethodoverride",
+    "xoriginalmethod",
+    "xoriginaluri",
+    "xoriginalurl",
+    "xrewriteuri",
+    "xrewriteurl",
+];
+
+/// The longest request id that is kept, in characters.
+const REQUEST_ID_MAX: usize = 128;

@@ -1,0 +1,269 @@
+//! A request's head (RFC 9112 §2–3, §5–6), read as strictly as the strictest of those who read it after us. What comes out says
+//! where the request ends; the head itself goes on to Pingora unchanged.
+
+use super::fields::{disguise, elements, is_token, is_value_byte, trimmed};
+use super::target;
+use crate::rejection::{Reason, Rejection};
+
+/// How the bytes after a head are framed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// Chunks, up to the last one.
+    Chunked,
+    /// That many bytes.
+    Length(u64),
+    /// Nothing belongs to the request, and if it is granted, everything belongs to a tunnel.
+    Upgrade,
+}
+
+/// The search for the end of a head, which goes on where it stopped.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Search {
+    searched: usize,
+}
+
+/// What a record says of a request whose head is refused, as far as it can be read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sketch {
+    pub method: String,
+    /// Without query.
+    pub path: String,
+}
+
+impl Search {
+    /// The length of the head at the beginning of these bytes, which only grow from call to call; `None` if its end has not
+    /// come.
+    ///
+    /// # Errors
+    /// `request_malformed` for line ends that are not CR LF, and for a request that begins with one.
+    pub fn end(&mut self, bytes: &[u8]) -> Result<Option<usize>, Rejection> {
+        for (index, byte) in bytes.iter().enumerate().skip(self.searched) {
+            self.searched = index;
+            let before = |distance: usize| index.checked_sub(distance).and_then(|index| bytes.get(index));
+            match byte {
+                b'\n' if before(1) != Some(&b'\r') => return malformed("a line ends with a bare line feed"),
+                b'\n' if index == 1 => return malformed("the request begins with an empty line"),
+                b'\n' if before(2) == Some(&b'\n') => return Ok(Some(index + 1)),
+                b'\n' => {}
+                _ if before(1) == Some(&b'\r') => return malformed("a carriage return stands without a line feed"),
+                _ => {}
+            }
+        }
+        self.searched = bytes.len();
+        Ok(None)
+    }
+}
+
+impl Sketch {
+    /// Reads the request line of a head that may be anything.
+    #[must_use]
+    pub fn of(head: &[u8]) -> Self {
+        let mut parts =
+            head.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default().split(|byte| *byte == b' ');
+        let method = parts.next().filter(|method| is_token(method) && method.len() <= METHOD_MAX);
+        let target = parts.next().filter(|target| target.iter().all(u8::is_ascii_graphic));
+        let (Some(method), Some(target)) = (method, target) else { return Self::default() };
+        let path = target.split(|byte| *byte == b'?').next().unwrap_or_default();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Self { method: text(method), path: text(path) }
+    }
+}
+
+/// Judges a whole head, its last empty line included, with at most that many fields.
+///
+/// # Errors
+/// `request_malformed`, `method_refused` or `head_too_large`.
+pub fn judge(head: &[u8], fields_max: usize) -> Result<Framing, Rejection> {
+    let mut lines = head.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let line = Line::read(lines.next().unwrap_or_default())?;
+    let mut fields = Fields::default();
+    let mut count = 0;
+    for field in lines.take_while(|field| !field.is_empty()) {
+        count += 1;
+        if count > fields_max {
+            let detail = format!("the request has more than {fields_max} header fields");
+            return Err(Rejection::new(Reason::HeadTooLarge, detail));
+        }
+        fields.add(field)?;
+    }
+    fields.framing(&line)
+}
+
+/// The request line.
+struct Line<'a> {
+    method: &'a [u8],
+    target: &'a [u8],
+    version: Version,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Version {
+    Http10,
+    Http11,
+}
+
+impl<'a> Line<'a> {
+    fn read(line: &'a [u8]) -> Result<Self, Rejection> {
+        let mut parts = line.split(|byte| *byte == b' ');
+        let (Some(method), Some(target), Some(version), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return malformed("the request line is not a method, a target and a version with one space between each");
+        };
+        let version = match version {
+            b"HTTP/1.1" => Version::Http11,
+            b"HTTP/1.0" => Version::Http10,
+            _ => return malformed("the request line does not end with HTTP/1.1 or HTTP/1.0"),
+        };
+        if !is_token(method) || method.len() > METHOD_MAX {
+            return malformed("the method is no token, or a very long one");
+        }
+        if is_refused_method(method) {
+            return Err(method_refused());
+        }
+        if !target::is_sound(target, method) {
+            return malformed(
+                "the target is neither a path, nor a URI of this service, nor has only visible ASCII characters",
+            );
+        }
+        Ok(Self { method, target, version })
+    }
+}
+
+/// Whether a method is none of a service's business: a tunnel to elsewhere, or an echo of the request with its credentials.
+#[must_use]
+pub fn is_refused_method(method: &[u8]) -> bool {
+    [&b"CONNECT"[..], b"TRACE", b"TRACK"].iter().any(|refused| method.eq_ignore_ascii_case(refused))
+}
+
+/// The refusal of such a method.
+#[must_use]
+pub fn method_refused() -> Rejection {
+    Rejection::new(Reason::MethodRefused, "CONNECT, TRACE and TRACK are not forwarded")
+}
+
+/// The fields that decide how the message is framed, as far as they have come.
+#[derive(Default)]
+struct Fields<'a> {
+    host: Option<&'a [u8]>,
+    length: Option<&'a [u8]>,
+    coding: Option<&'a [u8]>,
+    upgrade: Option<&'a [u8]>,
+    options: usize,
+    /// Whether `Connection` lists `upgrade`.
+    asks_for_upgrade: bool,
+}
+
+impl<'a> Fields<'a> {
+    fn add(&mut self, line: &'a [u8]) -> Result<(), Rejection> {
+        if matches!(line, [b' ' | b'\t', ..]) {
+            return malformed("a header field is folded over several lines");
+        }
+        let Some((name, value)) = split(line) else { return malformed("a header line has no colon") };
+        if !is_token(name) {
+            return malformed(
+                "a header name is no token: it is empty, or has white space before its colon, or a strange character",
+            );
+        }
+        if !value.iter().copied().all(is_value_byte) {
+            return malformed("a header value has a control character");
+        }
+        if let Some(meant) = disguise(name) {
+            return malformed(format!("a header name could be read as {meant}, and is not it"));
+        }
+        let value = trimmed(value);
+        let place = match name.len() {
+            4 if name.eq_ignore_ascii_case(b"host") => &mut self.host,
+            6 if name.eq_ignore_ascii_case(b"expect") => return expects(value),
+            7 if name.eq_ignore_ascii_case(b"upgrade") => &mut self.upgrade,
+            10 if name.eq_ignore_ascii_case(b"connection") => return self.connection(value),
+            14 if name.eq_ignore_ascii_case(b"content-length") => &mut self.length,
+            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => &mut self.coding,
+            _ => return Ok(()),
+        };
+        if place.replace(value).is_some() {
+            return malformed(format!("{} is sent more than once", String::from_utf8_lossy(name)));
+        }
+        Ok(())
+    }
+
+    /// Options are names of fields, which Pingora removes; it reads fewer than ten.
+    fn connection(&mut self, value: &[u8]) -> Result<(), Rejection> {
+        for option in elements(value) {
+            self.options += 1;
+            if !is_token(option) || self.options > OPTIONS_MAX {
+                return malformed("Connection lists too much, or what is no token");
+            }
+            if [&b"host"[..], b"content-length", b"transfer-encoding"]
+                .iter()
+                .any(|field| option.eq_ignore_ascii_case(field))
+            {
+                return malformed("Connection lists a field that frames or addresses the request");
+            }
+            self.asks_for_upgrade |= option.eq_ignore_ascii_case(b"upgrade");
+        }
+        Ok(())
+    }
+
+    fn framing(&self, line: &Line<'_>) -> Result<Framing, Rejection> {
+        match self.host {
+            None => return malformed("there is no Host"),
+            Some(host) if !target::is_host(host) => return malformed("Host is empty, or not one host and port"),
+            Some(host) if target::authority(line.target).is_some_and(|authority| authority != host) => {
+                return malformed("Host differs from the target's");
+            }
+            Some(_) => {}
+        }
+        let framing = match (self.coding, self.length) {
+            (Some(_), Some(_)) => return malformed("Content-Length and Transfer-Encoding are both there"),
+            (Some(_), None) if line.version == Version::Http10 => {
+                return malformed("HTTP/1.0 knows no Transfer-Encoding");
+            }
+            (Some(coding), None) if coding.eq_ignore_ascii_case(b"chunked") => Framing::Chunked,
+            (Some(_), None) => return malformed("Transfer-Encoding is not 'chunked' alone"),
+            (None, length) => Framing::Length(length.map_or(Ok(0), content_length)?),
+        };
+        let websocket = self.upgrade.is_some_and(|upgrade| upgrade.eq_ignore_ascii_case(b"websocket"));
+        if !(websocket && self.asks_for_upgrade && line.version == Version::Http11 && line.method == b"GET") {
+            return Ok(framing);
+        }
+        if framing == Framing::Length(0) && self.length.is_none() {
+            return Ok(Framing::Upgrade);
+        }
+        malformed("a request to upgrade has a body")
+    }
+}
+
+fn split(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let colon = line.iter().position(|byte| *byte == b':')?;
+    Some((line.get(..colon)?, line.get(colon + 1..)?))
+}
+
+fn expects(value: &[u8]) -> Result<(), Rejection> {
+    if value.eq_ignore_ascii_case(b"100-continue") { Ok(()) } else { malformed("Expect is not '100-continue'") }
+}
+
+/// Digits and nothing else: no sign, no list, no white space.
+fn content_length(value: &[u8]) -> Result<u64, Rejection> {
+    let digits = std::str::from_utf8(value).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    match digits.and_then(|digits| digits.parse::<u64>().ok()).filter(|length| *length <= LENGTH_MAX) {
+        Some(length) => Ok(length),
+        None => malformed("Content-Length is not one whole number"),
+    }
+}
+
+fn malformed<T>(detail: impl Into<std::borrow::Cow<'static, str>>) -> Result<T, Rejection> {
+    Err(Rejection::new(Reason::RequestMalformed, detail))
+}
+
+/// Longer than any registered method.
+const METHOD_MAX: usize = 32;
+
+/// How many options `Connection` may list.
+const OPTIONS_MAX: usize = 8;
+
+/// Everything that counts bytes after us uses signed numbers of 64 bits.
+const LENGTH_MAX: u64 = i64::MAX as u64;
+
+#[cfg(test)]
+mod tests;

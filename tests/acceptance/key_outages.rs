@@ -1,0 +1,144 @@
+//! Issuers that fail in every way they can: old keys serve on up to their limit, a snapshot survives a restart, and nobody
+//! waits longer than the bound.
+
+use std::time::{Duration, Instant};
+
+use crate::support::email_service::EmailService;
+use crate::support::http::PATIENCE;
+use crate::support::issuer::{Behaviour, Issuer};
+use crate::support::request::Request;
+use crate::support::setup::{AUDIENCE, Setup};
+use crate::support::sidecar::Sidecar;
+use crate::support::stage::{binary, start, start_ready};
+
+struct Outage {
+    issuer: Issuer,
+    email: EmailService,
+}
+
+impl Outage {
+    fn new() -> Self {
+        Self { issuer: Issuer::start("https://auth.internal.example"), email: EmailService::start() }
+    }
+
+    fn setup(&self, keys: &str, more: &str) -> Setup {
+        let keys = format!("keys = {{ url = \"{}\"{keys} }}", self.issuer.jwks_url());
+        Setup::before(self.email.address()).trusting_with(&self.issuer, &keys).with(more)
+    }
+
+    fn ask(&self, sidecar: &Sidecar) -> u16 {
+        let token = self.issuer.mint(&self.issuer.claims("billing", AUDIENCE));
+        sidecar.connect().exchange(Request::send().bearer(&token).bytes()).expect("callgate answers").status()
+    }
+
+    /// Asks until this is the status.
+    fn wait_for(&self, sidecar: &Sidecar, status: u16) {
+        let end = Instant::now() + PATIENCE;
+        while self.ask(sidecar) != status {
+            assert!(Instant::now() < end, "{status} should come\n{}", sidecar.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+#[test]
+fn old_keys_serve_on_whatever_the_issuer_does_and_readyz_says_what_it_is() {
+    let outage = Outage::new();
+    let sidecar = start_ready(&outage.setup(", refresh = \"100ms\", timeout = \"300ms\"", ""));
+    let cases = [
+        (Behaviour::Empty, "no key in it can be used"),
+        (Behaviour::Endless, "larger than"),
+        (Behaviour::Failing, "HTTP 500"),
+        (Behaviour::Garbage, "not a JSON object with a list 'keys'"),
+        (Behaviour::Redirecting, "redirects"),
+        (Behaviour::Slow(Duration::from_secs(2)), "time limit"),
+        (Behaviour::Truncated, "broke off"),
+    ];
+    for (behaviour, words) in cases {
+        outage.issuer.behave(behaviour);
+        let told = sidecar.wait_for_readyz(|answer| {
+            answer.json()["issuers"][0]["detail"].as_str().is_some_and(|detail| detail.contains(words))
+        });
+        let told = told.unwrap_or_else(|answer| panic!("{behaviour:?} should be told: {}", answer.text()));
+        assert_eq!((told.status(), &told.json()["ready"]), (200, &true.into()), "{behaviour:?}");
+        assert_eq!(outage.ask(&sidecar), 202, "{behaviour:?}");
+    }
+    outage.issuer.go_down();
+    let told = sidecar.wait_for_readyz(|answer| answer.text().contains("refused"));
+    assert!(told.is_ok());
+    assert_eq!(outage.ask(&sidecar), 202);
+
+    outage.issuer.come_up();
+    outage.issuer.behave(Behaviour::Healthy);
+    outage.issuer.rotate("after");
+    outage.wait_for(&sidecar, 202);
+}
+
+#[test]
+fn past_the_ceiling_tokens_get_503_until_the_issuer_is_back() {
+    let outage = Outage::new();
+    let keys = ", refresh = \"200ms\", stale_limit = \"1s\"";
+    let sidecar = start_ready(&outage.setup(keys, "[limits]\nkey_wait = \"100ms\""));
+    assert_eq!(outage.ask(&sidecar), 202);
+    outage.issuer.go_down();
+    assert_eq!(outage.ask(&sidecar), 202, "not at once");
+    outage.wait_for(&sidecar, 503);
+    assert!(sidecar.wait_for_readiness(503).is_ok());
+    let metrics = sidecar.ask_admin("/metrics").text();
+    assert!(metrics.contains("callgate_key_set_usable{issuer=\"https://auth.internal.example\"} 0"), "{metrics}");
+    outage.issuer.come_up();
+    outage.wait_for(&sidecar, 202);
+    assert!(sidecar.wait_for_readiness(200).is_ok());
+}
+
+#[test]
+fn restart_while_the_issuer_is_down_answers_the_first_request_from_the_snapshot() {
+    let outage = Outage::new();
+    let directory = tempfile::tempdir().unwrap();
+    let cache = format!("[keys]\nsnapshot_dir = \"{}\"", directory.path().join("cache").display());
+    let sidecar = start_ready(&outage.setup("", &cache));
+    assert_eq!(outage.ask(&sidecar), 202);
+    assert_eq!(sidecar.stop().code, Some(0));
+
+    outage.issuer.go_down();
+    let without = start(&outage.setup("", "[limits]\nkey_wait = \"100ms\""));
+    assert_eq!(outage.ask(&without), 503);
+    let sidecar = start(&outage.setup("", &cache));
+    assert_eq!(outage.ask(&sidecar), 202, "the first request\n{}", sidecar.log());
+    let readiness = sidecar.ask_admin("/readyz");
+    assert_eq!(readiness.status(), 200, "{}", readiness.text());
+}
+
+#[test]
+fn no_request_waits_longer_than_the_bound_for_an_issuer_that_hangs() {
+    let outage = Outage::new();
+    outage.issuer.behave(Behaviour::Slow(Duration::from_secs(10)));
+    let sidecar = start(&outage.setup(", timeout = \"8s\"", "[limits]\nkey_wait = \"300ms\""));
+    for _ in 0..3 {
+        let asked = Instant::now();
+        assert_eq!(outage.ask(&sidecar), 503);
+        let took = asked.elapsed();
+        assert!(took >= Duration::from_millis(250) && took < Duration::from_secs(2), "{took:?}");
+    }
+    assert_eq!(outage.issuer.fetches(), 1, "all of them wait for one fetch");
+}
+
+#[test]
+fn proxies_of_the_environment_are_used_only_if_the_configuration_says_so() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let outage = Outage::new();
+    let directory = tempfile::tempdir().unwrap();
+    let wrapper = directory.path().join("callgate");
+    let proxies = "http_proxy=http://127.0.0.1:1 HTTP_PROXY=http://127.0.0.1:1";
+    std::fs::write(&wrapper, format!("#!/bin/sh\n{proxies} exec '{}' \"$@\"\n", binary().display())).unwrap();
+    std::fs::set_permissions(&wrapper, std::fs::Permissions::from_mode(0o700)).unwrap();
+
+    let direct = Sidecar::start(&wrapper, &outage.setup("", "").toml()).unwrap();
+    assert!(direct.wait_for_readiness(200).is_ok(), "{}", direct.log());
+    assert_eq!(outage.ask(&direct), 202);
+
+    let proxied = Sidecar::start(&wrapper, &outage.setup(", use_proxy_env = true", "").toml()).unwrap();
+    let told = proxied.wait_for_readyz(|answer| answer.text().contains("refused"));
+    assert_eq!(told.unwrap_or_else(|answer| panic!("{}", answer.text())).status(), 503);
+    assert_eq!(outage.ask(&proxied), 503);
+}
