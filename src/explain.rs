@@ -9,8 +9,8 @@ pub mod terminal;
 pub use advice::advice;
 
 use crate::authenticator::{Authenticator, Decision, Issuer, keys_unavailable, verify_with_any};
-use crate::clock::UnixTime;
-use crate::jwt::claims::{Round, brief, time};
+use crate::clock::{UnixTime, brief};
+use crate::jwt::claims::{Round, time};
 use crate::jwt::json::Value;
 use crate::jwt::parse::{Parts, Unverified};
 use crate::jwt::verify::{allowed_algorithm, findings, verify};

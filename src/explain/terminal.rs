@@ -3,8 +3,7 @@
 use std::io::{self, Write};
 
 use super::{Check, Explanation, Outcome, Times, Verdict, advice};
-use crate::clock::UnixTime;
-use crate::jwt::claims::brief;
+use crate::clock::{UnixTime, brief};
 
 /// Whether colours are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

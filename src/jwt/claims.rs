@@ -1,11 +1,9 @@
 //! One check for each thing asked of a token, in one list that the verifier and an explanation walk alike. A check judges
 //! without words; what was wanted and found is put into words only for a refusal or an explanation.
 
-use std::time::Duration;
-
 use super::json::{Number, Object, Value};
 use super::parse::Unverified;
-use crate::clock::UnixTime;
+use crate::clock::{UnixTime, brief};
 use crate::rejection::{Reason, Rejection, quoted};
 use crate::requirement::{Exact, Requirement, same_media_type};
 
@@ -274,20 +272,6 @@ fn found_required(case: &Case<'_>) -> String {
 fn listed(items: impl Iterator<Item = String>) -> String {
     let items: Vec<_> = items.collect();
     if items.is_empty() { "none".to_owned() } else { items.join(", ") }
-}
-
-/// A duration in its largest whole unit, with the next one: `37s`, `4m 5s`, `2h 3m`, `9d 1h`.
-pub(crate) fn brief(duration: Duration) -> String {
-    let secs = duration.as_secs();
-    let units = [(86_400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s")];
-    for (unit, name, next, next_name) in units {
-        if secs >= unit {
-            let rest = secs % unit / next;
-            let tail = if rest == 0 { String::new() } else { format!(" {rest}{next_name}") };
-            return format!("{}{name}{tail}", secs / unit);
-        }
-    }
-    format!("{secs}s")
 }
 
 const LAST_SECOND: u64 = UnixTime::MAX.as_secs();
