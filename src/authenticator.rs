@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::clock::UnixTime;
 use crate::identity::{CallerRule, Identity};
+use crate::jwt::claims::{Round, time};
 use crate::jwt::json::Object;
 use crate::jwt::parse::{Parts, Unverified};
 use crate::jwt::verify::{Verified, allowed_algorithm, verify};
@@ -48,6 +49,8 @@ pub struct Accepted {
     pub facts: Facts,
     /// The token's `exp` plus leeway.
     pub expires: UnixTime,
+    /// The token's `iat`, rounded down, if it has one.
+    pub issued: Option<UnixTime>,
 }
 
 /// A refusal, and whether fresher keys could change it.
@@ -67,6 +70,13 @@ pub struct Facts {
     pub alg: Option<String>,
     /// The token's `jti`, if it is verified and has a sound one.
     pub jti: Option<String>,
+}
+
+/// What a verified token says.
+struct Proven {
+    identity: Identity,
+    expires: UnixTime,
+    issued: Option<UnixTime>,
 }
 
 /// A refusal on the way, and whether fresher keys of the token's issuer could change it.
@@ -114,7 +124,9 @@ impl Authenticator {
         }
         let mut facts = Facts::default();
         match self.judge(head, now, &mut facts) {
-            Ok((identity, expires)) => Decision::Forward(Accepted { identity, facts, expires }),
+            Ok(Proven { identity, expires, issued }) => {
+                Decision::Forward(Accepted { identity, facts, expires, issued })
+            }
             Err(Stop { rejection, keys_wanted }) => {
                 let keys_wanted = facts.issuer.filter(|_| keys_wanted);
                 Decision::Reject(Refused { rejection, facts, keys_wanted })
@@ -122,7 +134,19 @@ impl Authenticator {
         }
     }
 
-    fn judge(&self, head: &RequestHead<'_>, now: UnixTime, facts: &mut Facts) -> Result<(Identity, UnixTime), Stop> {
+    /// The caller that a request's token claims to come from, cleaned and at most [`CLAIMED_MAX`] characters long. It is
+    /// unverified, anybody's word, and there to be shown to people who look for a refused caller.
+    #[must_use]
+    pub fn claimed_caller(&self, head: &RequestHead<'_>) -> Option<String> {
+        let token = Token::extract(head.authorization, self.token_limit).ok()?;
+        let parts = Parts::decode(token.as_str()).ok()?;
+        let unverified = Unverified::parse(&parts).ok()?;
+        let claimed = self.caller.claimed(&unverified)?;
+        let shown = |c: char| if c.is_ascii_graphic() && !matches!(c, '"' | '\\') { c } else { '?' };
+        Some(claimed.chars().take(CLAIMED_MAX).map(shown).collect())
+    }
+
+    fn judge(&self, head: &RequestHead<'_>, now: UnixTime, facts: &mut Facts) -> Result<Proven, Stop> {
         let token = Token::extract(head.authorization, self.token_limit)?;
         let parts = Parts::decode(token.as_str())?;
         let unverified = Unverified::parse(&parts)?;
@@ -144,7 +168,8 @@ impl Authenticator {
         self.refuse_revoked(verified.claims(), [key.kid(), unverified.kid()], requirement, now)?;
 
         let identity = self.caller.identify(&verified)?;
-        Ok((identity, verified.expires().plus(requirement.leeway())))
+        let expires = verified.expires().plus(requirement.leeway());
+        Ok(Proven { identity, expires, issued: issued(&verified) })
     }
 
     /// Refuses a token with these claims if the deny-list does.
@@ -207,6 +232,10 @@ fn jti(token: &Verified<'_>) -> Option<String> {
     token.claims().text("jti").filter(|jti| jti.len() <= JTI_MAX).map(str::to_owned)
 }
 
+fn issued(token: &Verified<'_>) -> Option<UnixTime> {
+    time(token.claims(), "iat", Round::Down).ok().flatten()
+}
+
 impl Stop {
     /// A refusal that fresher keys could change.
     const fn for_keys(rejection: Rejection) -> Self {
@@ -227,6 +256,9 @@ impl From<Rejection> for Stop {
 
 /// How many characters of an `alg` are recorded; the registered ones have at most 18.
 const ALG_SHOWN: usize = 32;
+
+/// How many characters of a claimed caller are shown.
+pub const CLAIMED_MAX: usize = 64;
 
 /// The longest `jti` that is recorded, in bytes.
 const JTI_MAX: usize = 256;

@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::clock::UnixTime;
 use crate::config::{self, Compiled, Problems};
 use crate::explain::{self, command::Question};
+use crate::rollout;
 use crate::server;
 
 /// Tells the service behind it who is calling.
@@ -26,6 +27,8 @@ enum Command {
     Check(Config),
     /// Say why a token is accepted or refused, check by check
     Explain(Explain),
+    /// Ask a running instance who would be refused, to know whether refusing may begin; exit 0 if nobody would be
+    Rollout(Rollout),
     /// Run the sidecar
     Run(Config),
     /// Print the JSON Schema of sidecar.toml
@@ -56,6 +59,16 @@ struct Config {
     config: PathBuf,
 }
 
+#[derive(Args)]
+struct Rollout {
+    /// The admin address of the instance
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:9901")]
+    admin: String,
+    /// Only what was seen in so many hours before now counts against it
+    #[arg(long, value_name = "HOURS")]
+    within: Option<u64>,
+}
+
 /// Does what the arguments of the process ask for.
 #[must_use]
 pub fn run() -> ExitCode {
@@ -63,6 +76,7 @@ pub fn run() -> ExitCode {
     let said = match Cli::parse().command {
         Command::Check(Config { config }) => check(&config, &mut out, &mut err),
         Command::Explain(arguments) => explain(arguments, &mut out, &mut err),
+        Command::Rollout(Rollout { admin, within }) => rollout::run(&admin, within, &mut out, &mut err),
         Command::Run(Config { config }) => start(&config, &mut err),
         Command::Schema => schema(&mut out),
     };
@@ -73,7 +87,7 @@ pub fn run() -> ExitCode {
 /// `callgate run`: the sidecar, until a signal ends it. Returns the exit code.
 fn start(path: &Path, err: &mut impl Write) -> io::Result<u8> {
     match config::load(path) {
-        Ok(compiled) => match server::run(compiled) {
+        Ok(compiled) => match server::run(path, compiled) {
             Ok(_) => Ok(0),
             Err(fault) => writeln!(err, "callgate cannot run: {fault}").map(|()| 1),
         },

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use crate::jwt::json::{Object, Value};
+use crate::jwt::parse::Unverified;
 use crate::jwt::verify::Verified;
 use crate::rejection::{Reason, Rejection, quoted};
 
@@ -62,6 +63,12 @@ impl CallerRule {
     #[must_use]
     pub fn is_alias(&self, field: &str) -> bool {
         fold(field).eq(self.folded.chars())
+    }
+
+    /// Who a token says is calling. It is unverified: to be shown to people, and never to be an [`Identity`].
+    #[must_use]
+    pub fn claimed<'v>(&self, token: &'v Unverified<'_>) -> Option<&'v str> {
+        self.claim.find(token.unproven_claims())?.as_str()
     }
 
     /// The caller that a token names.

@@ -7,8 +7,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 mod edge;
+mod operation;
 
 pub use edge::{Closing, Forwarding, Limits, Protocol, RequestId, Tls};
+pub use operation::{Audit, Format, Level, Log, Reload, Shutdown, Tracing, WhenFull};
 
 /// The configuration of Callgate. Unknown keys are errors.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -21,6 +23,10 @@ pub struct File {
     pub upstream: Upstream,
     /// Where operators look: `/metrics`, `/livez` and `/readyz`.
     pub admin: Admin,
+    /// What becomes of a request that does not pass: `enforce` refuses it, `report` forwards it without a caller's name and
+    /// counts and records it as one that would be refused. `report` protects nothing: it is for finding out.
+    #[serde(default)]
+    pub mode: Mode,
     /// The trusted issuers of tokens, one `[[issuers]]` for each. At least one.
     pub issuers: Vec<Issuer>,
     /// How the upstream learns who is calling.
@@ -38,12 +44,24 @@ pub struct File {
     /// What the upstream is told about where a request came from.
     #[serde(default)]
     pub forwarding: Forwarding,
+    /// Requests that are only reported, whatever `mode` says, one `[[report]]` for each path.
+    #[serde(default)]
+    pub report: Vec<ReportRoute>,
     /// Bounds on what clients can make Callgate do.
     #[serde(default)]
     pub limits: Limits,
-    /// Callgate's own log, on stderr. The audit record of each request goes to stdout and has no switch.
+    /// Where the audit record of each request goes. It has no switch.
+    #[serde(default)]
+    pub audit: Audit,
+    /// Callgate's own log, on stderr.
     #[serde(default)]
     pub log: Log,
+    /// Traces for OpenTelemetry: off without `endpoint`.
+    #[serde(default)]
+    pub tracing: Tracing,
+    /// How a changed configuration comes into force without a restart. SIGHUP always asks for it.
+    #[serde(default)]
+    pub reload: Reload,
     /// What happens between SIGTERM and the end of the process.
     #[serde(default)]
     pub shutdown: Shutdown,
@@ -107,6 +125,9 @@ pub struct Issuer {
     /// The signature algorithms its tokens may use. `none` and the `HS` family do not exist here.
     #[schemars(example = ["ES256"])]
     pub algorithms: Vec<Algorithm>,
+    /// What becomes of its tokens that do not pass, if not what `mode` says. Whoever names an issuer that is only reported is
+    /// only reported.
+    pub mode: Option<Mode>,
     /// By how much the issuer's clock and ours may differ, in whole seconds. 0s to 5m.
     #[serde(default = "default::leeway")]
     pub leeway: Duration,
@@ -210,6 +231,18 @@ pub struct PublicRoute {
     pub methods: Vec<String>,
 }
 
+/// Requests that are only reported.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReportRoute {
+    /// The exact path. No patterns, no escapes, no `..`.
+    #[schemars(example = "/send")]
+    pub path: String,
+    /// The methods that are only reported on this path. Others are refused as `mode` says.
+    #[schemars(example = ["POST"])]
+    pub methods: Vec<String>,
+}
+
 /// What is refused although it is valid.
 #[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -217,26 +250,6 @@ pub struct Revocation {
     /// The path of the deny-list, relative to this file: one JSON object per line with `jti`, `kid` or `sub`, and `issuer` and
     /// `until` if need be. It is read again whenever it changes.
     pub file: Option<String>,
-}
-
-/// Callgate's own log.
-#[derive(Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Log {
-    /// The least important lines that are written.
-    pub level: Level,
-    /// How lines look. `auto` is `human` on a terminal, and `json` otherwise.
-    pub format: Format,
-}
-
-/// What happens between SIGTERM and the end of the process.
-#[derive(Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Shutdown {
-    /// How long requests are still accepted after SIGTERM while `/readyz` says no, so that load balancers can leave. 0s to 5m.
-    pub lame_duck: Duration,
-    /// How long requests in flight may take to end after that. The process ends with the last of them. 0s to 1h.
-    pub drain: Duration,
 }
 
 /// A length of time: a whole number and one unit of ms, s, m, h, d.
@@ -286,26 +299,14 @@ pub enum Algorithm {
     EdDsa,
 }
 
-/// The importance of a log line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+/// What becomes of a request that does not pass.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-#[schemars(title = "level")]
-pub enum Level {
-    Error,
-    Warn,
-    Info,
-    Debug,
-    Trace,
-}
-
-/// How log lines look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(title = "format")]
-pub enum Format {
-    Auto,
-    Human,
-    Json,
+#[schemars(title = "mode")]
+pub enum Mode {
+    #[default]
+    Enforce,
+    Report,
 }
 
 /// A value of `keys` for the documentation.
@@ -339,18 +340,6 @@ impl Default for Keys {
 impl Default for Caller {
     fn default() -> Self {
         Self { header: "X-Caller-Service".to_owned(), claim: "sub".to_owned() }
-    }
-}
-
-impl Default for Log {
-    fn default() -> Self {
-        Self { level: Level::Info, format: Format::Auto }
-    }
-}
-
-impl Default for Shutdown {
-    fn default() -> Self {
-        Self { lame_duck: duration("0s"), drain: duration("30s") }
     }
 }
 

@@ -61,7 +61,7 @@ pub fn run(config: Compiled, question: Question, out: &mut impl Write) -> Result
     };
     let field = field(&text).ok_or(CommandFault::NoToken)?;
     let at = question.at.unwrap_or_else(|| SystemTime::now().into());
-    let Judge { authenticator: judge, sources, .. } = Judge::new(config);
+    let Judge { authenticator: judge, sources, .. } = Judge::new(config, None);
     let fault = match named_issuer(&judge, &field) {
         None => None,
         Some(index) => match &question.keys {

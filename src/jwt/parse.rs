@@ -1,5 +1,6 @@
 //! From a token to [`Unverified`]: the compact serialization taken apart (RFC 7515 §7.1) and its JSON read strictly. Nothing
-//! is proven here. Outside `jwt` only the header's `alg` and `kid` can be read, and the issuer can be matched, never read.
+//! is proven here. Outside `jwt` only the header's `alg` and `kid` can be read, the issuer can be matched, never read, and the
+//! claimed caller can be shown.
 
 use std::borrow::Cow;
 
@@ -102,7 +103,8 @@ impl<'p> Unverified<'p> {
         self.header.kid.as_deref()
     }
 
-    /// The claims, of which nothing is proven: for an explanation to show, and for nothing to be decided by.
+    /// The claims, of which nothing is proven. They decide nothing and must never reach an upstream: they help people to
+    /// find out why a token is refused, and whose.
     #[must_use]
     pub const fn unproven_claims(&self) -> &Object<'p> {
         &self.claims

@@ -12,66 +12,83 @@ use pingora::upstreams::peer::HttpPeer;
 use super::ServerFault;
 use crate::authenticator::{Authenticator, Issuer};
 use crate::config::{
-    Closing, Compiled, Forwarding, KeySource, Keys, Limits, Protocol, RequestId, Revocation, Shutdown, Transport,
-    Upstream, UpstreamAddress,
+    Closing, Compiled, Forwarding, KeySource, Keys, Limits, Protocol, RequestId, Revocation, Transport, Upstream,
+    UpstreamAddress,
 };
-use crate::keys::refresh::{FetchSettings, Location, Source};
-use crate::keys::store::KeySlot;
+use crate::keys::refresh::{FetchSettings, KeyKeeper, Location, Source};
+use crate::mode::Modes;
 use crate::proxy::forward::{ForwardRule, Onward, RequestIds};
-use crate::proxy::{ClientLimits, Expiring};
+use crate::proxy::{ClientLimits, Expiring, Policy};
 use crate::revocation::DenyListSlot;
 
 /// Everything that is started from a configuration.
 pub struct Plan {
-    pub authenticator: Authenticator,
+    authenticator: Authenticator,
     /// In the order of the authenticator's issuers.
     pub sources: Vec<Source>,
-    pub upstream: HttpPeer,
-    pub realm: String,
     /// The deny-list's file and its place, if there is one.
     pub revocation: Option<(PathBuf, Arc<DenyListSlot>)>,
-    pub limits: Limits,
-    pub forward: ForwardRule,
-    pub shutdown: Shutdown,
+    upstream: HttpPeer,
+    realm: String,
+    modes: Modes,
+    limits: Limits,
+    forward: ForwardRule,
+}
+
+impl Plan {
+    /// Prepares what a configuration says. What `running` already keeps the keys of has them at once.
+    ///
+    /// # Errors
+    /// If the upstream's name cannot be resolved.
+    pub async fn new(config: Compiled, running: Option<&KeyKeeper>) -> Result<Self, ServerFault> {
+        let upstream = peer(&config.upstream).await?;
+        let realm = config.issuers.first().and_then(|issuer| issuer.requirement.audiences().first());
+        let realm = realm.map(|audience| plain(audience)).unwrap_or_default();
+        let forward = forward(config.forwarding);
+        let (modes, limits) = (config.modes.clone(), config.limits.clone());
+        let Judge { authenticator, sources, revocation } = Judge::new(config, running);
+        Ok(Self { authenticator, sources, revocation, upstream, realm, modes, limits, forward })
+    }
+
+    /// The policy, with the keeper of the sources.
+    pub fn into_policy(self, keeper: Arc<KeyKeeper>) -> Policy {
+        Policy {
+            authenticator: self.authenticator,
+            modes: self.modes,
+            keeper,
+            upstream: self.upstream,
+            realm: self.realm,
+            key_wait: self.limits.key_wait,
+            limits: client_limits(&self.limits),
+            forward: self.forward,
+            close_at_expiry: expiring(&self.limits),
+        }
+    }
 }
 
 /// What decides about tokens, with what feeds it.
 pub struct Judge {
     pub authenticator: Authenticator,
-    /// Where the issuers' keys come from, in their order.
+    /// In the order of the authenticator's issuers.
     pub sources: Vec<Source>,
     /// The deny-list's file and its place, if there is one.
     pub revocation: Option<(PathBuf, Arc<DenyListSlot>)>,
 }
 
-impl Plan {
-    /// Prepares what a configuration says.
-    ///
-    /// # Errors
-    /// If the upstream's name cannot be resolved.
-    pub async fn new(config: Compiled) -> Result<Self, ServerFault> {
-        let upstream = peer(&config.upstream).await?;
-        let realm = config.issuers.first().and_then(|issuer| issuer.requirement.audiences().first());
-        let realm = realm.map(|audience| plain(audience)).unwrap_or_default();
-        let (limits, shutdown) = (config.limits.clone(), config.shutdown);
-        let forward = forward(config.forwarding);
-        let Judge { authenticator, sources, revocation } = Judge::new(config);
-        Ok(Self { authenticator, sources, upstream, realm, revocation, limits, forward, shutdown })
-    }
-}
-
 impl Judge {
-    /// Prepares what a configuration says about tokens.
-    pub fn new(config: Compiled) -> Self {
+    /// Prepares what a configuration says about tokens. What `running` already keeps the keys of has them at once.
+    pub fn new(config: Compiled, running: Option<&KeyKeeper>) -> Self {
         let mut sources = Vec::with_capacity(config.issuers.len());
         let mut issuers = Vec::with_capacity(config.issuers.len());
         for issuer in config.issuers {
-            let slot = Arc::new(KeySlot::default());
+            let (name, location) = (issuer.requirement.issuer(), location(&issuer.keys.source));
+            let algorithms = issuer.requirement.algorithms();
+            let slot = running.and_then(|keeper| keeper.slot(name, &location, algorithms)).unwrap_or_default();
             sources.push(Source {
-                issuer: issuer.requirement.issuer().to_owned(),
-                algorithms: issuer.requirement.algorithms().to_vec(),
+                issuer: name.to_owned(),
+                algorithms: algorithms.to_vec(),
                 usage: issuer.keys.usage,
-                location: location(&issuer.keys.source),
+                location,
                 slot: Arc::clone(&slot),
                 settings: settings(&issuer.keys),
             });
@@ -89,7 +106,7 @@ impl Judge {
 }
 
 /// The bounds on clients, in the terms of the proxy.
-pub const fn client_limits(limits: &Limits) -> ClientLimits {
+const fn client_limits(limits: &Limits) -> ClientLimits {
     ClientLimits {
         head_size: limits.head_size,
         header_count: limits.header_count,
@@ -104,7 +121,7 @@ pub const fn client_limits(limits: &Limits) -> ClientLimits {
 }
 
 /// Which streams end with their tokens, likewise.
-pub const fn expiring(limits: &Limits) -> Expiring {
+const fn expiring(limits: &Limits) -> Expiring {
     match limits.close_at_expiry {
         Closing::Always => Expiring::Always,
         Closing::Never => Expiring::Never,
