@@ -9,13 +9,14 @@ use pingora::apps::http_app::ServeHttp;
 use pingora::protocols::http::ServerSession;
 use serde::Serialize;
 
-use crate::keys::refresh::{IssuerStatus, KeyKeeper};
+use crate::keys::refresh::IssuerStatus;
 use crate::metrics::Metrics;
 
 /// The admin application.
 pub struct Admin {
     pub metrics: Arc<Metrics>,
-    pub keeper: Arc<KeyKeeper>,
+    /// How the keys of the configuration in force are doing.
+    pub keys: Box<dyn Fn() -> Vec<IssuerStatus> + Send + Sync>,
     /// Set when the process is on its way out: then it is not ready, and still alive.
     pub draining: Arc<AtomicBool>,
 }
@@ -57,7 +58,7 @@ impl From<IssuerStatus> for IssuerReadiness {
 
 impl Admin {
     fn readiness(&self) -> Readiness {
-        let issuers: Vec<_> = self.keeper.status().into_iter().map(IssuerReadiness::from).collect();
+        let issuers: Vec<_> = (self.keys)().into_iter().map(IssuerReadiness::from).collect();
         let stopping = self.draining.load(Ordering::Relaxed);
         Readiness { ready: !stopping && issuers.iter().all(|issuer| issuer.ready), stopping, issuers }
     }

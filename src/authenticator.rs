@@ -52,6 +52,8 @@ pub struct Accepted {
     pub facts: Facts,
     /// The token's `exp` plus leeway.
     pub expires: UnixTime,
+    /// The token's `iat`, rounded down, if it has one.
+    pub issued: Option<UnixTime>,
 }
 
 /// A refusal, and whether fresher keys could change it.
@@ -73,6 +75,13 @@ pub struct Facts {
     pub jti: Option<String>,
     /// Further claims of an accepted token, under the names that the configuration gives them.
     pub claims: Vec<(String, String)>,
+}
+
+/// What a verified token says.
+struct Proven {
+    identity: Identity,
+    expires: UnixTime,
+    issued: Option<UnixTime>,
 }
 
 /// A refusal on the way, and whether fresher keys of the token's issuer could change it.
@@ -122,7 +131,9 @@ impl Authenticator {
         }
         let mut facts = Facts::default();
         match self.judge(head, now, &mut facts) {
-            Ok((identity, expires)) => Decision::Forward(Accepted { identity, facts, expires }),
+            Ok(Proven { identity, expires, issued }) => {
+                Decision::Forward(Accepted { identity, facts, expires, issued })
+            }
             Err(Stop { rejection, keys_wanted }) => {
                 let keys_wanted = facts.issuer.filter(|_| keys_wanted);
                 Decision::Reject(Refused { rejection, facts, keys_wanted })
@@ -130,7 +141,21 @@ impl Authenticator {
         }
     }
 
-    fn judge(&self, head: &RequestHead<'_>, now: UnixTime, facts: &mut Facts) -> Result<(Identity, UnixTime), Stop> {
+    /// The caller that a request's token claims to come from, cleaned and at most [`CLAIMED_MAX`] characters long. It is
+    /// unverified, anybody's word, and there to be shown to people who look for a refused caller.
+    #[must_use]
+    pub fn claimed_caller(&self, head: &RequestHead<'_>) -> Option<String> {
+        let token = Token::extract(head.authorization, self.token_limit).ok()?;
+        let parts = Parts::decode(token.as_str()).ok()?;
+        let unverified = Unverified::parse(&parts).ok()?;
+        let named = unverified.match_issuer(self.issuers.iter().map(|issuer| issuer.requirement.issuer())).ok();
+        let naming = named.and_then(|index| self.issuers.get(index)?.naming.as_ref());
+        let claimed = naming.unwrap_or(self.caller.naming()).claimed(&unverified)?;
+        let shown = |c: char| if c.is_ascii_graphic() && !matches!(c, '"' | '\\') { c } else { '?' };
+        Some(claimed.chars().take(CLAIMED_MAX).map(shown).collect())
+    }
+
+    fn judge(&self, head: &RequestHead<'_>, now: UnixTime, facts: &mut Facts) -> Result<Proven, Stop> {
         let token = Token::extract(head.authorization, self.token_limit)?;
         let parts = Parts::decode(token.as_str())?;
         let unverified = Unverified::parse(&parts)?;
@@ -151,10 +176,11 @@ impl Authenticator {
         facts.jti = jti(&verified);
         self.refuse_revoked(&verified, [key.kid(), unverified.kid()], requirement, now)?;
 
-        let identity = naming.as_ref().unwrap_or(self.caller.naming()).identify(&verified)?;
+        let identity = self.caller.identify(&verified, naming.as_ref())?;
         facts.claims =
             recorded.iter().filter_map(|(name, path)| Some((name.clone(), shown(path.find(&verified)?)?))).collect();
-        Ok((identity, verified.expires().plus(requirement.leeway())))
+        let expires = verified.expires().plus(requirement.leeway());
+        Ok(Proven { identity, expires, issued: issued(&verified) })
     }
 
     fn refuse_revoked(
@@ -215,6 +241,13 @@ fn jti(token: &Verified<'_>) -> Option<String> {
     token.claim("jti").and_then(Value::as_str).filter(|jti| jti.len() <= JTI_MAX).map(str::to_owned)
 }
 
+fn issued(token: &Verified<'_>) -> Option<UnixTime> {
+    match token.claim("iat")? {
+        Value::Number(Number::Unsigned(secs)) => Some(UnixTime::from_secs(*secs)),
+        _ => None,
+    }
+}
+
 /// A claim as it is recorded, if it is one short value.
 fn shown(value: &Value<'_>) -> Option<String> {
     match value {
@@ -246,6 +279,9 @@ impl From<Rejection> for Stop {
 
 /// How many characters of an `alg` are recorded; the registered ones have at most 18.
 const ALG_SHOWN: usize = 32;
+
+/// How many characters of a claimed caller are shown.
+pub const CLAIMED_MAX: usize = 64;
 
 /// The longest text of a claim that is recorded, in bytes.
 const CLAIM_MAX: usize = 256;

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{self, Compiled, Problems};
+use crate::rollout;
 use crate::server;
 
 /// Tells the service behind it who is calling.
@@ -28,6 +29,8 @@ enum Command {
         #[arg(long)]
         expand: bool,
     },
+    /// Ask a running instance who would be refused, to know whether refusing may begin; exit 0 if nobody would be
+    Rollout(Rollout),
     /// Run the sidecar
     Run(Config),
     /// Print the JSON Schema of sidecar.toml
@@ -41,6 +44,16 @@ struct Config {
     config: PathBuf,
 }
 
+#[derive(Args)]
+struct Rollout {
+    /// The admin address of the instance
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:9901")]
+    admin: String,
+    /// Only what was seen in so many hours before now counts against it
+    #[arg(long, value_name = "HOURS")]
+    within: Option<u64>,
+}
+
 /// Does what the arguments of the process ask for.
 #[must_use]
 pub fn run() -> ExitCode {
@@ -48,6 +61,7 @@ pub fn run() -> ExitCode {
     let said = match Cli::parse().command {
         Command::Check { config: Config { config }, expand: false } => check(&config, &mut out, &mut err),
         Command::Check { config: Config { config }, expand: true } => expand(&config, &mut out, &mut err),
+        Command::Rollout(Rollout { admin, within }) => rollout::run(&admin, within, &mut out, &mut err),
         Command::Run(Config { config }) => start(&config, &mut err),
         Command::Schema => schema(&mut out),
     };
@@ -58,7 +72,7 @@ pub fn run() -> ExitCode {
 /// `callgate run`: the sidecar, until a signal ends it. Returns the exit code.
 fn start(path: &Path, err: &mut impl Write) -> io::Result<u8> {
     match config::load(path) {
-        Ok(compiled) => match server::run(compiled) {
+        Ok(compiled) => match server::run(path, compiled) {
             Ok(_) => Ok(0),
             Err(fault) => writeln!(err, "callgate cannot run: {fault}").map(|()| 1),
         },
@@ -127,6 +141,9 @@ fn summarize(path: &Path, compiled: &Compiled, out: &mut impl Write) -> io::Resu
     writeln!(out, "  listen    {}", compiled.listen)?;
     writeln!(out, "  upstream  {}", compiled.upstream.address)?;
     writeln!(out, "  admin     {}", compiled.admin)?;
+    for scope in compiled.modes.reported() {
+        writeln!(out, "  report    {scope}: only reported, and never refused")?;
+    }
     for issuer in &compiled.issuers {
         let requirement = &issuer.requirement;
         let algorithms: Vec<_> = requirement.algorithms().iter().map(|algorithm| algorithm.name()).collect();

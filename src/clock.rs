@@ -64,6 +64,12 @@ impl UnixTime {
         Self::from_secs(self.0.saturating_add(duration.as_secs()))
     }
 
+    /// This time moved into the past, at most to the epoch. Fractions of a second are dropped.
+    #[must_use]
+    pub const fn minus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(duration.as_secs()))
+    }
+
     /// How long after `earlier` this is; zero if it is not after it.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
@@ -213,6 +219,7 @@ mod tests {
     fn arithmetic_never_leaves_the_range() {
         assert_eq!(UnixTime::from_secs(u64::MAX), UnixTime::MAX);
         assert_eq!(UnixTime::MAX.plus(Duration::MAX), UnixTime::MAX);
+        assert_eq!(UnixTime::from_secs(5).minus(Duration::from_secs(9)), UnixTime::from_secs(0));
         assert_eq!(UnixTime::from_secs(5).since(UnixTime::from_secs(9)), Duration::ZERO);
         assert_eq!(UnixTime::from_secs(9).since(UnixTime::from_secs(5)), Duration::from_secs(4));
     }

@@ -15,14 +15,15 @@ mod schema;
 mod compile;
 mod document;
 mod input;
+mod restart;
 mod settings;
 mod shape;
 
 pub use problem::{Place, Problem, Problems, Severity};
 pub use schema::{schema, toml_text};
 pub use settings::{
-    Closing, Compiled, Forwarding, Issuer, KeySource, Keys, Limits, Log, LogFormat, LogLevel, Protocol, RequestId,
-    Revocation, Shutdown, Tls, Transport, Upstream, UpstreamAddress,
+    Audit, Closing, Compiled, Forwarding, Issuer, KeySource, Keys, Limits, Log, LogFormat, LogLevel, Protocol, Reload,
+    RequestId, Revocation, Shutdown, Tls, Tracing, Transport, Upstream, UpstreamAddress, WhenFull,
 };
 
 use compile::Findings;

@@ -1,19 +1,29 @@
 //! What is counted about requests, for Prometheus. Every label has a bounded set of values: configured names and our own
 //! words, and the first callers that were seen.
 
+mod bounded;
+pub mod config;
 pub mod keys;
+pub mod report;
 pub mod revocation;
+pub mod tokens;
 
-use std::collections::HashSet;
-use std::sync::Mutex;
 use std::time::Duration;
 
+use prometheus::core::Collector;
 use prometheus::{
     Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
-use crate::audit::Verdict;
+use crate::audit::{Meters, Verdict};
 use crate::rejection::Reason;
+use crate::trace::SpanMeters;
+
+use bounded::Bounded;
+use config::ConfigMetrics;
+use report::ReportMetrics;
+use revocation::RevocationMetrics;
+use tokens::TokenMetrics;
 
 /// The metrics of the requests, and the registry that all metrics share.
 pub struct Metrics {
@@ -21,12 +31,24 @@ pub struct Metrics {
     requests: IntCounterVec,
     callers: IntCounterVec,
     /// The callers that have a time series of their own.
-    known_callers: Mutex<HashSet<String>>,
+    known_callers: Bounded<String>,
     authentication: Histogram,
     request: Histogram,
     upstream: Histogram,
+    in_flight: IntGauge,
+    requests_limit: IntGauge,
     connections: IntGauge,
-    audit_lost: IntCounter,
+    connections_limit: IntGauge,
+    /// About accepted tokens.
+    pub tokens: TokenMetrics,
+    /// About what is only reported.
+    pub report: ReportMetrics,
+    /// About reloads.
+    pub config: ConfigMetrics,
+    /// About the deny-list.
+    pub revocation: RevocationMetrics,
+    audit: Meters,
+    spans: SpanMeters,
 }
 
 impl Metrics {
@@ -36,60 +58,59 @@ impl Metrics {
     /// If two metrics have the same name, which a test excludes.
     pub fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
-        let counter_vec = |name, help, labels: &[&str]| {
-            let counter = IntCounterVec::new(Opts::new(name, help), labels)?;
-            registry.register(Box::new(counter.clone())).map(|()| counter)
-        };
-        let histogram = |name, help, buckets: &[f64]| {
-            let histogram = Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec()))?;
-            registry.register(Box::new(histogram.clone())).map(|()| histogram)
-        };
+        let into = Into(&registry);
         let build = IntGaugeVec::new(Opts::new("callgate_build_info", "The running version; always 1."), &["version"])?;
-        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
-        let connections = IntGauge::new("callgate_connections", "Client connections that are open.")?;
-        let audit_lost = IntCounter::new("callgate_audit_lost_total", "Audit records that could not be written.")?;
-        registry.register(Box::new(build))?;
-        registry.register(Box::new(connections.clone()))?;
-        registry.register(Box::new(audit_lost.clone()))?;
+        into.register(build)?.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         #[cfg(target_os = "linux")]
         registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
         Ok(Self {
-            requests: counter_vec(
+            requests: into.counters(
                 "callgate_requests_total",
-                "Requests by outcome (forward, pass, reject), reason and configured issuer.",
+                "Requests by outcome (forward, pass, reject, would_reject), reason and configured issuer.",
                 &["outcome", "reason", "issuer"],
             )?,
-            callers: counter_vec(
+            callers: into.counters(
                 "callgate_caller_requests_total",
                 "Forwarded requests by caller; callers beyond the first 200 are counted as other.",
                 &["caller"],
             )?,
-            known_callers: Mutex::default(),
-            authentication: histogram(
+            known_callers: Bounded::new(CALLERS_MAX),
+            authentication: into.histogram(
                 "callgate_authentication_seconds",
                 "Time spent on deciding about a request, waiting for keys included.",
                 &AUTHENTICATION_BUCKETS,
             )?,
-            request: histogram(
+            request: into.histogram(
                 "callgate_request_seconds",
                 "Time from a request's head to the end of its answer.",
                 &REQUEST_BUCKETS,
             )?,
-            upstream: histogram(
+            upstream: into.histogram(
                 "callgate_upstream_seconds",
                 "Time from the decision to the head of the upstream's answer.",
                 &REQUEST_BUCKETS,
             )?,
-            connections,
-            audit_lost,
+            in_flight: into.gauge("callgate_requests_in_flight", "Requests that have begun and not ended.")?,
+            requests_limit: into.gauge("callgate_requests_limit", "Requests that may be in progress.")?,
+            connections: into.gauge("callgate_connections", "Client connections that are open.")?,
+            connections_limit: into.gauge("callgate_connections_limit", "Client connections that may be open.")?,
+            tokens: TokenMetrics::register(&into)?,
+            report: ReportMetrics::register(&into)?,
+            config: ConfigMetrics::register(&into)?,
+            revocation: RevocationMetrics::register(&registry)?,
+            audit: audit_meters(&into)?,
+            spans: SpanMeters {
+                exported: into.counter("callgate_spans_exported_total", "Spans that their receiver took.")?,
+                dropped: into.counter("callgate_spans_dropped_total", "Spans that could not be sent.")?,
+            },
             registry,
         })
     }
 
     /// Counts a request that was answered. The issuer is a configured one.
     pub fn request(&self, verdict: Verdict, reason: Option<Reason>, issuer: Option<&str>, times: &Times) {
-        let reason = reason.map_or("none", Reason::as_str);
-        self.requests.with_label_values(&[verdict.as_str(), reason, issuer.unwrap_or("none")]).inc();
+        let reason = reason.map_or(NONE, Reason::as_str);
+        self.requests.with_label_values(&[verdict.as_str(), reason, issuer.unwrap_or(NONE)]).inc();
         self.authentication.observe(times.authentication.as_secs_f64());
         self.request.observe(times.request.as_secs_f64());
         if let Some(upstream) = times.upstream {
@@ -99,19 +120,20 @@ impl Metrics {
 
     /// Counts a forwarded request of a proven caller.
     pub fn caller(&self, caller: &str) {
-        self.callers.with_label_values(&[self.caller_label(caller)]).inc();
+        let label = if self.known_callers.admits(caller) { caller } else { OTHER };
+        self.callers.with_label_values(&[label]).inc();
     }
 
-    fn caller_label<'a>(&self, caller: &'a str) -> &'a str {
-        let Ok(mut known) = self.known_callers.lock() else { return OTHER };
-        if known.contains(caller) {
-            return caller;
-        }
-        if known.len() == CALLERS_MAX {
-            return OTHER;
-        }
-        known.insert(caller.to_owned());
-        caller
+    /// The number of requests that are under way.
+    #[must_use]
+    pub const fn in_flight(&self) -> &IntGauge {
+        &self.in_flight
+    }
+
+    /// The number of requests that may be under way.
+    #[must_use]
+    pub const fn requests_limit(&self) -> &IntGauge {
+        &self.requests_limit
     }
 
     /// The number of open client connections.
@@ -120,10 +142,22 @@ impl Metrics {
         &self.connections
     }
 
-    /// The number of audit records that could not be written.
+    /// The number of client connections that may be open.
     #[must_use]
-    pub const fn audit_lost(&self) -> &IntCounter {
-        &self.audit_lost
+    pub const fn connections_limit(&self) -> &IntGauge {
+        &self.connections_limit
+    }
+
+    /// What is counted about audit records.
+    #[must_use]
+    pub const fn audit(&self) -> &Meters {
+        &self.audit
+    }
+
+    /// What is counted about spans.
+    #[must_use]
+    pub const fn spans(&self) -> &SpanMeters {
+        &self.spans
     }
 
     /// Where other parts register their own metrics.
@@ -151,11 +185,54 @@ pub struct Times {
     pub upstream: Option<Duration>,
 }
 
+/// Makes metrics and registers them.
+struct Into<'r>(&'r Registry);
+
+impl Into<'_> {
+    fn register<C: Collector + Clone + 'static>(&self, metric: C) -> Result<C, prometheus::Error> {
+        self.0.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    }
+
+    fn counter(&self, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
+        self.register(IntCounter::new(name, help)?)
+    }
+
+    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
+        self.register(IntCounterVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
+        self.register(IntGauge::new(name, help)?)
+    }
+
+    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, prometheus::Error> {
+        self.register(IntGaugeVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> Result<Histogram, prometheus::Error> {
+        self.register(Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec()))?)
+    }
+}
+
+fn audit_meters(into: &Into<'_>) -> Result<Meters, prometheus::Error> {
+    let lost = into.counters("callgate_audit_lost_total", "Audit records that are lost, by cause.", &["cause"])?;
+    Ok(Meters {
+        queued: into.gauge("callgate_audit_queued_records", "Audit records that wait to be written.")?,
+        written: into.counter("callgate_audit_records_total", "Audit records that were written.")?,
+        lost_queue_full: lost.with_label_values(&["queue_full"]),
+        lost_write_failed: lost.with_label_values(&["write_failed"]),
+    })
+}
+
 /// How many callers are counted by name.
 const CALLERS_MAX: usize = 200;
 
-/// The caller label of all others. A caller of this name is counted with them.
+/// The label value of all others. A caller of this name is counted with them.
 const OTHER: &str = "other";
+
+/// The label value where there is nothing to name.
+const NONE: &str = "none";
 
 /// From a cached answer's microseconds to a wait for keys.
 const AUTHENTICATION_BUCKETS: [f64; 12] =

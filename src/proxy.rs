@@ -10,6 +10,7 @@ mod exchange;
 mod failure;
 pub mod forward;
 mod head;
+pub mod ledger;
 mod refusal;
 
 use std::sync::Arc;
@@ -27,24 +28,27 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType};
 use tokio::time::Instant;
 
-use crate::audit::{Audit, Verdict};
+use crate::audit::Verdict;
 use crate::authenticator::{Authenticator, Decision};
 use crate::clock::UnixTime;
 use crate::keys::refresh::{Freshness, KeyKeeper};
-use crate::metrics::Metrics;
+use crate::mode::{Mode, Modes};
 use crate::rejection::Rejection;
 
 use admission::{Progress, asks_for_websocket, ignore_upgrade, judge_http2, judge_length};
 use connection::Connection;
-use exchange::{Exchange, Seen};
+use exchange::Exchange;
 use failure::{TOO_LARGE, failure};
 use forward::ForwardRule;
 use head::request_head;
+use ledger::Ledger;
 use refusal::{refuse, turn_away};
 
 /// Everything that one configuration says about requests. It is replaced whole.
 pub struct Policy {
     pub authenticator: Authenticator,
+    /// What a refusal leads to.
+    pub modes: Modes,
     pub keeper: Arc<KeyKeeper>,
     /// Where accepted requests go, with the timeouts of that connection.
     pub upstream: HttpPeer,
@@ -91,22 +95,21 @@ pub enum Expiring {
 #[derive(Clone)]
 pub struct Gate {
     policy: Arc<ArcSwap<Policy>>,
-    metrics: Arc<Metrics>,
-    audit: Audit,
+    ledger: Arc<Ledger>,
     draining: Arc<AtomicBool>,
     progress: Progress,
 }
 
 impl Gate {
-    /// Guards an upstream. While `draining` is set, every answer ends its connection.
+    /// Guards an upstream by the policy that is there when a request comes. While `draining` is set, every answer ends its
+    /// connection.
     #[must_use]
-    pub fn new(policy: Policy, metrics: Arc<Metrics>, audit: Audit, draining: Arc<AtomicBool>) -> Self {
-        let policy = Arc::new(ArcSwap::from_pointee(policy));
-        Self { policy, metrics, audit, draining, progress: Progress::default() }
+    pub fn new(policy: Arc<ArcSwap<Policy>>, ledger: Arc<Ledger>, draining: Arc<AtomicBool>) -> Self {
+        Self { policy, ledger, draining, progress: Progress::default() }
     }
 
-    fn policy(&self) -> Arc<Policy> {
-        self.policy.load_full()
+    fn begin(&self) -> Exchange {
+        Exchange::begin(self.policy.load_full(), Arc::clone(&self.ledger))
     }
 
     fn limits(&self) -> ClientLimits {
@@ -115,10 +118,6 @@ impl Gate {
 
     fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
-    }
-
-    async fn record(&self, exchange: &Exchange, seen: &Seen<'_>) {
-        exchange.record(seen, &self.audit, &self.metrics).await;
     }
 
     /// Judges what does not depend on a token.
@@ -139,22 +138,20 @@ impl ProxyHttp for Gate {
     type CTX = Exchange;
 
     fn new_ctx(&self) -> Exchange {
-        Exchange::begin(self.policy())
+        self.begin()
     }
 
     async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> pingora::Result<bool> {
+        exchange.arrived(session);
         exchange.meet(Connection::of(session), session.req_header());
         if let Err(rejection) = self.admit(session, exchange) {
             return turn_away(session, &rejection, exchange, self.is_draining()).await;
         }
-        let decision = decide(session, &exchange.policy).await;
+        let (decision, took) = decide(session, &exchange.policy).await;
         exchange.decided();
         match decision {
             Decision::Forward(accepted) => {
-                exchange.verdict = Verdict::Forward;
-                exchange.facts = accepted.facts;
-                exchange.identity = Some(accepted.identity);
-                exchange.expires = Some(accepted.expires);
+                exchange.accept(accepted, took);
             }
             Decision::Pass => {
                 exchange.verdict = Verdict::Pass;
@@ -164,7 +161,14 @@ impl ProxyHttp for Gate {
             }
             Decision::Reject(refused) => {
                 exchange.facts = refused.facts;
-                return turn_away(session, &refused.rejection, exchange, self.is_draining()).await;
+                let head = request_head(session.req_header());
+                if exchange.policy.modes.of(&head, exchange.facts.issuer) == Mode::Report {
+                    exchange.reason = Some(refused.rejection.reason());
+                    exchange.verdict = Verdict::WouldReject;
+                    exchange.claimed_caller = exchange.policy.authenticator.claimed_caller(&head);
+                } else {
+                    return turn_away(session, &refused.rejection, exchange, self.is_draining()).await;
+                }
             }
         }
         if let Err(rejection) = judge_length(session.req_header(), &exchange.policy.limits) {
@@ -267,7 +271,10 @@ impl ProxyHttp for Gate {
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, exchange: &mut Exchange) -> FailToProxy {
         let closed = FailToProxy { error_code: 0, can_reuse_downstream: false };
         let Some(rejection) = failure(error, exchange) else { return closed };
-        exchange.reason = Some(rejection.reason());
+        // What would have been refused is told with that reason; the status says the rest.
+        if exchange.verdict != Verdict::WouldReject {
+            exchange.reason = Some(rejection.reason());
+        }
         if *error.esource() == ErrorSource::Upstream {
             tracing::warn!(
                 reason = rejection.reason().as_str(),
@@ -286,7 +293,7 @@ impl ProxyHttp for Gate {
     }
 
     async fn logging(&self, session: &mut Session, _: Option<&Error>, exchange: &mut Exchange) {
-        self.record(exchange, &Seen::of(session)).await;
+        exchange.record(session).await;
     }
 
     /// Pingora's own line would hold the path with its query; the record has what is needed.
@@ -304,19 +311,20 @@ impl ProxyHttp for Gate {
 }
 
 /// Decides about a request, and again whenever fresher keys came that could change the answer, within the time that a
-/// request may wait for them.
-async fn decide(session: &ServerSession, policy: &Policy) -> Decision {
+/// request may wait for them. It also says how long the last decision itself took.
+async fn decide(session: &ServerSession, policy: &Policy) -> (Decision, Duration) {
     let head = request_head(session.req_header());
     let latest = Instant::now() + policy.key_wait;
     loop {
         let since = Instant::now();
         let decision = policy.authenticator.decide(&head, now());
-        let Decision::Reject(refused) = &decision else { return decision };
-        let Some(issuer) = refused.keys_wanted else { return decision };
+        let took = since.elapsed();
+        let Decision::Reject(refused) = &decision else { return (decision, took) };
+        let Some(issuer) = refused.keys_wanted else { return (decision, took) };
         let left = latest.saturating_duration_since(Instant::now());
         let kid = refused.facts.kid.as_deref();
         if policy.keeper.fresher(issuer, kid, since, left).await != Freshness::Changed {
-            return decision;
+            return (decision, took);
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Which requests need no token. Everything is protected unless its method is listed for its path, or for whole segments that the
 //! path begins with, and only a path that every backend reads in the same way can match: what needs interpretation is protected.
 
+use std::fmt;
+
 use crate::request::RequestHead;
 
 /// The exceptions: paths with their methods.
@@ -76,11 +78,27 @@ impl PublicRoutes {
         Self(routes)
     }
 
+    /// The routes, as they were given.
+    pub fn iter(&self) -> impl Iterator<Item = &PublicRoute> {
+        self.0.iter()
+    }
+
     /// Whether a request needs no token.
     #[must_use]
     pub fn contains(&self, head: &RequestHead<'_>) -> bool {
         let Some(path) = head.path else { return false };
         self.0.iter().any(|route| route.is_about(path) && route.methods.iter().any(|method| method == head.method))
+    }
+}
+
+impl fmt::Display for PublicRoute {
+    /// `GET, HEAD /healthz`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let methods = self.methods.join(", ");
+        match &self.path {
+            Paths::Below(folder) => write!(f, "{methods} {folder}*"),
+            Paths::Exactly(path) => write!(f, "{methods} {path}"),
+        }
     }
 }
 

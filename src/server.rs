@@ -2,40 +2,54 @@
 //! before the configuration is whole.
 
 pub mod accept;
+mod announce;
+mod descriptors;
 mod guarded;
 mod log;
 mod plan;
+mod reload;
 mod stop;
 mod tls;
+mod watch;
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use arc_swap::ArcSwap;
 use prometheus::IntGauge;
 use tokio::net::TcpListener;
+use tokio::signal::unix::Signal;
+use tokio::task::JoinHandle;
 
 use crate::admin::Admin;
+use crate::audit::output::Output;
 use crate::audit::{self, Audit};
-use crate::config::{Compiled, Shutdown};
+use crate::config::{self, Compiled};
 use crate::keys::refresh::{KeyKeeper, StartFault};
 use crate::metrics::Metrics;
-use crate::metrics::revocation::RevocationMetrics;
 use crate::proxy::door::Door;
+use crate::proxy::ledger::Ledger;
 use crate::proxy::{Gate, Policy};
+use crate::trace;
 use crate::watch::Watch;
 
 use accept::{Acceptor, Plain};
 use guarded::Guarded;
-use plan::{Plan, client_limits, expiring};
+use log::Volume;
+use plan::Plan;
+use reload::Reloader;
 use stop::StopSignals;
 use tls::{TlsFault, TlsListener};
 
 /// Why the sidecar could not start or go on.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerFault {
+    #[error("the audit cannot be written to {0}: {1}")]
+    Audit(String, io::Error),
     #[error("{key} {address} cannot be bound: {source}")]
     Bind { key: &'static str, address: SocketAddr, source: io::Error },
     #[error("the keys cannot be kept: {0}")]
@@ -46,6 +60,8 @@ pub enum ServerFault {
     System(&'static str, io::Error),
     #[error("listen.tls: {0}")]
     Tls(#[from] TlsFault),
+    #[error("the traces cannot be sent: {0}")]
+    Tracing(String),
     #[error("upstream.address {0} cannot be resolved: {1}")]
     Upstream(String, io::Error),
 }
@@ -59,15 +75,12 @@ pub enum Ending {
     Cut,
 }
 
-/// Runs until a signal ends it.
+/// Runs the configuration that `path` holds until a signal ends it.
 ///
 /// # Errors
 /// If it cannot start.
-pub fn run(config: Compiled) -> Result<Ending, ServerFault> {
-    log::install(config.log);
-    for warning in &config.warnings {
-        tracing::warn!(warning = %warning, "The configuration is allowed, and worth a thought.");
-    }
+pub fn run(path: &Path, config: Compiled) -> Result<Ending, ServerFault> {
+    let volume = log::install(config.log);
     // One implementation of TLS for listeners, upstreams and key fetches. It fails only if one is installed already.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -75,59 +88,99 @@ pub fn run(config: Compiled) -> Result<Ending, ServerFault> {
         .thread_name("callgate")
         .build()
         .map_err(|error| ServerFault::System("the worker threads", error))?;
-    let served = runtime.block_on(serve(config));
-    // Ends the connections that were cut, which still hold on to the audit, before its last lines are waited for.
+    let served = runtime.block_on(serve(path, config, volume));
+    // Ends the connections that were cut, which record themselves, before the audit's last lines are waited for.
     runtime.shutdown_timeout(CUT_CONNECTIONS);
     let (ending, audit) = served?;
-    audit.finish();
+    if let Some(audit) = audit {
+        audit.finish(LAST_RECORDS);
+    }
     tracing::info!(orderly = ending == Ending::Orderly, "Callgate has stopped.");
     Ok(ending)
 }
 
-async fn serve(config: Compiled) -> Result<(Ending, audit::Writer), ServerFault> {
-    let signals = StopSignals::install().map_err(|error| ServerFault::System("signal handlers", error))?;
-    let listener = bind("listen.address", config.listen).await?;
-    let admin_listener = bind("admin.address", config.admin).await?;
-
-    let tls = config.tls.clone().map(TlsListener::new).transpose()?;
-
-    let metrics = Arc::new(Metrics::new()?);
-    let lost = metrics.audit_lost().clone();
-    let (audit, audit_writer) =
-        Audit::start(io::stdout(), move || lost.inc()).map_err(|error| ServerFault::System("a thread", error))?;
-    let draining = Arc::new(AtomicBool::new(false));
-    let Plan { authenticator, sources, upstream, realm, revocation, limits, forward, shutdown } =
-        Plan::new(config).await?;
-    let keeper = Arc::new(KeyKeeper::start(sources, metrics.registry())?);
-    let revocation_metrics = RevocationMetrics::register(metrics.registry())?;
-    let _watch = revocation.map(|(file, slot)| Watch::start(file, slot, revocation_metrics));
-    announce(&listener, &admin_listener, &keeper);
-
-    let admin = Admin { metrics: Arc::clone(&metrics), keeper: Arc::clone(&keeper), draining: Arc::clone(&draining) };
-    let admin_connections = IntGauge::new("callgate_admin_connections", "Open admin connections.")?;
-    let admin = Acceptor::new(Plain(Arc::new(admin)), ADMIN_CONNECTIONS, admin_connections);
-
-    let policy = Policy {
-        authenticator,
-        keeper: Arc::clone(&keeper),
-        upstream,
-        realm,
-        key_wait: limits.key_wait,
-        limits: client_limits(&limits),
-        forward,
-        close_at_expiry: expiring(&limits),
+async fn serve(path: &Path, config: Compiled, volume: Volume) -> Result<(Ending, Option<audit::Writer>), ServerFault> {
+    // First of all, so that none is lost, least of all as PID 1.
+    let mut signals = StopSignals::install().map_err(|error| ServerFault::System("signal handlers", error))?;
+    let hangups = reload::hangups()?;
+    let started = tokio::select! {
+        started = Service::start(path, config, volume) => started?,
+        signal = signals.next() => {
+            tracing::info!(signal, "Callgate is stopped before it has started.");
+            return Ok((Ending::Orderly, None));
+        }
     };
-    let gate = Gate::new(policy, Arc::clone(&metrics), audit, Arc::clone(&draining));
-    let guarded = Guarded { door: Door::new(gate), tls: tls.clone(), handshake_time: limits.head_time };
-    let acceptor = Acceptor::new(guarded, limits.connections, metrics.connections().clone());
+    let (service, audit) = started;
+    Ok((service.run(signals, hangups).await, Some(audit)))
+}
 
-    // The admin listener serves until the very end, so that a drain can be watched.
-    let ending = tokio::select! {
-        ending = Service { acceptor, keeper, draining, shutdown }.run(listener, signals) => ending,
-        () = admin.accept(&admin_listener) => Ending::Cut,
-        () = follow(tls) => Ending::Cut,
-    };
-    Ok((ending, audit_writer))
+/// Both listeners with what they serve.
+struct Service {
+    listener: TcpListener,
+    tls: Option<Arc<TlsListener>>,
+    acceptor: Acceptor<Guarded>,
+    admin_listener: TcpListener,
+    admin: Acceptor<Plain<Admin>>,
+    policy: Arc<ArcSwap<Policy>>,
+    reloader: Reloader,
+    draining: Arc<AtomicBool>,
+    /// Sends the last spans.
+    spans: Option<JoinHandle<()>>,
+}
+
+impl Service {
+    async fn start(path: &Path, config: Compiled, volume: Volume) -> Result<(Self, audit::Writer), ServerFault> {
+        descriptors::make_room(config.limits.connections);
+        let listener = bind("listen.address", config.listen).await?;
+        let admin_listener = bind("admin.address", config.admin).await?;
+        let tls = config.tls.clone().map(TlsListener::new).transpose()?;
+        let metrics = Arc::new(Metrics::new()?);
+        let (audit, writer) = start_audit(&config.audit, &metrics)?;
+        let (tracer, spans) = start_tracing(config.tracing.as_ref(), &metrics)?.unzip();
+
+        let mut plan = Plan::new(config.clone(), None).await?;
+        let keeper = Arc::new(KeyKeeper::start(std::mem::take(&mut plan.sources), metrics.registry())?);
+        let deny_list = plan.revocation.take().map(|(file, slot)| Watch::start(file, slot, metrics.revocation.clone()));
+        let policy = Arc::new(ArcSwap::from_pointee(plan.into_policy(keeper)));
+        metrics.config.started(SystemTime::now().into());
+        reload::tell(&config, &metrics);
+        announce::listening(&listener, &admin_listener, &config);
+
+        let draining = Arc::new(AtomicBool::new(false));
+        let keys = Arc::clone(&policy);
+        let admin = Admin {
+            metrics: Arc::clone(&metrics),
+            keys: Box::new(move || keys.load().keeper.status()),
+            draining: Arc::clone(&draining),
+        };
+        let admin_connections = IntGauge::new("callgate_admin_connections", "Open admin connections.")?;
+        let admin = Acceptor::new(Plain(Arc::new(admin)), ADMIN_CONNECTIONS, admin_connections);
+
+        let ledger = Arc::new(Ledger { audit, metrics: Arc::clone(&metrics), tracer });
+        let gate = Gate::new(Arc::clone(&policy), ledger, Arc::clone(&draining));
+        let limit = config.limits.connections;
+        metrics.connections_limit().set(i64::try_from(limit).unwrap_or(i64::MAX));
+        let guarded = Guarded { door: Door::new(gate), tls: tls.clone() };
+        let acceptor = Acceptor::new(guarded, limit, metrics.connections().clone());
+        let reloader = Reloader::new(path.to_owned(), config, Arc::clone(&policy), metrics, volume, deny_list);
+        Ok((Self { listener, tls, acceptor, admin_listener, admin, policy, reloader, draining, spans }, writer))
+    }
+
+    /// Serves until the end. The admin listener serves until the very end, so that a drain can be watched.
+    async fn run(self, signals: StopSignals, hangups: Signal) -> Ending {
+        let Self { listener, tls, acceptor, admin_listener, admin, policy, reloader, draining, spans } = self;
+        let listening = Listening { acceptor, policy, reloader, draining };
+        let ending = tokio::select! {
+            ending = listening.run(listener, signals, hangups) => ending,
+            () = admin.accept(&admin_listener) => Ending::Cut,
+            () = follow(tls) => Ending::Cut,
+        };
+        if let Some(spans) = spans {
+            // The last tracer is gone with the last connection.
+            let _ = tokio::time::timeout(LAST_SPANS, spans).await;
+        }
+        ending
+    }
 }
 
 async fn follow(tls: Option<Arc<TlsListener>>) {
@@ -138,34 +191,39 @@ async fn follow(tls: Option<Arc<TlsListener>>) {
 }
 
 /// The guarded listener from its first connection to its last.
-struct Service {
+struct Listening {
     acceptor: Acceptor<Guarded>,
-    keeper: Arc<KeyKeeper>,
+    policy: Arc<ArcSwap<Policy>>,
+    reloader: Reloader,
     draining: Arc<AtomicBool>,
-    shutdown: Shutdown,
 }
 
-impl Service {
-    async fn run(self, listener: TcpListener, mut signals: StopSignals) -> Ending {
+impl Listening {
+    async fn run(self, listener: TcpListener, mut signals: StopSignals, hangups: Signal) -> Ending {
         {
             let accepting = async {
-                self.keeper.first_attempts(FIRST_KEYS).await;
+                self.policy.load_full().keeper.first_attempts(FIRST_KEYS).await;
                 self.acceptor.accept(&listener).await;
             };
             tokio::pin!(accepting);
             tokio::select! {
                 () = &mut accepting => {}
-                signal = signals.next() => tracing::info!(signal, "Callgate is stopping."),
+                () = self.reloader.run(hangups) => {}
+                () = announce::remind(|| self.reloader.reported()) => {}
+                signal = signals.next() => {
+                    let lame_duck = self.reloader.shutdown().lame_duck;
+                    tracing::info!(signal, ?lame_duck, "Callgate is stopping.");
+                }
             }
             self.draining.store(true, Ordering::Relaxed);
             tokio::select! {
-                _ = tokio::time::timeout(self.shutdown.lame_duck, accepting) => {}
+                _ = tokio::time::timeout(self.reloader.shutdown().lame_duck, accepting) => {}
                 signal = signals.next() => return cut_by(signal),
             }
         }
-        drop(listener);
+        self.acceptor.close(listener);
         tokio::select! {
-            drained = self.acceptor.drain(self.shutdown.drain) => match drained {
+            drained = self.acceptor.drain(self.reloader.shutdown().drain) => match drained {
                 Ok(()) => Ending::Orderly,
                 Err(connections) => {
                     tracing::warn!(connections, "Connections are cut: they are still open at the end of shutdown.drain.");
@@ -186,24 +244,45 @@ async fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, Ser
     TcpListener::bind(address).await.map_err(|source| ServerFault::Bind { key, address, source })
 }
 
-/// One line that says where everything is.
-fn announce(listener: &TcpListener, admin: &TcpListener, keeper: &KeyKeeper) {
-    let address = |listener: &TcpListener| listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
-    tracing::info!(
-        version = env!("CARGO_PKG_VERSION"),
-        listen = address(listener),
-        admin = address(admin),
-        issuers = keeper.status().len(),
-        "Callgate is listening."
-    );
+fn start_audit(config: &config::Audit, metrics: &Metrics) -> Result<(Audit, audit::Writer), ServerFault> {
+    let output = match &config.file {
+        Some(path) => Output::file(path).map_err(|error| ServerFault::Audit(path.display().to_string(), error))?,
+        None => Output::stdout().unwrap_or_else(|error| {
+            tracing::error!(%error, "Audit records are lost: standard output does not take them.");
+            Output::nowhere()
+        }),
+    };
+    let when_full = match config.when_full {
+        config::WhenFull::Drop => audit::WhenFull::Drop,
+        config::WhenFull::Wait => audit::WhenFull::Wait,
+    };
+    Audit::start(output, config.queue, when_full, metrics.audit().clone())
+        .map_err(|error| ServerFault::System("a thread", error))
+}
+
+type Tracing = (trace::Tracer, JoinHandle<()>);
+
+fn start_tracing(config: Option<&config::Tracing>, metrics: &Metrics) -> Result<Option<Tracing>, ServerFault> {
+    let Some(config) = config else { return Ok(None) };
+    let started = trace::start(config.url.clone(), config.sample, metrics.spans().clone());
+    started.map(Some).map_err(|error| ServerFault::Tracing(error.to_string()))
 }
 
 /// How long the first request may wait for the issuers' first answers. Not long: an issuer that hangs must not keep the callers
 /// of another out, and a request that needs keys waits for them by itself.
 const FIRST_KEYS: Duration = Duration::from_secs(1);
 
+/// How long a new configuration may wait for its issuers' first answers.
+const NEW_KEYS: Duration = Duration::from_secs(5);
+
 /// Scrapers and probes need a few; more would let the admin port use up the process.
 const ADMIN_CONNECTIONS: usize = 64;
 
 /// How long the tasks of cut connections may take to notice.
 const CUT_CONNECTIONS: Duration = Duration::from_millis(100);
+
+/// How long the audit's output may take for the records that wait at the end.
+const LAST_RECORDS: Duration = Duration::from_secs(5);
+
+/// How long the last spans may take.
+const LAST_SPANS: Duration = Duration::from_secs(2);

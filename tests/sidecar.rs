@@ -32,7 +32,7 @@ fn the_example_is_accepted_with_everything_that_is_commented_out() {
         .fold(String::new(), |text, line| text + line + "\n");
     let compiled = load_str("sidecar.toml", &text, &root()).unwrap_or_else(|problems| panic!("{problems}"));
     let warnings: Vec<_> = compiled.warnings.iter().map(|warning| warning.key.as_str()).collect();
-    assert_eq!(warnings, ["public[0].path"]);
+    assert_eq!(warnings, ["public[0].path", "report[0].path"]);
 }
 
 #[test]
@@ -156,9 +156,7 @@ fn uncommented() -> String {
 fn keys() -> Vec<Key> {
     let schema = schema();
     let mut keys = Vec::new();
-    for (name, table) in schema["properties"].as_object().unwrap() {
-        collect(&schema, table, name, &mut keys);
-    }
+    collect(&schema, &schema, "", &mut keys);
     let example = uncommented();
     let example = toml::de::DeTable::parse(&example).unwrap();
     keys.sort_by_key(|key| position(example.get_ref(), &key.path));
@@ -185,8 +183,9 @@ fn collect(schema: &Value, table: &Value, path: &str, keys: &mut Vec<Key>) {
     };
     let required: Vec<_> = table["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     for (name, key) in table["properties"].as_object().unwrap() {
-        let path = format!("{path}.{name}");
-        if resolved(schema, key).get("properties").is_some() {
+        let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        let items = key.get("items").map(|items| resolved(schema, items));
+        if items.unwrap_or(resolved(schema, key)).get("properties").is_some() {
             collect(schema, key, &path, keys);
             continue;
         }

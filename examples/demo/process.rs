@@ -43,12 +43,17 @@ pub struct Ended {
 impl Process {
     /// Starts it in a process group of its own, without our standard input.
     pub fn start(binary: &Path, arguments: &[&OsStr]) -> Result<Self, String> {
+        Self::start_writing_to(Stdio::piped(), binary, arguments)
+    }
+
+    /// Starts it likewise, with another standard output. Only a pipe's content is collected.
+    pub fn start_writing_to(stdout: Stdio, binary: &Path, arguments: &[&OsStr]) -> Result<Self, String> {
         let mut child = Command::new(binary)
             .args(arguments)
             .env_remove("CALLGATE_CONFIG")
             .env_remove("RUST_LOG")
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
+            .stdout(stdout)
             .stderr(Stdio::piped())
             // A group of its own: Ctrl-C reaches the demo alone, which then ends its children in order.
             .process_group(0)
@@ -58,6 +63,11 @@ impl Process {
         let stdout = Output::collect(child.stdout.take());
         let stderr = Output::collect(child.stderr.take());
         Ok(Self { child, stdout, stderr })
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> Pid {
+        pid(&self.child)
     }
 
     /// Sends it a signal.

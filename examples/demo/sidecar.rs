@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -29,6 +30,21 @@ impl Sidecar {
         let file = directory.path().join("sidecar.toml");
         std::fs::write(&file, config).map_err(|error| error.to_string())?;
         let process = Process::start(binary, &["run".as_ref(), "--config".as_ref(), file.as_ref()])?;
+        Self::wait_until_listening(process, directory, config)
+    }
+
+    /// Starts the binary likewise, with another standard output, which is not collected.
+    pub fn start_writing_to(stdout: Stdio, binary: &Path, config: &str) -> Result<Self, String> {
+        let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let file = directory.path().join("sidecar.toml");
+        std::fs::write(&file, config).map_err(|error| error.to_string())?;
+        let arguments = ["run".as_ref(), "--config".as_ref(), file.as_ref()];
+        let process = Process::start_writing_to(stdout, binary, &arguments)?;
+        Self::wait_until_listening(process, directory, config)
+    }
+
+    /// Takes over a process that runs with `sidecar.toml` in this directory, and waits until it listens.
+    pub fn wait_until_listening(process: Process, directory: TempDir, config: &str) -> Result<Self, String> {
         let announced = process.stderr.find(PATIENCE, |line| {
             let line: Value = serde_json::from_str(line).ok()?;
             let listening = line["message"] == "Callgate is listening.";
@@ -121,6 +137,19 @@ impl Sidecar {
     /// Everything it has logged so far.
     pub fn log(&self) -> String {
         self.process.stderr.all()
+    }
+
+    /// A line of the log, past or to come, with this message and whatever else is wanted.
+    pub fn log_where(&self, message: &str, wanted: impl Fn(&Value) -> bool) -> Option<Value> {
+        self.process.stderr.find(PATIENCE, |line| {
+            let line: Value = serde_json::from_str(line).ok()?;
+            (line["message"] == message && wanted(&line)).then_some(line)
+        })
+    }
+
+    /// Its process.
+    pub fn process(&self) -> &Process {
+        &self.process
     }
 
     /// Asks it to end, without waiting.

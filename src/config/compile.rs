@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::file::File;
 use super::path::KeyPath;
-use super::settings::{Compiled, Issuer, Log};
+use super::settings::{Compiled, Issuer, Log, Reload};
 
 mod address;
 mod caller;
@@ -14,6 +14,8 @@ mod findings;
 mod issuer;
 mod keys;
 mod limits;
+mod mode;
+mod operation;
 mod public;
 mod revocation;
 mod unit;
@@ -30,7 +32,10 @@ pub fn compile(file: File, base: &Path, findings: &mut Findings<'_, '_>) -> Opti
     address::differ(listen, admin, upstream.as_ref(), findings);
     let all_keys = root.key("keys");
     let snapshot_dir = snapshot_dir(file.keys.snapshot_dir.as_deref(), &all_keys.key("snapshot_dir"), base, findings);
+    let own_modes: Vec<_> = file.issuers.iter().map(|issuer| (issuer.issuer.clone(), issuer.mode)).collect();
+    let modes = mode::modes(file.mode, own_modes, file.report, &root, findings);
     let issuers = issuer::issuers(file.issuers, &root.key("issuers"), base, findings);
+    let forward_token = file.caller.forward_token;
     let caller = caller::caller(file.caller, &root.key("caller"), findings);
     let public = public::routes(file.public, &root.key("public"), findings);
     let revocation = revocation::revocation(&file.revocation, &root.key("revocation"), base, findings);
@@ -39,6 +44,8 @@ pub fn compile(file: File, base: &Path, findings: &mut Findings<'_, '_>) -> Opti
     if let (Some(issuers), Some(limits)) = (&issuers, &limits) {
         keys::fit_wait(issuers, limits.key_wait, &root, findings);
     }
+    let audit = operation::audit(&file.audit, &root.key("audit"), base, findings);
+    let tracing = operation::tracing(&file.tracing, &root.key("tracing"), findings);
     let shutdown = limits::shutdown(&file.shutdown, &root.key("shutdown"), findings);
     Some(Compiled {
         listen: listen?,
@@ -47,10 +54,15 @@ pub fn compile(file: File, base: &Path, findings: &mut Findings<'_, '_>) -> Opti
         admin: admin?,
         issuers: with_snapshots(issuers?, snapshot_dir?.as_deref()),
         caller: caller?,
+        forward_token,
         public: public?,
         revocation: revocation?,
         forwarding: forwarding?,
+        modes: modes?,
         limits: limits?,
+        audit: audit?,
+        tracing: tracing?,
+        reload: Reload { watch: file.reload.watch },
         log: Log { level: file.log.level, format: file.log.format },
         shutdown: shutdown?,
         warnings: Vec::new(),

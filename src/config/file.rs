@@ -8,9 +8,11 @@ use serde::{Deserialize, Serialize};
 
 mod edge;
 mod issuer;
+mod operation;
 
 pub use edge::{Closing, Forwarding, Limits, Protocol, RequestId, Tls};
 pub use issuer::{AllKeys, IssuerCaller, KeyUse, Preset};
+pub use operation::{Audit, Format, Level, Log, Reload, Shutdown, Tracing, WhenFull};
 
 /// The configuration of Callgate. Unknown keys are errors.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -23,6 +25,10 @@ pub struct File {
     pub upstream: Upstream,
     /// Where operators look: `/metrics`, `/livez` and `/readyz`.
     pub admin: Admin,
+    /// What becomes of a request that does not pass: `enforce` refuses it, `report` forwards it without a caller's name and
+    /// counts and records it as one that would be refused. `report` protects nothing: it is for finding out.
+    #[serde(default)]
+    pub mode: Mode,
     /// The trusted issuers of tokens, one `[[issuers]]` for each. At least one.
     pub issuers: Vec<Issuer>,
     /// How the upstream learns who is calling.
@@ -40,12 +46,24 @@ pub struct File {
     /// What the upstream is told about where a request came from.
     #[serde(default)]
     pub forwarding: Forwarding,
+    /// Requests that are only reported, whatever `mode` says, one `[[report]]` for each path.
+    #[serde(default)]
+    pub report: Vec<ReportRoute>,
     /// Bounds on what clients can make Callgate do.
     #[serde(default)]
     pub limits: Limits,
-    /// Callgate's own log, on stderr. The audit record of each request goes to stdout and has no switch.
+    /// Where the audit record of each request goes. It has no switch.
+    #[serde(default)]
+    pub audit: Audit,
+    /// Callgate's own log, on stderr.
     #[serde(default)]
     pub log: Log,
+    /// Traces for OpenTelemetry: off without `endpoint`.
+    #[serde(default)]
+    pub tracing: Tracing,
+    /// How a changed configuration comes into force without a restart. SIGHUP always asks for it.
+    #[serde(default)]
+    pub reload: Reload,
     /// What happens between SIGTERM and the end of the process.
     #[serde(default)]
     pub shutdown: Shutdown,
@@ -116,6 +134,9 @@ pub struct Issuer {
     /// here.
     #[schemars(example = ["ES256"])]
     pub algorithms: Option<Vec<Algorithm>>,
+    /// What becomes of its tokens that do not pass, if not what `mode` says. Whoever names an issuer that is only reported is
+    /// only reported.
+    pub mode: Option<Mode>,
     /// By how much the issuer's clock and ours may differ, in whole seconds. 0s to 5m.
     #[serde(default = "default::leeway")]
     pub leeway: Duration,
@@ -194,6 +215,10 @@ pub struct Caller {
     pub header: String,
     /// The claim that holds the caller's name. `/a/b` is a JSON pointer into nested claims.
     pub claim: String,
+    /// More claims as request headers, such as `{ X-Caller-Team = "team" }`: strings, integers, booleans and lists of strings.
+    pub forward: BTreeMap<String, String>,
+    /// Whether the upstream also gets the token itself, in `Authorization`.
+    pub forward_token: bool,
 }
 
 /// Requests that need no token.
@@ -208,6 +233,18 @@ pub struct PublicRoute {
     pub methods: Vec<String>,
 }
 
+/// Requests that are only reported.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReportRoute {
+    /// The exact path. No patterns, no escapes, no `..`.
+    #[schemars(example = "/send")]
+    pub path: String,
+    /// The methods that are only reported on this path. Others are refused as `mode` says.
+    #[schemars(example = ["POST"])]
+    pub methods: Vec<String>,
+}
+
 /// What is refused although it is valid.
 #[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -215,26 +252,6 @@ pub struct Revocation {
     /// The path of the deny-list, relative to this file: one JSON object per line with `jti`, `kid` or `sub`, and `issuer` and
     /// `until` if need be. It is read again whenever it changes.
     pub file: Option<String>,
-}
-
-/// Callgate's own log.
-#[derive(Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Log {
-    /// The least important lines that are written.
-    pub level: Level,
-    /// How lines look. `auto` is `human` on a terminal, and `json` otherwise.
-    pub format: Format,
-}
-
-/// What happens between SIGTERM and the end of the process.
-#[derive(Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Shutdown {
-    /// How long requests are still accepted after SIGTERM while `/readyz` says no, so that load balancers can leave. 0s to 5m.
-    pub lame_duck: Duration,
-    /// How long requests in flight may take to end after that. The process ends with the last of them. 0s to 1h.
-    pub drain: Duration,
 }
 
 /// A length of time: a whole number and one unit of ms, s, m, h, d.
@@ -284,26 +301,14 @@ pub enum Algorithm {
     EdDsa,
 }
 
-/// The importance of a log line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+/// What becomes of a request that does not pass.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-#[schemars(title = "level")]
-pub enum Level {
-    Error,
-    Warn,
-    Info,
-    Debug,
-    Trace,
-}
-
-/// How log lines look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(title = "format")]
-pub enum Format {
-    Auto,
-    Human,
-    Json,
+#[schemars(title = "mode")]
+pub enum Mode {
+    #[default]
+    Enforce,
+    Report,
 }
 
 /// A value of `keys` for the documentation.
@@ -336,19 +341,8 @@ impl Default for Keys {
 
 impl Default for Caller {
     fn default() -> Self {
-        Self { header: "X-Caller-Service".to_owned(), claim: "sub".to_owned() }
-    }
-}
-
-impl Default for Log {
-    fn default() -> Self {
-        Self { level: Level::Info, format: Format::Auto }
-    }
-}
-
-impl Default for Shutdown {
-    fn default() -> Self {
-        Self { lame_duck: duration("0s"), drain: duration("30s") }
+        let (header, claim) = ("X-Caller-Service".to_owned(), "sub".to_owned());
+        Self { header, claim, forward: BTreeMap::new(), forward_token: true }
     }
 }
 

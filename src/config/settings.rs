@@ -8,17 +8,18 @@ use std::time::Duration;
 
 use url::{Host, Url};
 
-pub use super::file::{Closing, Format as LogFormat, Level as LogLevel, Protocol, RequestId};
+pub use super::file::{Closing, Format as LogFormat, Level as LogLevel, Protocol, RequestId, WhenFull};
 use super::problem::Problem;
 use crate::identity::{CallerRule, ClaimPath, Naming};
 use crate::keys::jwks::KeyUse;
 use crate::keys::refresh::{ClientCertificate, JwksHost, ProxyUse};
+use crate::mode::Modes;
 use crate::requirement::Requirement;
 use crate::revocation::DenyList;
 use crate::route::PublicRoutes;
 
 /// A whole configuration.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Compiled {
     /// Where requests come in. Port 0 means any.
     pub listen: SocketAddr,
@@ -30,12 +31,20 @@ pub struct Compiled {
     /// The trusted issuers, at least one, with different names.
     pub issuers: Vec<Issuer>,
     pub caller: CallerRule,
+    /// Whether the upstream gets the token itself.
+    pub forward_token: bool,
     pub public: PublicRoutes,
     /// The deny-list's file and what it said, if there is one.
     pub revocation: Option<Revocation>,
     pub forwarding: Forwarding,
+    /// What is refused and what is only reported.
+    pub modes: Modes,
     pub limits: Limits,
+    pub audit: Audit,
     pub log: Log,
+    /// `None` if nothing is traced.
+    pub tracing: Option<Tracing>,
+    pub reload: Reload,
     pub shutdown: Shutdown,
     /// What is allowed and somebody should know, ordered by place.
     pub warnings: Vec<Problem>,
@@ -173,12 +182,38 @@ pub struct Forwarding {
 }
 
 /// TLS for the callers, as files of PEM.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tls {
     pub cert: PathBuf,
     pub key: PathBuf,
     /// Whoever has no certificate of these is not listened to.
     pub client_ca: Option<PathBuf>,
+}
+
+/// Where the audit records go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Audit {
+    /// `None` is standard output.
+    pub file: Option<PathBuf>,
+    /// How many records may wait.
+    pub queue: usize,
+    pub when_full: WhenFull,
+}
+
+/// Where traces go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tracing {
+    /// Where spans are posted: `/v1/traces` of the endpoint.
+    pub url: Url,
+    /// How many of a hundred requests without a trace are traced.
+    pub sample: u8,
+}
+
+/// How a changed configuration comes into force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reload {
+    /// Whether the file is watched.
+    pub watch: bool,
 }
 
 /// Our own log.

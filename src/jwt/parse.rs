@@ -1,5 +1,6 @@
 //! From a token to [`Unverified`]: the compact serialization taken apart (RFC 7515 §7.1) and its JSON read strictly. Nothing
-//! is proven here. Outside `jwt` only the header's `alg` and `kid` can be read, and the issuer can be matched, never read.
+//! is proven here. Outside `jwt` only the header's `alg` and `kid` can be read, the issuer can be matched, never read, and the
+//! claimed caller can be shown.
 
 use std::borrow::Cow;
 
@@ -100,6 +101,18 @@ impl<'p> Unverified<'p> {
     #[must_use]
     pub fn kid(&self) -> Option<&str> {
         self.header.kid.as_deref()
+    }
+
+    /// What the token says under this way of names, if that is a text. It proves nothing, decides nothing and must never reach
+    /// an upstream: it helps people to find out whose tokens are refused.
+    #[must_use]
+    pub fn claimed(&self, steps: &[String]) -> Option<&str> {
+        let (first, rest) = steps.split_first()?;
+        let found = rest.iter().try_fold(self.claims.get(first)?, |value, step| match value {
+            Value::Object(object) => object.get(step),
+            _ => None,
+        });
+        found.and_then(Value::as_str)
     }
 
     /// Which of the trusted issuers the token claims to come from, as an index: whose keys may be tried. The name itself

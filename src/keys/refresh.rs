@@ -32,25 +32,27 @@ use self::news::News;
 use self::schedule::Schedule;
 use self::snapshot::Snapshot;
 use self::source::address;
-pub use self::source::{AddressFault, ClientCertificate, FetchSettings, JwksHost, Location, ProxyUse, Source};
+pub use self::source::{AddressFault, ClientCertificate, FetchSettings, JwksHost, Location, Origin, ProxyUse, Source};
 use self::task::{Aging, Clock, Task};
 use super::store::KeySlot;
 use crate::clock::UnixTime;
 use crate::metrics::keys::KeyMetrics;
 
-/// Keeps the keys of all issuers fresh for as long as it lives.
+/// Keeps the keys of all issuers fresh for as long as it lives. With another configuration another keeper succeeds it, which
+/// shares the tasks of the issuers that stay as they are.
 pub struct KeyKeeper {
-    issuers: Vec<Kept>,
+    issuers: Vec<Arc<Kept>>,
     metrics: KeyMetrics,
     clock: Clock,
 }
 
-/// One issuer, with the task that ends when this is dropped.
+/// One issuer, with the task that ends when its last keeper is dropped.
 struct Kept {
-    issuer: String,
+    origin: Origin,
     slot: Arc<KeySlot>,
     board: Arc<Board>,
     task: AbortHandle,
+    metrics: KeyMetrics,
 }
 
 /// How an issuer's keys are doing, for whoever asks whether this sidecar is ready.
@@ -92,24 +94,59 @@ impl KeyKeeper {
         let clock: Clock = Arc::new(|| SystemTime::now().into());
         let mut keeper = Self::empty(&sources, registry, clock)?;
         for source in sources {
-            let settings = source.settings.clone();
-            match &source.location {
-                Location::Discovery => {
-                    let start =
-                        Start::Discovery { issuer: source.issuer.clone(), base: source.checked(&source.issuer)? };
-                    keeper.keep(source, KeyServer::new(start, settings));
-                }
-                Location::File(path) => {
-                    let file = KeyFile::new(path.clone());
-                    keeper.keep(source, file);
-                }
-                Location::Url(url) => {
-                    let start = Start::Keys(source.checked(url)?);
-                    keeper.keep(source, KeyServer::new(start, settings));
-                }
-            }
+            keeper.begin(source)?;
         }
         Ok(keeper)
+    }
+
+    /// The keeper for another list of issuers. What has the same origin goes on as it is, with its task and its keys; the
+    /// tasks of the others are started. Nothing is taken away from this keeper, and the metrics are about its issuers until
+    /// the other one [takes over](Self::take_over).
+    ///
+    /// # Errors
+    /// If an address is not one to fetch keys from.
+    pub fn successor(&self, sources: Vec<Source>) -> Result<Self, StartFault> {
+        let mut next = Self {
+            issuers: Vec::with_capacity(sources.len()),
+            metrics: self.metrics.clone(),
+            clock: Arc::clone(&self.clock),
+        };
+        for source in sources {
+            let origin = source.origin();
+            match self.issuers.iter().find(|kept| kept.origin == origin && Arc::ptr_eq(&kept.slot, &source.slot)) {
+                Some(kept) => next.issuers.push(Arc::clone(kept)),
+                None => next.begin(source)?,
+            }
+        }
+        Ok(next)
+    }
+
+    /// The place of the keys that come from the same document and are read in the same way, if there is one. A successor
+    /// whose source has it has the keys at once.
+    #[must_use]
+    pub fn slot_for(&self, source: &Source) -> Option<Arc<KeySlot>> {
+        let kept = self.issuers.iter().find(|kept| {
+            let origin = &kept.origin;
+            origin.issuer == source.issuer
+                && origin.location == source.location
+                && origin.algorithms == source.algorithms
+                && origin.usage == source.usage
+        });
+        kept.map(|kept| Arc::clone(&kept.slot))
+    }
+
+    /// Makes the metrics those of this keeper's issuers.
+    pub fn take_over(&self) {
+        self.metrics.watch(self.slots());
+    }
+
+    /// The issuers that this keeper did not share with an earlier one, and that have no usable keys.
+    #[must_use]
+    pub fn newcomers_without_keys(&self, earlier: &Self) -> Vec<IssuerStatus> {
+        let now = (self.clock)();
+        let is_shared = |kept: &Arc<Kept>| earlier.issuers.iter().any(|other| Arc::ptr_eq(kept, other));
+        let newcomers = self.issuers.iter().filter(|kept| !is_shared(kept));
+        newcomers.map(|kept| kept.status(now)).filter(|status| !status.ready).collect()
     }
 
     /// Waits until every issuer has keys or had a first refresh without success, but not longer than this.
@@ -134,7 +171,7 @@ impl KeyKeeper {
         let asked = Instant::now();
         let wish = Wish { kid, since, within, now: (self.clock)() };
         let freshness = kept.board.fresher(&kept.slot, wish).await;
-        self.metrics.waited(&kept.issuer, freshness.as_str(), asked.elapsed().as_secs_f64());
+        self.metrics.waited(&kept.origin.issuer, freshness.as_str(), asked.elapsed().as_secs_f64());
         freshness
     }
 
@@ -146,11 +183,34 @@ impl KeyKeeper {
     }
 
     fn empty(sources: &[Source], registry: &Registry, clock: Clock) -> Result<Self, StartFault> {
-        let metrics = KeyMetrics::register(registry)?;
-        let slots = sources.iter().map(|source| (source.issuer.clone(), Arc::clone(&source.slot))).collect();
         let at_scrape = Arc::clone(&clock);
-        KeyMetrics::register_slots(registry, slots, move || at_scrape())?;
+        let metrics = KeyMetrics::register(registry, move || at_scrape())?;
+        metrics.watch(sources.iter().map(|source| (source.issuer.clone(), Arc::clone(&source.slot))).collect());
         Ok(Self { issuers: Vec::with_capacity(sources.len()), metrics, clock })
+    }
+
+    fn slots(&self) -> Vec<(String, Arc<KeySlot>)> {
+        self.issuers.iter().map(|kept| (kept.origin.issuer.clone(), Arc::clone(&kept.slot))).collect()
+    }
+
+    /// Starts the task of a source.
+    fn begin(&mut self, source: Source) -> Result<(), StartFault> {
+        let settings = source.settings.clone();
+        match &source.location {
+            Location::Discovery => {
+                let start = Start::Discovery { issuer: source.issuer.clone(), base: source.checked(&source.issuer)? };
+                self.keep(source, KeyServer::new(start, settings));
+            }
+            Location::File(path) => {
+                let file = KeyFile::new(path.clone());
+                self.keep(source, file);
+            }
+            Location::Url(url) => {
+                let start = Start::Keys(source.checked(url)?);
+                self.keep(source, KeyServer::new(start, settings));
+            }
+        }
+        Ok(())
     }
 
     fn keep(&mut self, source: Source, fetcher: impl Fetch) {
@@ -166,7 +226,7 @@ impl KeyKeeper {
         let snapshot = settings.snapshot_dir.as_ref().filter(|_| aging != Aging::Never);
         let snapshot = snapshot.map(|at| Snapshot::new(at, &source.issuer, &source.location.to_string()));
         let board = Arc::new(Board::new(cooldown, Instant::now()));
-        let (issuer, slot) = (source.issuer.clone(), Arc::clone(&source.slot));
+        let (issuer, slot, origin) = (source.issuer.clone(), Arc::clone(&source.slot), source.origin());
         let task = Task {
             fetcher,
             board: Arc::clone(&board),
@@ -174,13 +234,13 @@ impl KeyKeeper {
             aging,
             clock: Arc::clone(&self.clock),
             metrics: self.metrics.issuer(&issuer, &Fault::CLASSES),
-            news: News::new(issuer.clone()),
+            news: News::new(issuer),
             snapshot,
             serving: None,
             source,
         };
         let task = tokio::spawn(task.run()).abort_handle();
-        self.issuers.push(Kept { issuer, slot, board, task });
+        self.issuers.push(Arc::new(Kept { origin, slot, board, task, metrics: self.metrics.clone() }));
     }
 }
 
@@ -190,7 +250,7 @@ impl Kept {
         let state = self.board.state();
         let keys = published.as_ref().map(|published| published.keys.keys()).unwrap_or_default();
         IssuerStatus {
-            issuer: self.issuer.clone(),
+            issuer: self.origin.issuer.clone(),
             ready: published.as_ref().is_some_and(|published| published.usable(now).is_some()),
             kids: keys.iter().map(|key| key.kid().map(str::to_owned)).collect(),
             age: published.as_ref().map(|published| now.since(published.confirmed)),
@@ -212,6 +272,7 @@ impl Source {
 impl Drop for Kept {
     fn drop(&mut self) {
         self.task.abort();
+        self.metrics.forget(&self.origin.issuer);
     }
 }
 

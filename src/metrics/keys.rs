@@ -1,6 +1,6 @@
 //! What is counted about the issuers' keys. The label `issuer` has the configured names, so its values are bounded.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
@@ -18,7 +18,11 @@ pub struct KeyMetrics {
     refreshes: IntCounterVec,
     waits: IntCounterVec,
     wait_seconds: Histogram,
+    watched: Watched,
 }
+
+/// The issuers of the configuration in force, with their keys.
+type Watched = Arc<Mutex<Vec<(String, Arc<KeySlot>)>>>;
 
 /// The metrics of one issuer's keys.
 pub struct IssuerKeyMetrics {
@@ -31,19 +35,21 @@ pub struct IssuerKeyMetrics {
 
 /// What can only be said at the moment of a scrape: keys become stale without anything happening.
 struct AtScrape {
-    slots: Vec<(String, Arc<KeySlot>)>,
+    watched: Watched,
     clock: Box<dyn Fn() -> UnixTime + Send + Sync>,
     age: IntGaugeVec,
     usable: IntGaugeVec,
 }
 
 impl KeyMetrics {
-    /// Registers the metrics.
+    /// Registers the metrics, also what is worked out at each scrape: whether keys are usable, and how old they are.
     ///
     /// # Errors
     /// If metrics of these names are registered already.
-    pub fn register(registry: &Registry) -> Result<Self, Error> {
+    pub fn register(registry: &Registry, clock: impl Fn() -> UnixTime + Send + Sync + 'static) -> Result<Self, Error> {
+        let watched = Watched::default();
         let metrics = Self {
+            watched: Arc::clone(&watched),
             keys: gauges("callgate_key_set_keys", "Usable keys in the issuer's key set.")?,
             last_success: gauges(
                 "callgate_key_set_last_success_timestamp_seconds",
@@ -75,27 +81,32 @@ impl KeyMetrics {
         registry.register(Box::new(metrics.refreshes.clone()))?;
         registry.register(Box::new(metrics.waits.clone()))?;
         registry.register(Box::new(metrics.wait_seconds.clone()))?;
-        Ok(metrics)
-    }
-
-    /// Registers what is worked out at each scrape: whether keys are usable, and how old they are.
-    ///
-    /// # Errors
-    /// If metrics of these names are registered already.
-    pub fn register_slots(
-        registry: &Registry,
-        slots: Vec<(String, Arc<KeySlot>)>,
-        clock: impl Fn() -> UnixTime + Send + Sync + 'static,
-    ) -> Result<(), Error> {
         registry.register(Box::new(AtScrape {
-            slots,
+            watched,
             clock: Box::new(clock),
             age: gauges(
                 "callgate_key_set_age_seconds",
                 "Time since the issuer's keys were last fetched or confirmed.",
             )?,
             usable: gauges("callgate_key_set_usable", "1 if the issuer has keys that are not stale, else 0.")?,
-        }))
+        }))?;
+        Ok(metrics)
+    }
+
+    /// From now on these are the issuers that the metrics are about.
+    pub fn watch(&self, issuers: Vec<(String, Arc<KeySlot>)>) {
+        *self.watched.lock().unwrap_or_else(PoisonError::into_inner) = issuers;
+    }
+
+    /// Ends the time series of an issuer whose task has ended, unless it is one of those that are watched.
+    pub fn forget(&self, issuer: &str) {
+        if self.watched.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|(watched, _)| watched == issuer) {
+            return;
+        }
+        for gauge in [&self.keys, &self.last_success, &self.next_refresh] {
+            // It fails only if there is none.
+            let _ = gauge.remove_label_values(&[issuer]);
+        }
     }
 
     /// Those of one issuer. All its results are there from the start, so that a first failure is seen as a rise.
@@ -143,7 +154,9 @@ impl Collector for AtScrape {
 
     fn collect(&self) -> Vec<MetricFamily> {
         let now = (self.clock)();
-        for (issuer, slot) in &self.slots {
+        self.age.reset();
+        self.usable.reset();
+        for (issuer, slot) in self.watched.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             let published = slot.latest();
             let is_usable = published.as_ref().is_some_and(|published| published.usable(now).is_some());
             self.usable.with_label_values(&[issuer]).set(i64::from(is_usable));

@@ -3,6 +3,7 @@
 use prometheus::{Error, IntCounterVec, IntGauge, Opts, Registry};
 
 /// The metrics of the deny-list.
+#[derive(Clone)]
 pub struct RevocationMetrics {
     entries: IntGauge,
     reloads: IntCounterVec,

@@ -36,9 +36,8 @@ impl Door {
     /// Lets requests through this gate.
     #[must_use]
     pub fn new(gate: Gate) -> Self {
-        let mut conf = ServerConf::default();
         // The first try and one more.
-        conf.max_retries = 2;
+        let conf = ServerConf { max_retries: 2, ..ServerConf::default() };
         let mut proxy = http_proxy(&Arc::new(conf), gate.clone());
         // Refused by the gate, with an answer and a record of ours.
         let mut options = pingora::apps::HttpServerOptions::default();
@@ -63,6 +62,12 @@ impl Door {
         } else {
             http1::serve(self, Box::new(stream), stop).await;
         }
+    }
+
+    /// How long a head may take, and so a handshake before it.
+    #[must_use]
+    pub fn head_time(&self) -> Duration {
+        self.gate.limits().head_time
     }
 
     /// Ends the connections that wait for a request.

@@ -1,25 +1,28 @@
 //! One request and its answer, as far as they have come: the context that Pingora carries through its phases. At the end it
-//! becomes the audit record and the counts, in one place.
+//! becomes the audit record, the counts and the span, in one place; also when the request is cut and has no end.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use http::Version;
 use pingora::Error;
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 
-use crate::audit::{Audit, PATH_SHOWN, Record, Verdict, timestamp};
-use crate::authenticator::Facts;
+use crate::audit::record::{EVENT, VERSION};
+use crate::audit::{PATH_SHOWN, Record, Verdict, timestamp};
+use crate::authenticator::{Accepted, Facts};
 use crate::clock::UnixTime;
 use crate::identity::Identity;
-use crate::metrics::{Metrics, Times};
+use crate::metrics::Times;
+use crate::metrics::tokens::Seen;
 use crate::proxy::Policy;
 use crate::proxy::admission::InFlight;
 use crate::proxy::connection::Connection;
 use crate::proxy::failure::OVER;
 use crate::proxy::forward::kept_request_id;
+use crate::proxy::ledger::Ledger;
 use crate::rejection::Reason;
+use crate::trace::{Context, Place, Span};
 
 /// What has happened to a request so far.
 pub struct Exchange {
@@ -30,11 +33,11 @@ pub struct Exchange {
     pub reason: Option<Reason>,
     /// Only a decision to forward sets it.
     pub identity: Option<Identity>,
+    /// Who the token of a request that is only reported claims to be; unverified.
+    pub claimed_caller: Option<String>,
     pub facts: Facts,
-    /// The connection it came on,
+    /// The connection it came on; in HTTP/2 its stream.
     pub connection: Option<Arc<Connection>>,
-    /// and whether it has that connection for itself, as in HTTP/1.
-    is_alone: bool,
     /// Its place among the requests in progress.
     pub place: Option<InFlight>,
     /// Whether it asks for a connection of its own, for another protocol.
@@ -43,49 +46,69 @@ pub struct Exchange {
     pub expires: Option<UnixTime>,
     /// Whether it ends then.
     ends: bool,
+    ledger: Arc<Ledger>,
+    arrival: Option<Arrival>,
     began: Instant,
     decided: Option<Instant>,
     upstream_answered: Option<Instant>,
+    progress: Progress,
 }
 
-/// What went over the wire.
-#[derive(Clone, Debug, Default)]
-pub struct Seen<'s> {
-    pub method: &'s str,
-    pub path: &'s str,
+/// What is known of a request from its beginning.
+struct Arrival {
+    method: String,
+    path: String,
+    client: Option<String>,
+    context: Option<Context>,
+    place: Option<Place>,
+}
+
+/// What is known of a request at its end. A request that is cut has none of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct End {
     /// 0 if there was no answer.
     pub status: u16,
     pub request_bytes: u64,
     pub response_bytes: u64,
-    pub client: Option<String>,
+}
+
+/// How far the writing down has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    Open,
+    Counted,
+    Recorded,
 }
 
 impl Exchange {
     /// Begins with a refusal: a request that is never decided about is one.
-    pub fn begin(policy: Arc<Policy>) -> Self {
+    pub fn begin(policy: Arc<Policy>, ledger: Arc<Ledger>) -> Self {
+        ledger.metrics.in_flight().inc();
         Self {
             policy,
             request_id: uuid::Uuid::now_v7().simple().to_string(),
             verdict: Verdict::Reject,
             reason: None,
             identity: None,
+            claimed_caller: None,
             facts: Facts::default(),
             connection: None,
-            is_alone: false,
             place: None,
             is_tunnel: false,
             expires: None,
             ends: false,
+            ledger,
+            arrival: None,
             began: Instant::now(),
             decided: None,
             upstream_answered: None,
+            progress: Progress::Open,
         }
     }
 
     /// Takes note of the connection, and of the id that a request brings if it may.
     pub fn meet(&mut self, connection: Option<Arc<Connection>>, head: &RequestHeader) {
         self.connection = connection;
-        self.is_alone = head.version != Version::HTTP_2;
         if let Some(id) = kept_request_id(head, self.policy.forward) {
             self.request_id = id;
         }
@@ -95,8 +118,7 @@ impl Exchange {
     pub fn end_at_expiry(&mut self, now: UnixTime) {
         let Some(expires) = self.expires else { return };
         self.ends = true;
-        let alone = self.connection.as_ref().filter(|_| self.is_alone);
-        if let Some(connection) = alone {
+        if let Some(connection) = &self.connection {
             // Tokens count in whole seconds, and are good until the last of them is over.
             connection.end_after(expires.since(now) + Duration::from_secs(1));
         }
@@ -112,9 +134,28 @@ impl Exchange {
 
     /// Closes the connection only after the client had a moment to read the answer.
     pub fn linger(&self) {
-        if let Some(connection) = self.connection.as_ref().filter(|_| self.is_alone) {
+        if let Some(connection) = &self.connection {
             connection.linger();
         }
+    }
+
+    /// Takes down what the request is, before it is decided about.
+    pub fn arrived(&mut self, session: &Session) {
+        let head = session.req_header();
+        let context = Context::read(head.headers.get_all("traceparent").iter().map(http::HeaderValue::as_bytes));
+        let client = session.client_addr().map(ToString::to_string);
+        self.arrive(head.method.as_str(), head.uri.path(), client, context);
+    }
+
+    /// Takes down what is known of something that is no request.
+    pub fn arrived_malformed(&mut self, method: &str, path: &str, client: Option<String>) {
+        self.arrive(method, path, client, None);
+    }
+
+    fn arrive(&mut self, method: &str, path: &str, client: Option<String>, context: Option<Context>) {
+        let trace = self.ledger.tracer.as_ref().and_then(|tracer| tracer.place(context.as_ref()));
+        let (method, path) = (method.to_owned(), path.chars().take(PATH_SHOWN).collect());
+        self.arrival = Some(Arrival { method, path, client, context, place: trace });
     }
 
     /// Marks the moment of the decision.
@@ -122,9 +163,57 @@ impl Exchange {
         self.decided = Some(Instant::now());
     }
 
+    /// Takes an accepted token. `took` is the time of the decision itself.
+    pub fn accept(&mut self, accepted: Accepted, took: Duration) {
+        self.verdict = Verdict::Forward;
+        let issuer = accepted.facts.issuer.and_then(|index| self.policy.authenticator.issuers().get(index));
+        if let (Some(issuer), Some(algorithm)) = (issuer, accepted.facts.alg.as_deref()) {
+            self.ledger.metrics.tokens.accepted(&Seen {
+                issuer: issuer.requirement.issuer(),
+                algorithm,
+                took,
+                now: SystemTime::now().into(),
+                expires: accepted.expires.minus(issuer.requirement.leeway()),
+                issued: accepted.issued,
+            });
+        }
+        self.expires = Some(accepted.expires);
+        self.facts = accepted.facts;
+        self.identity = Some(accepted.identity);
+    }
+
     /// Marks the moment of the upstream's answer.
     pub fn upstream_answered(&mut self) {
         self.upstream_answered = Some(Instant::now());
+    }
+
+    /// The `traceparent` for the upstream, if the request is traced.
+    pub fn traceparent(&self) -> Option<String> {
+        self.arrival.as_ref()?.place.as_ref().map(Place::traceparent)
+    }
+
+    /// Records the request, counts it, and leaves its span.
+    pub async fn record(&mut self, session: &Session) {
+        if self.arrival.is_none() {
+            self.arrived(session);
+        }
+        let end = End {
+            status: session.response_written().map_or(0, |response| response.status.as_u16()),
+            request_bytes: session.body_bytes_read() as u64,
+            response_bytes: session.body_bytes_sent() as u64,
+        };
+        self.record_end(end).await;
+    }
+
+    /// Records what has come to this end, counts it, and leaves its span.
+    pub async fn record_end(&mut self, end: End) {
+        let times = self.times();
+        self.count(&times, end);
+        let now = timestamp(SystemTime::now());
+        if let Some(record) = self.line(now, &times, end) {
+            self.ledger.audit.record(&record).await;
+        }
+        self.progress = Progress::Recorded;
     }
 
     fn times(&self) -> Times {
@@ -136,54 +225,92 @@ impl Exchange {
         }
     }
 
-    /// Records the request and counts it.
-    pub async fn record(&self, seen: &Seen<'_>, audit: &Audit, metrics: &Metrics) {
-        let times = self.times();
-        let issuer = self.facts.issuer.and_then(|index| self.policy.authenticator.issuers().get(index));
-        let issuer = issuer.map(|issuer| issuer.requirement.issuer());
-        metrics.request(self.verdict, self.reason, issuer, &times);
+    fn issuer(&self) -> Option<&str> {
+        let issuer = self.policy.authenticator.issuers().get(self.facts.issuer?)?;
+        Some(issuer.requirement.issuer())
+    }
+
+    fn count(&mut self, times: &Times, end: End) {
+        let (metrics, issuer) = (&self.ledger.metrics, self.issuer());
+        metrics.request(self.verdict, self.reason, issuer, times);
         if let Some(identity) = &self.identity {
             metrics.caller(identity.caller());
         }
-        let path: String = seen.path.chars().take(PATH_SHOWN).collect();
+        if let (Verdict::WouldReject, Some(reason)) = (self.verdict, self.reason) {
+            let now = UnixTime::from(SystemTime::now());
+            metrics.report.would_reject(self.claimed_caller.as_deref(), reason, issuer, now);
+        }
+        self.leave_span(times, end);
+        self.progress = Progress::Counted;
+    }
+
+    fn leave_span(&mut self, times: &Times, end: End) {
+        let Some(tracer) = &self.ledger.tracer else { return };
+        let Some(arrival) = &mut self.arrival else { return };
+        let Some(place) = arrival.place.clone() else { return };
+        tracer.record(Span {
+            place,
+            method: arrival.method.clone(),
+            path: arrival.path.clone(),
+            status: end.status,
+            decision: self.verdict.as_str(),
+            reason: self.reason.map(Reason::as_str),
+            caller: self.identity.as_ref().map(|identity| identity.caller().to_owned()),
+            request_id: self.request_id.clone(),
+            client: arrival.client.clone(),
+            ended: SystemTime::now(),
+            took: times.request,
+            authentication: times.authentication,
+        });
+    }
+
+    fn line(&self, time: String, times: &Times, end: End) -> Option<Record<'_>> {
         let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-        let record = Record {
-            time: timestamp(SystemTime::now()),
-            event: "request",
-            version: 1,
+        let arrival = self.arrival.as_ref()?;
+        let trace = arrival.place.as_ref().map(Place::trace);
+        Some(Record {
+            time,
+            event: EVENT,
+            version: VERSION,
             request_id: &self.request_id,
+            trace_id: trace.or_else(|| arrival.context.as_ref().map(Context::trace)),
             decision: self.verdict,
             reason: self.reason,
             caller: self.identity.as_ref().map(Identity::caller),
-            issuer,
+            claimed_caller: self.claimed_caller.as_deref(),
+            issuer: self.issuer(),
             kid: self.facts.kid.as_deref(),
             alg: self.facts.alg.as_deref(),
             jti: self.facts.jti.as_deref(),
-            method: seen.method,
-            path: &path,
-            status: seen.status,
-            request_bytes: seen.request_bytes,
-            response_bytes: seen.response_bytes,
+            method: &arrival.method,
+            path: &arrival.path,
+            status: end.status,
+            request_bytes: end.request_bytes,
+            response_bytes: end.response_bytes,
             duration_us: micros(times.request),
             authentication_us: micros(times.authentication),
             upstream_us: times.upstream.map(micros),
-            client: seen.client.clone(),
-        };
-        audit.record(&record).await;
+            client: arrival.client.as_deref(),
+        })
     }
 }
 
-impl<'s> Seen<'s> {
-    /// What went over the wire in a session.
-    pub fn of(session: &'s Session) -> Self {
-        let head = session.req_header();
-        Self {
-            method: head.method.as_str(),
-            path: head.uri.path(),
-            status: session.response_written().map_or(0, |response| response.status.as_u16()),
-            request_bytes: session.body_bytes_read() as u64,
-            response_bytes: session.body_bytes_sent() as u64,
-            client: session.client_addr().map(ToString::to_string),
+impl Drop for Exchange {
+    /// A request whose connection is cut never comes to its end; it is recorded all the same.
+    fn drop(&mut self) {
+        self.ledger.metrics.in_flight().dec();
+        if self.progress == Progress::Recorded || self.arrival.is_none() {
+            return;
+        }
+        if self.connection.as_deref().is_some_and(Connection::is_over) {
+            self.reason = Some(Reason::TokenExpired);
+        }
+        let times = self.times();
+        if self.progress == Progress::Open {
+            self.count(&times, End::default());
+        }
+        if let Some(record) = self.line(timestamp(SystemTime::now()), &times, End::default()) {
+            self.ledger.audit.record_now(&record);
         }
     }
 }

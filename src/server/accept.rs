@@ -71,6 +71,27 @@ impl<A: Application> Acceptor<A> {
         }
     }
 
+    /// Takes the connections that the kernel has accepted for us already: with the listener they would be reset. Then the
+    /// listener is closed.
+    pub fn close(&self, listener: TcpListener) {
+        let Ok(listener) = listener.into_std() else { return };
+        while let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
+            match listener.accept() {
+                Ok((stream, peer)) => {
+                    // In this order the stream is as `accept` would have given it.
+                    let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
+                    if let Ok(stream) = stream {
+                        // It is only slower without.
+                        let _ = stream.set_nodelay(true);
+                        self.serve(stream, peer, permit);
+                    }
+                }
+                Err(error) if is_about_one_connection(&error) => {}
+                Err(_) => return,
+            }
+        }
+    }
+
     fn serve(&self, stream: TcpStream, peer: std::net::SocketAddr, permit: OwnedSemaphorePermit) {
         let app = Arc::clone(&self.app);
         let stop: ShutdownWatch = self.stop.subscribe();
@@ -79,16 +100,22 @@ impl<A: Application> Acceptor<A> {
         tokio::spawn(async move { app.serve(described(stream, peer), open, stop).await });
     }
 
-    /// Lets the requests in flight finish, ends idle connections, and returns when all are gone.
+    /// Lets the requests in flight finish, then ends idle connections, and returns when all are gone. Those that are idle
+    /// live a moment longer: a request may be on its way on them, and its answer ends the connection in order.
     ///
     /// # Errors
     /// The number of connections that were still open after `within`.
     pub async fn drain(&self, within: Duration) -> Result<(), usize> {
-        self.stop.send_replace(true);
-        self.app.cleanup().await;
         let limit = u32::try_from(self.limit).unwrap_or(u32::MAX);
-        let all_closed = self.permits.acquire_many(limit);
-        if tokio::time::timeout(within, all_closed).await.is_ok() {
+        let drained = async {
+            if tokio::time::timeout(LINGER, self.permits.acquire_many(limit)).await.is_err() {
+                self.stop.send_replace(true);
+                self.app.cleanup().await;
+                // It fails only if the semaphore is closed, which nobody does.
+                let _ = self.permits.acquire_many(limit).await;
+            }
+        };
+        if tokio::time::timeout(within, drained).await.is_ok() {
             return Ok(());
         }
         Err(usize::try_from(self.open.get()).unwrap_or_default())
@@ -136,5 +163,8 @@ fn is_about_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
+
+/// How long an idle connection is kept when a drain begins: longer than a request needs that was sent before.
+const LINGER: Duration = Duration::from_millis(300);
 
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

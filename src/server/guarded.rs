@@ -1,7 +1,6 @@
 //! The guarded listener's application: TLS first if there is any, then the proxy's door.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use pingora::protocols::l4::stream::Stream;
@@ -16,15 +15,13 @@ use crate::proxy::door::Door;
 pub struct Guarded {
     pub door: Door,
     pub tls: Option<Arc<TlsListener>>,
-    /// How long a handshake may take.
-    pub handshake_time: Duration,
 }
 
 #[async_trait]
 impl Application for Guarded {
     async fn serve(&self, stream: Stream, open: Open, stop: ShutdownWatch) {
         let Some(tls) = &self.tls else { return self.door.serve(Box::new(stream), Box::new(open), &stop).await };
-        match timeout(self.handshake_time, tls.accept(stream)).await {
+        match timeout(self.door.head_time(), tls.accept(stream)).await {
             Ok(Ok(stream)) => self.door.serve(Box::new(stream), Box::new(open), &stop).await,
             // A scanner, a client that does not trust us, or one that we do not trust: no request was made.
             Ok(Err(error)) => tracing::debug!(%error, "A TLS handshake failed."),

@@ -12,56 +12,60 @@ use pingora::upstreams::peer::HttpPeer;
 use super::ServerFault;
 use crate::authenticator::{Authenticator, Issuer};
 use crate::config::{
-    Closing, Compiled, Forwarding, KeySource, Keys, Limits, Protocol, RequestId, Revocation, Shutdown, Transport,
-    Upstream, UpstreamAddress,
+    Closing, Compiled, Forwarding, KeySource, Keys, Limits, Protocol, RequestId, Revocation, Transport, Upstream,
+    UpstreamAddress,
 };
-use crate::keys::refresh::{FetchSettings, Location, Source};
+use crate::keys::refresh::{FetchSettings, KeyKeeper, Location, Source};
 use crate::keys::store::KeySlot;
+use crate::mode::Modes;
 use crate::proxy::forward::{ForwardRule, Onward, RequestIds};
-use crate::proxy::{ClientLimits, Expiring};
+use crate::proxy::{ClientLimits, Expiring, Policy};
 use crate::revocation::DenyListSlot;
 
 /// Everything that is started from a configuration.
 pub struct Plan {
-    pub authenticator: Authenticator,
+    authenticator: Authenticator,
     /// In the order of the authenticator's issuers.
     pub sources: Vec<Source>,
-    pub upstream: HttpPeer,
-    pub realm: String,
     /// The deny-list's file and its place, if there is one.
     pub revocation: Option<(PathBuf, Arc<DenyListSlot>)>,
-    pub limits: Limits,
-    pub forward: ForwardRule,
-    pub shutdown: Shutdown,
+    upstream: HttpPeer,
+    realm: String,
+    modes: Modes,
+    limits: Limits,
+    forward: ForwardRule,
 }
 
 impl Plan {
-    /// Prepares what a configuration says.
+    /// Prepares what a configuration says. What `running` already keeps the keys of has them at once.
     ///
     /// # Errors
     /// If the upstream's name cannot be resolved.
-    pub async fn new(config: Compiled) -> Result<Self, ServerFault> {
+    pub async fn new(config: Compiled, running: Option<&KeyKeeper>) -> Result<Self, ServerFault> {
         let upstream = peer(&config.upstream).await?;
         let realm = config.issuers.first().and_then(|issuer| issuer.requirement.audiences().first());
         let realm = realm.map(|audience| plain(audience)).unwrap_or_default();
         let mut sources = Vec::with_capacity(config.issuers.len());
         let mut issuers = Vec::with_capacity(config.issuers.len());
         for issuer in config.issuers {
-            let slot = Arc::new(KeySlot::default());
-            sources.push(Source {
+            let mut source = Source {
                 issuer: issuer.requirement.issuer().to_owned(),
                 algorithms: issuer.requirement.algorithms().to_vec(),
                 usage: issuer.keys.usage,
                 location: location(&issuer.keys.source),
-                slot: Arc::clone(&slot),
+                slot: Arc::new(KeySlot::default()),
                 settings: settings(&issuer.keys),
-            });
+            };
+            if let Some(slot) = running.and_then(|keeper| keeper.slot_for(&source)) {
+                source.slot = slot;
+            }
             issuers.push(Issuer {
                 requirement: issuer.requirement,
-                keys: slot,
+                keys: Arc::clone(&source.slot),
                 naming: issuer.naming,
                 recorded: issuer.recorded,
             });
+            sources.push(source);
         }
         let mut authenticator = Authenticator::new(issuers, config.caller, config.public, config.limits.token_size);
         let revocation = config.revocation.map(|Revocation { file, list }| {
@@ -72,14 +76,29 @@ impl Plan {
         if let Some((_, slot)) = &revocation {
             authenticator = authenticator.with_revocation(Arc::clone(slot));
         }
-        let forward = forward(config.forwarding);
-        let (limits, shutdown) = (config.limits, config.shutdown);
-        Ok(Self { authenticator, sources, upstream, realm, revocation, limits, forward, shutdown })
+        let forward = forward(config.forwarding, config.forward_token);
+        let (modes, limits) = (config.modes, config.limits);
+        Ok(Self { authenticator, sources, revocation, upstream, realm, modes, limits, forward })
+    }
+
+    /// The policy, with the keeper of the sources.
+    pub fn into_policy(self, keeper: Arc<KeyKeeper>) -> Policy {
+        Policy {
+            authenticator: self.authenticator,
+            modes: self.modes,
+            keeper,
+            upstream: self.upstream,
+            realm: self.realm,
+            key_wait: self.limits.key_wait,
+            limits: client_limits(&self.limits),
+            forward: self.forward,
+            close_at_expiry: expiring(&self.limits),
+        }
     }
 }
 
 /// The bounds on clients, in the terms of the proxy.
-pub const fn client_limits(limits: &Limits) -> ClientLimits {
+const fn client_limits(limits: &Limits) -> ClientLimits {
     ClientLimits {
         head_size: limits.head_size,
         header_count: limits.header_count,
@@ -94,7 +113,7 @@ pub const fn client_limits(limits: &Limits) -> ClientLimits {
 }
 
 /// Which streams end with their tokens, likewise.
-pub const fn expiring(limits: &Limits) -> Expiring {
+const fn expiring(limits: &Limits) -> Expiring {
     match limits.close_at_expiry {
         Closing::Always => Expiring::Always,
         Closing::Never => Expiring::Never,
@@ -102,12 +121,13 @@ pub const fn expiring(limits: &Limits) -> Expiring {
     }
 }
 
-const fn forward(forwarding: Forwarding) -> ForwardRule {
+const fn forward(forwarding: Forwarding, token: bool) -> ForwardRule {
     let request_id = match forwarding.request_id {
         RequestId::Keep => RequestIds::Keep,
         RequestId::Make => RequestIds::Make,
     };
-    ForwardRule { trusted_hops: forwarding.trusted_hops, request_id, token: Onward::Forward }
+    let token = if token { Onward::Forward } else { Onward::Withhold };
+    ForwardRule { trusted_hops: forwarding.trusted_hops, request_id, token }
 }
 
 /// The audience as a realm: characters that a quoted string cannot hold are left out.

@@ -11,7 +11,7 @@ pub struct StopSignals {
 }
 
 impl StopSignals {
-    /// Takes the signals over. As PID 1 the process would ignore them otherwise.
+    /// Takes the signals over. A process with PID 1 would ignore them otherwise; from now on none is lost.
     ///
     /// # Errors
     /// If the operating system refuses.

@@ -38,6 +38,16 @@ pub enum Location {
     Url(String),
 }
 
+/// Everything that makes one task differ from another: two sources with the same origin can share one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    pub issuer: String,
+    pub algorithms: Vec<Algorithm>,
+    pub usage: KeyUse,
+    pub location: Location,
+    pub settings: FetchSettings,
+}
+
 impl fmt::Display for Location {
     /// What tells the source of one issuer from another.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -50,7 +60,7 @@ impl fmt::Display for Location {
 }
 
 /// How a key document is fetched, and for how long it is good. The defaults are those of the configuration.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FetchSettings {
     /// Time between two refreshes, at most; the issuer may ask for less. Not for files.
     pub refresh: Duration,
@@ -122,6 +132,20 @@ impl JwksHost {
     pub(super) fn replace(&self, url: &mut Url) -> Result<(), AddressFault> {
         url.set_host(Some(&self.name)).map_err(|_| AddressFault::NotAUrl)?;
         url.set_port(self.port).map_err(|()| AddressFault::NotAUrl)
+    }
+}
+
+impl Source {
+    /// Where its keys come from, and how.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        Origin {
+            issuer: self.issuer.clone(),
+            algorithms: self.algorithms.clone(),
+            usage: self.usage,
+            location: self.location.clone(),
+            settings: self.settings.clone(),
+        }
     }
 }
 

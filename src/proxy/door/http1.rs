@@ -11,7 +11,7 @@ use super::{Door, REFUSAL_TIME, Wait, wait};
 use crate::proxy::ClientLimits;
 use crate::proxy::answer::Answer;
 use crate::proxy::client::ClientStream;
-use crate::proxy::exchange::{Exchange, Seen};
+use crate::proxy::exchange::End;
 use crate::rejection::{Reason, Rejection};
 use crate::wire::head::{Framing, Search, Sketch, judge};
 
@@ -87,10 +87,11 @@ async fn arrival(stream: &mut ClientStream, limits: &ClientLimits, stop: &Shutdo
 
 /// Answers what is no request, closes the connection, and records it.
 async fn refuse(door: &Door, stream: &mut ClientStream, rejection: &Rejection) {
-    let mut exchange = Exchange::begin(door.gate.policy());
+    let mut exchange = door.gate.begin();
     exchange.reason = Some(rejection.reason());
     let Sketch { method, path } = Sketch::of(stream.ahead());
-    let mut seen = Seen { method: &method, path: &path, ..Seen::default() };
+    exchange.arrived_malformed(&method, &path, stream.peer());
+    let mut end = End::default();
     if let Ok(answer) = Answer::refuse(rejection, &exchange.policy.realm, &exchange.request_id) {
         let bodiless = method == "HEAD";
         stream.connection.linger();
@@ -101,10 +102,9 @@ async fn refuse(door: &Door, stream: &mut ClientStream, rejection: &Rejection) {
             stream.flush().await
         });
         if matches!(written.await, Ok(Ok(()))) {
-            seen.status = rejection.reason().status();
-            seen.response_bytes = body as u64;
+            end.status = rejection.reason().status();
+            end.response_bytes = body as u64;
         }
     }
-    seen.client = stream.peer();
-    door.gate.record(&exchange, &seen).await;
+    exchange.record_end(end).await;
 }

@@ -1,0 +1,135 @@
+//! What one line of the audit holds. The field names are the schema (`docs/audit.schema.json`), and `version` is theirs. A
+//! record never holds a token, a signature or a query.
+
+use std::time::SystemTime;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::clock::UnixTime;
+use crate::rejection::Reason;
+
+/// One request.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(title = "Audit record of a request", deny_unknown_fields, extend("additionalProperties" = false))]
+pub struct Record<'a> {
+    /// When it was answered, RFC 3339 in UTC with milliseconds.
+    #[schemars(extend("format" = "date-time"))]
+    pub time: String,
+    /// Always `request`.
+    #[schemars(extend("const" = EVENT))]
+    pub event: &'static str,
+    /// The version of this schema. It grows when a field's meaning changes or a field goes; new fields do not change it.
+    #[schemars(extend("const" = VERSION))]
+    pub version: u8,
+    /// The id that a refusal's body also names.
+    pub request_id: &'a str,
+    /// The id of the trace that the request belongs to (W3C Trace Context), if it belongs to one.
+    #[schemars(extend("pattern" = "^[0-9a-f]{32}$"))]
+    pub trace_id: Option<&'a str>,
+    /// What was decided.
+    pub decision: Verdict,
+    /// Why it was or would be refused, or why the upstream's answer did not come.
+    #[serde(serialize_with = "reason")]
+    #[schemars(with = "Option<String>")]
+    pub reason: Option<Reason>,
+    /// Who called; only from a verified token.
+    pub caller: Option<&'a str>,
+    /// Who a token that did not pass says is calling, in the mode `report`. Unverified: it may be anybody's word. Bounded.
+    pub claimed_caller: Option<&'a str>,
+    /// The configured issuer that the token names.
+    pub issuer: Option<&'a str>,
+    /// The token's `kid`, bounded. In a refusal it may be anybody's word.
+    pub kid: Option<&'a str>,
+    /// The token's `alg`, bounded. In a refusal it may be anybody's word.
+    pub alg: Option<&'a str>,
+    /// The token's `jti`; only from a verified token.
+    pub jti: Option<&'a str>,
+    /// As sent.
+    pub method: &'a str,
+    /// Without query, at most 1024 characters.
+    pub path: &'a str,
+    /// The status that was answered; 0 if the client left, or the request was cut, before there was one.
+    pub status: u16,
+    /// Body bytes from the client.
+    pub request_bytes: u64,
+    /// Body bytes to the client.
+    pub response_bytes: u64,
+    /// From the request's head to the end of its answer, in microseconds.
+    pub duration_us: u64,
+    /// The time spent on deciding, waiting for keys included, in microseconds.
+    pub authentication_us: u64,
+    /// From the decision to the head of the upstream's answer, in microseconds.
+    pub upstream_us: Option<u64>,
+    /// Address and port of the peer.
+    pub client: Option<&'a str>,
+}
+
+/// What the audit says about itself when records were lost, as soon as it can.
+#[derive(Debug, Serialize)]
+pub struct Lost {
+    pub time: String,
+    /// Always `lost`.
+    pub event: &'static str,
+    pub version: u8,
+    /// How many records are missing before this line, since the last such line.
+    pub records: u64,
+}
+
+/// What was decided, as recorded and counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// A token was accepted.
+    Forward,
+    /// The route is public.
+    Pass,
+    /// It was refused.
+    Reject,
+    /// It would have been refused, and was forwarded without a caller's name: the mode is `report`.
+    WouldReject,
+}
+
+impl Verdict {
+    /// All verdicts.
+    pub const ALL: [Self; 4] = [Self::Forward, Self::Pass, Self::Reject, Self::WouldReject];
+
+    /// The word in records and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Forward => "forward",
+            Self::Pass => "pass",
+            Self::Reject => "reject",
+            Self::WouldReject => "would_reject",
+        }
+    }
+}
+
+/// The JSON Schema of the records.
+#[must_use]
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(Record<'_>).to_value()
+}
+
+/// RFC 3339 in UTC with milliseconds.
+#[must_use]
+pub fn timestamp(time: SystemTime) -> String {
+    let millis = time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.subsec_millis());
+    let mut written = UnixTime::from(time).to_string();
+    written.pop();
+    format!("{written}.{millis:03}Z")
+}
+
+fn reason<S: serde::Serializer>(reason: &Option<Reason>, serializer: S) -> Result<S::Ok, S::Error> {
+    reason.map(Reason::as_str).serialize(serializer)
+}
+
+/// What a request's record is called.
+pub const EVENT: &str = "request";
+
+/// The version of the schema.
+pub const VERSION: u8 = 1;
+
+/// How many characters of a path are recorded.
+pub const PATH_SHOWN: usize = 1024;

@@ -1,0 +1,98 @@
+//! What is counted about requests that are only reported: who would be refused, why, since when. The claimed callers are
+//! anybody's words: they are short, cleaned, and only the first so many have a time series of their own.
+
+use prometheus::{IntCounterVec, IntGaugeVec};
+
+use super::bounded::Bounded;
+use super::{Into, NONE, OTHER};
+use crate::clock::UnixTime;
+use crate::mode::Scope;
+use crate::rejection::Reason;
+
+/// The metrics of the mode `report`.
+pub struct ReportMetrics {
+    requests: IntCounterVec,
+    first: IntGaugeVec,
+    last: IntGaugeVec,
+    scopes: IntGaugeVec,
+    /// Combinations of claimed caller, reason and issuer that have time series of their own.
+    known: Bounded<(String, Reason, String)>,
+}
+
+impl ReportMetrics {
+    pub(super) fn register(into: &Into<'_>) -> Result<Self, prometheus::Error> {
+        let labels = ["claimed_caller", "reason", "issuer"];
+        Ok(Self {
+            requests: into.counters(
+                "callgate_would_reject_total",
+                "Requests that were forwarded and would be refused, by the caller that their token claims (unverified).",
+                &labels,
+            )?,
+            first: into.gauges(
+                "callgate_would_reject_first_timestamp_seconds",
+                "When such a request was first seen.",
+                &labels,
+            )?,
+            last: into.gauges(
+                "callgate_would_reject_last_timestamp_seconds",
+                "When such a request was last seen.",
+                &labels,
+            )?,
+            scopes: into.gauges(
+                "callgate_report_only",
+                "1 for each part of the traffic that is only reported and never refused: all, an issuer, or a path.",
+                &["scope", "name"],
+            )?,
+            known: Bounded::new(KNOWN_MAX),
+        })
+    }
+
+    /// From now on exactly this is only reported. That nothing is, is said too.
+    pub fn scopes(&self, scopes: &[Scope]) {
+        self.scopes.reset();
+        self.scopes.with_label_values(&["all", ""]).set(0);
+        for scope in scopes {
+            self.scopes.with_label_values(&[scope.kind, &scope.name]).set(1);
+        }
+    }
+
+    /// Counts a request that would be refused. `claimed` is cleaned and short; the issuer is a configured one.
+    pub fn would_reject(&self, claimed: Option<&str>, reason: Reason, issuer: Option<&str>, now: UnixTime) {
+        let (claimed, issuer) = (claimed.unwrap_or(NONE), issuer.unwrap_or(NONE));
+        let is_known = self.known.admits(&(claimed.to_owned(), reason, issuer.to_owned()));
+        let labels = [if is_known { claimed } else { OTHER }, reason.as_str(), issuer];
+        let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        self.requests.with_label_values(&labels).inc();
+        self.last.with_label_values(&labels).set(now);
+        let first = self.first.with_label_values(&labels);
+        if first.get() == 0 {
+            first.set(now);
+        }
+    }
+}
+
+/// How many combinations have time series of their own, three each.
+const KNOWN_MAX: usize = 300;
+
+#[cfg(test)]
+mod tests {
+    use prometheus::Registry;
+
+    use super::*;
+
+    #[test]
+    fn those_who_would_be_refused_are_known_by_name_up_to_a_bound() {
+        let registry = Registry::new();
+        let report = ReportMetrics::register(&Into(&registry)).unwrap();
+        let now = UnixTime::from_secs(1000);
+        for n in 0..KNOWN_MAX + 50 {
+            report.would_reject(Some(&format!("caller-{n}")), Reason::TokenExpired, Some("a"), now);
+        }
+        let later = now.plus(std::time::Duration::from_secs(5));
+        report.would_reject(Some("caller-0"), Reason::TokenExpired, Some("a"), later);
+        let count = |caller: &str| report.requests.with_label_values(&[caller, "token_expired", "a"]).get();
+        assert_eq!((count("caller-0"), count("other")), (2, 50));
+        assert_eq!(report.first.with_label_values(&["caller-0", "token_expired", "a"]).get(), 1000);
+        assert_eq!(report.last.with_label_values(&["caller-0", "token_expired", "a"]).get(), 1005);
+    }
+}

@@ -1,0 +1,149 @@
+//! What is counted about accepted tokens: what their verification costs, how long they still live, and what their times say
+//! about the issuer's clock. The labels are configured issuers and registered algorithms.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use prometheus::{HistogramOpts, HistogramVec, IntGaugeVec};
+
+use super::Into;
+use crate::clock::UnixTime;
+
+/// The metrics of accepted tokens.
+pub struct TokenMetrics {
+    verification: HistogramVec,
+    remaining: HistogramVec,
+    clock: IntGaugeVec,
+    windows: Mutex<HashMap<String, Window>>,
+}
+
+/// An accepted token, as far as it is counted.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'s> {
+    pub issuer: &'s str,
+    /// The algorithm of its signature: it was accepted, so this is a registered name.
+    pub algorithm: &'s str,
+    /// The time of the decision itself, without waiting for keys.
+    pub took: Duration,
+    pub now: UnixTime,
+    /// Its `exp`.
+    pub expires: UnixTime,
+    /// Its `iat`.
+    pub issued: Option<UnixTime>,
+}
+
+/// The largest `iat` less our time, of the last minutes.
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    began: UnixTime,
+    largest: i64,
+    previous: i64,
+}
+
+impl TokenMetrics {
+    pub(super) fn register(into: &Into<'_>) -> Result<Self, prometheus::Error> {
+        let histograms = |name: &str, help: &str, buckets: &[f64], label: &str| {
+            into.register(HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), &[label])?)
+        };
+        Ok(Self {
+            verification: histograms(
+                "callgate_verification_seconds",
+                "Time of the decisions that accepted a token, by the algorithm of its signature.",
+                &VERIFICATION_BUCKETS,
+                "algorithm",
+            )?,
+            remaining: histograms(
+                "callgate_token_remaining_seconds",
+                "Time that accepted tokens had left until their exp; 0 for those that lived on leeway.",
+                &REMAINING_BUCKETS,
+                "issuer",
+            )?,
+            clock: into.gauges(
+                "callgate_clock_difference_seconds",
+                "The largest iat of the issuer's tokens of the last minutes, less our time at their arrival: the issuer's clock is ahead by at least this, or, if it is negative, behind by at most this.",
+                &["issuer"],
+            )?,
+            windows: Mutex::default(),
+        })
+    }
+
+    /// Counts an accepted token.
+    pub fn accepted(&self, seen: &Seen<'_>) {
+        self.verification.with_label_values(&[seen.algorithm]).observe(seen.took.as_secs_f64());
+        let left = seen.expires.since(seen.now).as_secs_f64();
+        self.remaining.with_label_values(&[seen.issuer]).observe(left);
+        if let Some(issued) = seen.issued {
+            let difference = signed(issued).saturating_sub(signed(seen.now));
+            self.clock.with_label_values(&[seen.issuer]).set(self.largest(seen.issuer, seen.now, difference));
+        }
+    }
+
+    fn largest(&self, issuer: &str, now: UnixTime, difference: i64) -> i64 {
+        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(window) = windows.get_mut(issuer) {
+            return window.largest(now, difference);
+        }
+        windows.insert(issuer.to_owned(), Window { began: now, largest: difference, previous: i64::MIN });
+        difference
+    }
+}
+
+impl Window {
+    fn largest(&mut self, now: UnixTime, difference: i64) -> i64 {
+        let age = now.since(self.began);
+        if age >= WINDOW {
+            self.previous = if age < WINDOW * 2 { self.largest } else { i64::MIN };
+            (self.began, self.largest) = (now, difference);
+        }
+        self.largest = self.largest.max(difference);
+        self.largest.max(self.previous)
+    }
+}
+
+fn signed(time: UnixTime) -> i64 {
+    i64::try_from(time.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// A difference counts for one to two of these.
+const WINDOW: Duration = Duration::from_secs(300);
+
+/// From an RSA signature's microseconds, over the elliptic curves', to a machine in trouble.
+const VERIFICATION_BUCKETS: [f64; 12] =
+    [10e-6, 20e-6, 35e-6, 50e-6, 75e-6, 100e-6, 150e-6, 250e-6, 500e-6, 1e-3, 5e-3, 25e-3];
+
+const REMAINING_BUCKETS: [f64; 10] = [0.0, 1.0, 5.0, 15.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 86_400.0];
+
+#[cfg(test)]
+mod tests {
+    use prometheus::Registry;
+
+    use super::*;
+
+    fn seen(now: u64, issued: u64) -> Seen<'static> {
+        Seen {
+            issuer: "a",
+            algorithm: "ES256",
+            took: Duration::from_micros(60),
+            now: UnixTime::from_secs(now),
+            expires: UnixTime::from_secs(now + 20),
+            issued: Some(UnixTime::from_secs(issued)),
+        }
+    }
+
+    #[test]
+    fn the_clock_is_judged_by_the_newest_tokens_of_the_last_minutes() {
+        let registry = Registry::new();
+        let tokens = TokenMetrics::register(&Into(&registry)).unwrap();
+        let difference = || tokens.clock.with_label_values(&["a"]).get();
+        tokens.accepted(&seen(10_000, 9_000));
+        assert_eq!(difference(), -1000, "an old token says little");
+        tokens.accepted(&seen(10_001, 10_004));
+        assert_eq!(difference(), 3, "one from the future says much");
+        tokens.accepted(&seen(10_400, 10_395));
+        assert_eq!(difference(), 3, "and is remembered");
+        tokens.accepted(&seen(11_000, 10_995));
+        assert_eq!(difference(), -5, "but not for ever");
+        assert_eq!(tokens.remaining.with_label_values(&["a"]).get_sample_count(), 4);
+    }
+}

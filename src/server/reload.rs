@@ -1,0 +1,179 @@
+//! Another configuration while requests run. It is compiled whole, checked, given the keys that it needs, and then swapped in
+//! one step; a request is judged by the one that was there when it came. What cannot be used changes nothing and is said.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use arc_swap::ArcSwap;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::log::Volume;
+use super::plan::Plan;
+use super::watch::Watch as FileWatch;
+use super::{NEW_KEYS, ServerFault};
+use crate::config::{self, Compiled, Problems, Shutdown};
+use crate::metrics::Metrics;
+use crate::proxy::Policy;
+use crate::watch::Watch;
+
+/// The configuration in force, and the file that it comes from.
+pub struct Reloader {
+    path: PathBuf,
+    running: Mutex<Compiled>,
+    policy: Arc<ArcSwap<Policy>>,
+    metrics: Arc<Metrics>,
+    volume: Volume,
+    /// Keeps the deny-list in force.
+    deny_list: Mutex<Option<Watch>>,
+}
+
+/// Why another configuration cannot come into force.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadFault {
+    #[error("it has {} errors", .0.errors())]
+    Config(Problems),
+    #[error("{} cannot change without a restart", .0.join(", "))]
+    Fixed(Vec<&'static str>),
+    #[error("there are no usable keys of {issuer}: {detail}")]
+    Keys { issuer: String, detail: String },
+    #[error(transparent)]
+    Start(#[from] ServerFault),
+    #[error("the reload broke off")]
+    Unfinished,
+}
+
+/// What asks for a reload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Occasion {
+    Change,
+    Signal,
+}
+
+impl Reloader {
+    /// Watches over the configuration that is in force as `policy`.
+    pub const fn new(
+        path: PathBuf,
+        running: Compiled,
+        policy: Arc<ArcSwap<Policy>>,
+        metrics: Arc<Metrics>,
+        volume: Volume,
+        deny_list: Option<Watch>,
+    ) -> Self {
+        Self { path, running: Mutex::new(running), policy, metrics, volume, deny_list: Mutex::new(deny_list) }
+    }
+
+    /// The configuration in force.
+    fn running<T>(&self, look: impl FnOnce(&mut Compiled) -> T) -> T {
+        look(&mut self.running.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// How to stop.
+    pub fn shutdown(&self) -> Shutdown {
+        self.running(|running| running.shutdown)
+    }
+
+    /// What is only reported, in words; nothing if all is enforced.
+    pub fn reported(&self) -> Vec<String> {
+        self.running(|running| running.modes.reported().iter().map(ToString::to_string).collect())
+    }
+
+    /// Reloads at each signal, and at each change of the file if it is watched. It never ends.
+    pub async fn run(&self, mut hangups: Signal) {
+        let mut watch = self.running(|running| running.reload.watch).then(|| FileWatch::new(&self.path));
+        loop {
+            let changed = async {
+                match &mut watch {
+                    Some(watch) => watch.changed().await,
+                    None => std::future::pending().await,
+                }
+            };
+            let occasion = tokio::select! {
+                _ = hangups.recv() => Occasion::Signal,
+                () = changed => Occasion::Change,
+            };
+            self.reload(occasion).await;
+        }
+    }
+
+    /// Tries to bring the file as it is now into force.
+    pub async fn reload(&self, occasion: Occasion) {
+        let file = self.path.display();
+        match self.attempt().await {
+            Ok(warnings) => {
+                self.metrics.config.succeeded(SystemTime::now().into());
+                tracing::info!(%file, ?occasion, warnings, "The configuration was loaded again and is in force.");
+            }
+            Err(fault) => {
+                self.metrics.config.failed();
+                if let ReloadFault::Config(problems) = &fault {
+                    for problem in problems {
+                        tracing::error!(%problem, "The configuration has a problem.");
+                    }
+                }
+                tracing::error!(%file, ?occasion, error = %fault, "The configuration was not loaded again; the old one stays in force.");
+            }
+        }
+    }
+
+    async fn attempt(&self) -> Result<usize, ReloadFault> {
+        let next = load(&self.path).await?;
+        let fixed = self.running(|running| running.fixed_changes(&next));
+        if !fixed.is_empty() {
+            return Err(ReloadFault::Fixed(fixed));
+        }
+        let before = self.policy.load_full();
+        let mut plan = Plan::new(next.clone(), Some(&before.keeper)).await?;
+        let keeper = before.keeper.successor(std::mem::take(&mut plan.sources)).map_err(ServerFault::Keys)?;
+        keeper.first_attempts(NEW_KEYS).await;
+        // What has keys now must not lose them to a slip in an address, and an issuer that is new must be able to speak.
+        if let Some(status) = keeper.newcomers_without_keys(&before.keeper).into_iter().next() {
+            let detail =
+                status.fault.map_or_else(|| "they were not fetched in time".to_owned(), |fault| fault.to_string());
+            return Err(ReloadFault::Keys { issuer: status.issuer, detail });
+        }
+        let keeper = Arc::new(keeper);
+        let deny_list = plan.revocation.take();
+        let policy = Arc::new(plan.into_policy(Arc::clone(&keeper)));
+        keeper.take_over();
+        tell(&next, &self.metrics);
+        self.volume.set(next.log.level);
+        self.policy.store(policy);
+        if deny_list.is_none() {
+            self.metrics.revocation.serving(0);
+        }
+        let watch = deny_list.map(|(file, slot)| Watch::start(file, slot, self.metrics.revocation.clone()));
+        *self.deny_list.lock().unwrap_or_else(PoisonError::into_inner) = watch;
+        for warning in &next.warnings {
+            tracing::warn!(%warning, "The configuration is allowed, and worth a thought.");
+        }
+        let warnings = next.warnings.len();
+        self.running(|running| *running = next);
+        Ok(warnings)
+    }
+}
+
+/// Makes the metrics say what a configuration says.
+pub fn tell(config: &Compiled, metrics: &Metrics) {
+    metrics.report.scopes(&config.modes.reported());
+    metrics.requests_limit().set(i64::try_from(config.limits.requests).unwrap_or(i64::MAX));
+}
+
+/// Compiles a file on a thread where waiting for a disk delays nobody.
+async fn load(path: &Path) -> Result<Compiled, ReloadFault> {
+    let path = path.to_owned();
+    let loading = tokio::task::spawn_blocking(move || config::load(&path));
+    loading.await.map_err(|_| ReloadFault::Unfinished)?.map_err(ReloadFault::Config)
+}
+
+/// Takes over SIGHUP, which would end the process otherwise.
+pub fn hangups() -> Result<Signal, ServerFault> {
+    signal(SignalKind::hangup()).map_err(|error| ServerFault::System("signal handlers", error))
+}
+
+impl fmt::Debug for Reloader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reloader").field("path", &self.path).finish_non_exhaustive()
+    }
+}

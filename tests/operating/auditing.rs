@@ -1,0 +1,247 @@
+//! The audit in trouble: a full disk, a closed output, a blocked pipe. Requests go on, and what is lost is never lost unnoticed.
+
+use std::fs::OpenOptions;
+use std::io::Read;
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+
+use crate::samples::{sample, wait_for_sample};
+use crate::support::email_service::EmailService;
+use crate::support::http::PATIENCE;
+use crate::support::issuer::Issuer;
+use crate::support::process::Process;
+use crate::support::request::Request;
+use crate::support::setup::{AUDIENCE, Setup};
+use crate::support::sidecar::Sidecar;
+use crate::support::stage::{Stage, binary};
+
+/// Everything but the sidecar, and a token.
+fn around() -> (Issuer, EmailService, String) {
+    let (issuer, email) = (Issuer::start("https://auth.internal.example"), EmailService::start());
+    let token = issuer.mint(&issuer.claims("billing", AUDIENCE));
+    (issuer, email, token)
+}
+
+fn lost(sidecar: &Sidecar) -> f64 {
+    ["queue_full", "write_failed"]
+        .iter()
+        .map(|cause| sample(sidecar, "callgate_audit_lost_total", &[cause]).expect("it is there from the start"))
+        .sum()
+}
+
+/// Sends so many requests, one after the other, each on a connection of its own.
+fn ask(sidecar: &Sidecar, token: &str, count: usize) {
+    for _ in 0..count {
+        let answer = sidecar.connect().exchange(Request::send().bearer(token).bytes()).unwrap();
+        assert_eq!(answer.status(), 202);
+    }
+}
+
+#[test]
+fn full_disk_stops_no_request_and_every_lost_record_is_counted() {
+    let (issuer, email, token) = around();
+    let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let config = Setup::before(email.address()).trusting(&issuer).toml();
+    let sidecar = Sidecar::start_writing_to(full.into(), binary(), &config).unwrap();
+    sidecar.wait_for_readiness(200).unwrap();
+    ask(&sidecar, &token, 20);
+    wait_for_sample(&sidecar, "callgate_audit_lost_total", &["write_failed"], |lost| lost > 19.5);
+    assert_eq!(lost(&sidecar), 20.0, "each of them once");
+    let ended = sidecar.stop();
+    assert_eq!(ended.code, Some(0));
+    assert_eq!(ended.stderr.matches("Audit records are lost: they cannot be written.").count(), 1, "{}", ended.stderr);
+}
+
+#[test]
+fn closed_output_stops_no_request_and_every_lost_record_is_counted() {
+    let (issuer, email, token) = around();
+    let config = Setup::before(email.address()).trusting(&issuer).toml();
+    // From the start: the shell closes it.
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("sidecar.toml");
+    std::fs::write(&file, &config).unwrap();
+    let callgate = binary().as_os_str();
+    let arguments = ["-c".as_ref(), "exec \"$0\" \"$@\" >&-".as_ref(), callgate, "run".as_ref(), "--config".as_ref()];
+    let process = Process::start("/bin/sh".as_ref(), &[&arguments[..], &[file.as_ref()]].concat()).unwrap();
+    let closed = Sidecar::wait_until_listening(process, directory, &config).unwrap();
+    // Later: the reader of the pipe goes away.
+    let (reader, writer) = std::io::pipe().unwrap();
+    let broken = Sidecar::start_writing_to(writer.into(), binary(), &config).unwrap();
+    drop(reader);
+    for sidecar in [closed, broken] {
+        sidecar.wait_for_readiness(200).unwrap();
+        ask(&sidecar, &token, 5);
+        wait_for_sample(&sidecar, "callgate_audit_lost_total", &["write_failed"], |lost| lost > 4.5);
+        assert_eq!(lost(&sidecar), 5.0);
+        let ended = sidecar.stop();
+        assert_eq!(ended.code, Some(0));
+        assert!(ended.stderr.contains("Audit records are lost"), "{}", ended.stderr);
+    }
+}
+
+/// A pipe that nobody reads, full from the start but for less than one record.
+fn blocked_pipe() -> (std::io::PipeReader, Stdio, usize) {
+    use std::io::Write as _;
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let filled = 65_536;
+    writer.write_all(&vec![b'\n'; filled]).unwrap();
+    (reader, writer.into(), filled)
+}
+
+/// Reads the records behind the filling, up to the end.
+fn records(mut reader: std::io::PipeReader, filled: usize) -> Vec<Value> {
+    let mut text = String::new();
+    reader.read_to_string(&mut text).unwrap();
+    text[filled..].lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn blocked_pipe_holds_requests_back_at_their_end_until_there_is_room_again() {
+    let (issuer, email, token) = around();
+    let (reader, stdout, filled) = blocked_pipe();
+    let setup = Setup::before(email.address()).trusting(&issuer).with("[audit]\nqueue = 2");
+    let sidecar = Sidecar::start_writing_to(stdout, binary(), &setup.toml()).unwrap();
+    sidecar.wait_for_readiness(200).unwrap();
+    // They are answered; what waits is the end of those for which there is no place: one is written, two wait.
+    ask(&sidecar, &token, 8);
+    wait_for_sample(&sidecar, "callgate_requests_in_flight", &[], |value| value > 4.5);
+    assert_eq!(lost(&sidecar), 0.0);
+    let reading = std::thread::spawn(move || records(reader, filled));
+    wait_for_sample(&sidecar, "callgate_audit_records_total", &[], |written| written > 7.5);
+    assert_eq!(lost(&sidecar), 0.0);
+    assert_eq!(sidecar.stop().code, Some(0));
+    assert_eq!(reading.join().unwrap().len(), 8, "none is lost");
+}
+
+#[test]
+fn blocked_pipe_drops_records_by_choice_and_the_audit_tells_how_many() {
+    let (issuer, email, token) = around();
+    let (reader, stdout, filled) = blocked_pipe();
+    let setup = Setup::before(email.address()).trusting(&issuer).with("[audit]\nqueue = 2\nwhen_full = \"drop\"");
+    let sidecar = Sidecar::start_writing_to(stdout, binary(), &setup.toml()).unwrap();
+    sidecar.wait_for_readiness(200).unwrap();
+    ask(&sidecar, &token, 20);
+    wait_for_sample(&sidecar, "callgate_requests_in_flight", &[], |value| value < 0.5);
+    let dropped = lost(&sidecar);
+    assert!((16.0..=18.0).contains(&dropped), "{dropped}");
+    let reading = std::thread::spawn(move || records(reader, filled));
+    wait_for_sample(&sidecar, "callgate_audit_queued_records", &[], |waiting| waiting < 0.5);
+    ask(&sidecar, &token, 1);
+    assert_eq!(sidecar.stop().code, Some(0));
+    let records = reading.join().unwrap();
+    let told: u64 =
+        records.iter().filter(|record| record["event"] == "lost").filter_map(|r| r["records"].as_u64()).sum();
+    let written = records.iter().filter(|record| record["event"] == "request").count();
+    assert_eq!(told as f64, dropped, "{records:#?}");
+    assert_eq!(told as usize + written, 21, "every request is a record or told to be lost");
+}
+
+#[test]
+fn pipe_that_stays_blocked_does_not_hold_the_end_back_for_long() {
+    let (issuer, email, token) = around();
+    let (reader, stdout, _) = blocked_pipe();
+    let config = Setup::before(email.address()).trusting(&issuer).toml();
+    let sidecar = Sidecar::start_writing_to(stdout, binary(), &config).unwrap();
+    sidecar.wait_for_readiness(200).unwrap();
+    ask(&sidecar, &token, 3);
+    let ended = sidecar.stop();
+    assert_eq!(ended.code, Some(0));
+    assert!(ended.stderr.contains("Audit records are lost at the end"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("\"records\":3"), "{}", ended.stderr);
+    drop(reader);
+}
+
+#[test]
+fn audit_goes_to_a_file_and_follows_it_when_it_is_moved() {
+    let (issuer, email, token) = around();
+    let directory = tempfile::tempdir().unwrap();
+    let (file, moved) = (directory.path().join("audit.log"), directory.path().join("audit.log.1"));
+    let setup = Setup::before(email.address()).trusting(&issuer);
+    let sidecar = Sidecar::start(binary(), &setup.with(&format!("[audit]\nfile = {file:?}")).toml()).unwrap();
+    sidecar.wait_for_readiness(200).unwrap();
+    ask(&sidecar, &token, 1);
+    wait_for_sample(&sidecar, "callgate_audit_records_total", &[], |written| written > 0.5);
+    std::fs::rename(&file, &moved).unwrap();
+    let end = std::time::Instant::now() + PATIENCE;
+    let mut asked = 1;
+    while !file.exists() {
+        assert!(std::time::Instant::now() < end, "the file is made anew");
+        ask(&sidecar, &token, 1);
+        asked += 1;
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    let ended = sidecar.stop();
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), ""));
+    let lines = |path| std::fs::read_to_string(path).unwrap().lines().count();
+    assert_eq!(lines(&file) + lines(&moved), asked);
+    assert!(lines(&moved) >= 1);
+}
+
+#[test]
+fn records_keep_to_the_published_schema_and_name_request_and_trace() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/audit.schema.json");
+    let schema = callgate::audit::record::schema();
+    if std::env::var_os("UPDATE_SCHEMA").is_some() {
+        std::fs::write(path, format!("{schema:#}\n")).unwrap();
+    }
+    let published: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    assert_eq!(published, schema, "UPDATE_SCHEMA=1 cargo test --test operating writes docs/audit.schema.json anew");
+
+    let stage = Stage::set();
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let traced = Request::send().header("traceparent", &format!("00-{trace}-00f067aa0ba902b7-01"));
+    stage.ask(&traced.clone().bearer(&stage.token()));
+    assert_eq!(stage.audit(0)["trace_id"], trace);
+    assert_eq!(
+        stage.email.latest().unwrap().head.header("traceparent"),
+        Some(&*format!("00-{trace}-00f067aa0ba902b7-01"))
+    );
+    stage.ask(&Request::send().header("traceparent", "nonsense"));
+    assert_eq!(stage.audit(1)["trace_id"], Value::Null);
+    stage.ask(&Request::new("GET", "/healthz").bearer("a.b.c"));
+    stage.ask(&Request::send().bearer(&stage.token_but("jti", json!("7d1c"))));
+    stage.audit(3);
+    for line in stage.sidecar.audit_so_far() {
+        let record: Value = serde_json::from_str(&line).unwrap();
+        keeps_to(&published, &record);
+    }
+    stage.end();
+}
+
+/// Asserts that a record is as the schema says, by those words of JSON Schema that this schema uses.
+fn keeps_to(schema: &Value, record: &Value) {
+    let properties = schema["properties"].as_object().unwrap();
+    let fields = record.as_object().unwrap();
+    assert_eq!(schema["additionalProperties"], false);
+    for name in fields.keys() {
+        assert!(properties.contains_key(name), "{name} is not in the schema");
+    }
+    for name in schema["required"].as_array().unwrap() {
+        assert!(fields.contains_key(name.as_str().unwrap()), "{name} is required");
+    }
+    for (name, value) in fields {
+        let mut property = &properties[name];
+        if let Some(reference) = property["$ref"].as_str() {
+            property = schema.pointer(reference.trim_start_matches('#')).unwrap();
+        }
+        if let Some(choices) = property["oneOf"].as_array() {
+            assert!(choices.iter().any(|choice| choice["const"] == *value), "{name}: {value}");
+            continue;
+        }
+        let kind = match value {
+            Value::Null => "null",
+            Value::Number(_) => "integer",
+            Value::String(_) => "string",
+            other => panic!("{name}: {other}"),
+        };
+        let kinds: Vec<_> = match &property["type"] {
+            Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).collect(),
+            one => one.as_str().into_iter().collect(),
+        };
+        assert!(kinds.contains(&kind), "{name} is {kind}, allowed: {kinds:?}");
+        if let Some(only) = property.get("const") {
+            assert_eq!(value, only, "{name}");
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! What an operator does and watches, end to end: the real binary is stopped, reloaded, rolled out, audited, traced and
+//! scraped while requests run. No request may fail and no record may be lost unnoticed.
+//!
+//! The counts are those of a machine that builds every change; `SOAK=1` makes them the full ones.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::unwrap_used,
+    reason = "a test that meets what it does not expect fails on the spot, also in its support"
+)]
+
+#[path = "../support/mod.rs"]
+#[allow(dead_code, reason = "shared with the demo and with other tests")]
+mod support;
+
+mod auditing; // full disks, closed outputs, blocked pipes
+mod load; // clients that go on sending
+mod monitoring; // a real Prometheus, rules, dashboard
+mod reloading; // SIGHUP and watched files
+mod reporting; // mode = "report" and `callgate rollout`
+mod samples; // single values of a scrape
+mod stopping; // SIGTERM under load, PID 1
+mod tracing; // OpenTelemetry
+
+/// A count for every build, and the full one for `SOAK=1`.
+fn scaled(usual: usize, full: usize) -> usize {
+    if std::env::var_os("SOAK").is_some() { full } else { usual }
+}

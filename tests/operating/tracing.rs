@@ -1,0 +1,158 @@
+//! OpenTelemetry: spans as a collector's OTLP receiver gets them, and nothing at all when it is off.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::samples::{sample, wait_for_sample};
+use crate::support::http::{Connection, PATIENCE};
+use crate::support::issuer::now;
+use crate::support::request::Request;
+use crate::support::server::{Address, Server};
+use crate::support::stage::Stage;
+
+/// A receiver of the protocol (OTLP/HTTP, JSON).
+struct Collector {
+    server: Server,
+    posts: Arc<Mutex<Vec<Value>>>,
+}
+
+impl Collector {
+    fn start(status: &'static str) -> Self {
+        let posts = Arc::<Mutex<Vec<Value>>>::default();
+        let received = Arc::clone(&posts);
+        let server = Server::local(Arc::new(move |mut connection: Connection| {
+            while let Some(head) = connection.read_head()? {
+                let body = connection.read_body(Connection::request_body(&head))?;
+                assert_eq!(head.start, "POST /v1/traces HTTP/1.1");
+                assert_eq!(head.header("content-type"), Some("application/json"));
+                received.lock().unwrap().push(serde_json::from_slice(&body).unwrap());
+                connection.send_answer(status, &[("Content-Type", "application/json")], b"{}")?;
+            }
+            Ok(())
+        }));
+        Self { server: server.unwrap(), posts }
+    }
+
+    fn table(&self) -> String {
+        let Address::Tcp(address) = self.server.address() else { unreachable!("it is TCP") };
+        format!("[tracing]\nendpoint = \"http://{address}\"")
+    }
+
+    /// Waits for so many spans.
+    fn spans(&self, count: usize) -> Vec<Value> {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let spans: Vec<_> = self.posts.lock().unwrap().iter().flat_map(spans).collect();
+            if spans.len() >= count {
+                assert_eq!(spans.len(), count, "{spans:#?}");
+                return spans;
+            }
+            assert!(Instant::now() < end, "{count} spans should come: {spans:#?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+fn spans(post: &Value) -> Vec<Value> {
+    let resource = &post["resourceSpans"][0];
+    let service = json!({"key": "service.name", "value": {"stringValue": "callgate"}});
+    assert!(resource["resource"]["attributes"].as_array().unwrap().contains(&service), "{post:#}");
+    resource["scopeSpans"][0]["spans"].as_array().unwrap().clone()
+}
+
+fn attribute<'s>(span: &'s Value, key: &str) -> &'s Value {
+    let found = span["attributes"].as_array().unwrap().iter().find(|attribute| attribute["key"] == key);
+    found.map_or(&Value::Null, |found| &found["value"])
+}
+
+fn nanos(span: &Value, name: &str) -> u128 {
+    span[name].as_str().unwrap_or_else(|| panic!("64-bit numbers are texts: {span:#}")).parse().unwrap()
+}
+
+#[test]
+fn request_is_a_span_with_its_authentication_as_a_child_in_the_callers_trace() {
+    let collector = Collector::start("200 OK");
+    let stage = Stage::set_with(|setup| setup.with(&collector.table()));
+    let (trace, parent) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
+    let request = Request::send().bearer(&stage.token()).header("traceparent", &format!("00-{trace}-{parent}-01"));
+    assert_eq!(stage.ask(&request).status(), 202);
+    let spans = collector.spans(2);
+    let (whole, authentication) = (&spans[0], &spans[1]);
+    assert_eq!((&whole["traceId"], &whole["parentSpanId"]), (&json!(trace), &json!(parent)));
+    assert_eq!((&whole["name"], &whole["kind"]), (&json!("POST"), &json!(2)));
+    assert_eq!((&authentication["name"], &authentication["parentSpanId"]), (&json!("authenticate"), &whole["spanId"]));
+    assert_eq!(authentication["traceId"], trace);
+    assert_eq!(attribute(whole, "http.response.status_code"), &json!({"intValue": "202"}));
+    assert_eq!(attribute(whole, "callgate.caller"), &json!({"stringValue": "billing"}));
+    assert_eq!(attribute(whole, "callgate.decision"), &json!({"stringValue": "forward"}));
+    let (began, ended) = (nanos(whole, "startTimeUnixNano"), nanos(whole, "endTimeUnixNano"));
+    assert!(began <= ended && ended / 1_000_000_000 >= u128::from(now()) - 60);
+    assert!(nanos(authentication, "endTimeUnixNano") <= ended);
+    assert_eq!(nanos(authentication, "startTimeUnixNano"), began);
+
+    // The upstream's spans are children of ours, and the audit names the trace.
+    let received = stage.only_received();
+    let expected = format!("00-{trace}-{}-01", whole["spanId"].as_str().unwrap());
+    assert_eq!(received.head.all("traceparent"), [expected]);
+    assert_eq!(stage.audit(0)["trace_id"], trace);
+    assert_eq!(attribute(whole, "callgate.request_id")["stringValue"], stage.audit(0)["request_id"]);
+    stage.end();
+}
+
+#[test]
+fn refusal_is_traced_with_its_reason_and_without_a_caller() {
+    let collector = Collector::start("200 OK");
+    let stage = Stage::set_with(|setup| setup.with(&collector.table()));
+    let expired = stage.token_but("exp", json!(now() - 3600));
+    assert_eq!(stage.ask(&Request::send().to("POST", "/send?secret=hunter2").bearer(&expired)).status(), 401);
+    let spans = collector.spans(2);
+    assert_eq!(attribute(&spans[0], "callgate.reason"), &json!({"stringValue": "token_expired"}));
+    assert_eq!(attribute(&spans[0], "callgate.caller"), &Value::Null);
+    assert_eq!(attribute(&spans[0], "url.path"), &json!({"stringValue": "/send"}));
+    assert!(spans[0].get("parentSpanId").is_none(), "a trace of its own");
+    assert_eq!(stage.audit(0)["trace_id"], spans[0]["traceId"]);
+    let all = collector.posts.lock().unwrap().iter().map(Value::to_string).collect::<String>();
+    assert!(!all.contains("hunter2") && !all.contains(&expired), "{all}");
+    stage.end();
+}
+
+#[test]
+fn callers_decision_not_to_sample_holds() {
+    let collector = Collector::start("200 OK");
+    let stage = Stage::set_with(|setup| setup.with(&collector.table()));
+    let unsampled = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
+    stage.ask(&Request::send().bearer(&stage.token()).header("traceparent", unsampled));
+    assert_eq!(stage.only_received().head.all("traceparent"), [unsampled]);
+    stage.ask(&Request::send().bearer(&stage.token()));
+    collector.spans(2);
+    assert!(stage.end().stderr.contains("Callgate has stopped."));
+}
+
+#[test]
+fn collector_in_trouble_troubles_no_request_and_last_spans_are_sent_at_the_end() {
+    let broken = Collector::start("503 Service Unavailable");
+    let stage = Stage::set_with(|setup| setup.with(&broken.table()));
+    assert_eq!(stage.ask(&Request::send().bearer(&stage.token())).status(), 202);
+    wait_for_sample(&stage.sidecar, "callgate_spans_dropped_total", &[], |dropped| dropped > 0.5);
+    stage.end();
+
+    let collector = Collector::start("200 OK");
+    let stage = Stage::set_with(|setup| setup.with(&collector.table()));
+    for _ in 0..3 {
+        stage.ask(&Request::send().bearer(&stage.token()));
+    }
+    stage.end();
+    collector.spans(6);
+}
+
+#[test]
+fn without_an_endpoint_nothing_is_traced() {
+    let stage = Stage::set();
+    stage.ask(&Request::send().bearer(&stage.token()));
+    assert_eq!(stage.only_received().head.header("traceparent"), None);
+    assert_eq!(stage.audit(0)["trace_id"], Value::Null);
+    assert_eq!(sample(&stage.sidecar, "callgate_spans_exported_total", &[]), Some(0.0));
+    stage.end();
+}
