@@ -226,14 +226,13 @@ pub(crate) fn verify_with_any<'v>(
     }
     let named = token.kid().and_then(|kid| keys.named(kid));
     match (named, token.kid(), refused) {
-        // The key of the token's kid is at hand: a fresher set would hold the same.
-        (Some(_), _, Some(rejection)) => Err(rejection.into()),
         (Some(key), Some(kid), None) => {
             let detail = format!("key {} is of kind {}, and not for {algorithm}", quoted(kid), key.public().kind());
             Err(Rejection::new(Reason::AlgorithmRefused, detail).into())
         }
-        // A token without kid, or keys without: none fits, and a key that is newer than the set may.
-        (_, None, Some(rejection)) => Err(Stop::for_keys(rejection)),
+        // A token without kid, or keys without: none fits, and a key that is newer than the set may. Even one of the same
+        // kid: there are issuers that replace a key under its old name.
+        (Some(_), _, Some(rejection)) | (_, None, Some(rejection)) => Err(Stop::for_keys(rejection)),
         (_, kid, _) => {
             let which = kid.map_or_else(|| format!("key for {algorithm}"), |kid| format!("key {}", quoted(kid)));
             let detail =

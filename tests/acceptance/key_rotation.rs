@@ -72,18 +72,28 @@ impl Rotating {
 #[test]
 fn twenty_rotations_under_load_refuse_no_good_token() {
     let rotating = Rotating::start("", "");
-    let over = Arc::new(AtomicBool::new(false));
+    let (over, sent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let mut clients = Vec::new();
     for _ in 0..4 {
+        let unless_over = |token: Box<dyn Fn() -> String + Send>| {
+            let (over, sent) = (Arc::clone(&over), Arc::clone(&sent));
+            move || {
+                sent.fetch_add(1, Ordering::SeqCst);
+                (!over.load(Ordering::SeqCst)).then(&token)
+            }
+        };
         // Old tokens run on; others are minted for each request, with the newest key.
-        let (old, ended) = (rotating.token(), Arc::clone(&over));
-        clients.push(rotating.load(move || (!ended.load(Ordering::SeqCst)).then(|| old.clone())));
-        let (issuer, ended) = (Arc::clone(&rotating), Arc::clone(&over));
-        clients.push(rotating.load(move || (!ended.load(Ordering::SeqCst)).then(|| issuer.token())));
+        let (old, issuer) = (rotating.token(), Arc::clone(&rotating));
+        clients.push(rotating.load(unless_over(Box::new(move || old.clone()))));
+        clients.push(rotating.load(unless_over(Box::new(move || issuer.token()))));
     }
     for n in 0..20 {
-        // At moments that nobody is told of, also shortly after one another.
-        thread::sleep(Duration::from_millis(17 * (n % 7) + 50));
+        // At moments that nobody is told of, also shortly after one another, and always under load.
+        let enough = sent.load(Ordering::SeqCst) + 16;
+        thread::sleep(Duration::from_millis(17 * (n % 7)));
+        while sent.load(Ordering::SeqCst) < enough {
+            thread::sleep(Duration::from_millis(1));
+        }
         rotating.issuer.add_key(&format!("rotation-{n}"));
     }
     thread::sleep(Duration::from_millis(200));
@@ -127,6 +137,18 @@ fn ten_thousand_random_kids_cost_one_fetch_per_cooldown_and_starve_no_good_token
     let fetches = rotating.issuer.fetches() - before;
     assert!(fetches as u128 <= cooldowns, "{fetches} fetches in {cooldowns} cooldowns");
     assert!(rotations > 2, "good tokens were among them: {rotations}");
+}
+
+#[test]
+fn a_key_that_is_replaced_under_its_name_is_found() {
+    let rotating = Rotating::start("", "");
+    let old = rotating.token();
+    for _ in 0..3 {
+        assert_eq!(rotating.ask(&rotating.token()).0, 202);
+        rotating.issuer.rotate("key-1");
+        assert_eq!(rotating.ask(&rotating.token()).0, 202);
+    }
+    assert_eq!(rotating.ask(&old).0, 401, "a key that was replaced no longer serves");
 }
 
 #[test]

@@ -182,8 +182,24 @@ async fn a_key_that_came_between_the_decision_and_the_wish_needs_no_fetch() {
     let issuer = Issuer::with(&["a"]);
     let bench = Bench::start(&issuer, FetchSettings::default()).await;
     let since = Instant::now();
-    assert_eq!(bench.keeper.fresher(0, Some("a"), since, BOUND).await, Freshness::Changed);
-    assert_eq!(issuer.fetches(), 1);
+    issuer.publishes(&["b"]);
+    sleep(Duration::from_secs(301)).await;
+    assert_eq!(bench.keeper.fresher(0, Some("b"), since, BOUND).await, Freshness::Changed);
+    assert_eq!(issuer.fetches(), 2, "the scheduled one has brought it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_is_replaced_under_its_name_is_found_and_forged_tokens_of_that_name_cost_little() {
+    let issuer = Issuer::with(&["a"]);
+    let bench = Bench::start(&issuer, FetchSettings::default()).await;
+    issuer.publishes(&["a"]);
+    assert_eq!(bench.fresher("a").await, Freshness::Changed);
+    advance(Duration::from_millis(1)).await;
+    for _ in 0..600 {
+        assert_eq!(bench.fresher("a").await, Freshness::Unchanged);
+        sleep(Duration::from_millis(100)).await;
+    }
+    assert!(issuer.fetches() < 12, "{} fetches in a minute", issuer.fetches());
 }
 
 #[tokio::test(start_paused = true)]
