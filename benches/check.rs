@@ -47,7 +47,7 @@ impl Stage {
         let keys = Reading::parse(&document, &[algorithm]).expect("a key set").keys;
         slot.publish(Published { keys, confirmed: NOW, stale: UnixTime::MAX });
         let caller = CallerRule::new("X-Caller-Service".into(), ClaimPath::parse("sub").expect("a claim"));
-        let issuers = vec![Issuer { requirement: requirement(algorithm), keys: slot }];
+        let issuers = vec![Issuer::new(requirement(algorithm), slot)];
         let authenticator = Authenticator::new(issuers, caller, PublicRoutes::default(), 8192);
         Self { authorization: format!("Bearer {}", key.mint(&claims)), document, authenticator, algorithm }
     }

@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use crate::clock::UnixTime;
-use crate::identity::{CallerRule, Identity};
-use crate::jwt::json::{Number, Value};
+use crate::identity::{CallerRule, ClaimPath, Identity, Naming};
+use crate::jwt::claims::{Round, time};
+use crate::jwt::json::{Number, Object, Value};
 use crate::jwt::parse::{Parts, Unverified};
 use crate::jwt::verify::{Verified, allowed_algorithm, verify};
 use crate::keys::jwks::{Key, KeySet};
@@ -30,6 +31,10 @@ pub struct Authenticator {
 pub struct Issuer {
     pub requirement: Requirement,
     pub keys: Arc<KeySlot>,
+    /// How its callers are named, if not by the common rule.
+    pub naming: Option<Naming>,
+    /// The claims of its accepted tokens that are recorded, each under a name.
+    pub recorded: Vec<(String, ClaimPath)>,
 }
 
 /// What is done with a request.
@@ -69,6 +74,8 @@ pub struct Facts {
     pub alg: Option<String>,
     /// The token's `jti`, if it is verified and has a sound one.
     pub jti: Option<String>,
+    /// Further claims of an accepted token, under the names that the configuration gives them.
+    pub claims: Vec<(String, String)>,
 }
 
 /// What a verified token says.
@@ -79,9 +86,17 @@ struct Proven {
 }
 
 /// A refusal on the way, and whether fresher keys of the token's issuer could change it.
-struct Stop {
-    rejection: Rejection,
+pub(crate) struct Stop {
+    pub rejection: Rejection,
     keys_wanted: bool,
+}
+
+impl Issuer {
+    /// An issuer whose callers are named by the common rule.
+    #[must_use]
+    pub const fn new(requirement: Requirement, keys: Arc<KeySlot>) -> Self {
+        Self { requirement, keys, naming: None, recorded: Vec::new() }
+    }
 }
 
 impl Authenticator {
@@ -101,6 +116,12 @@ impl Authenticator {
     #[must_use]
     pub fn issuers(&self) -> &[Issuer] {
         &self.issuers
+    }
+
+    /// The longest token that is looked at, in bytes.
+    #[must_use]
+    pub const fn token_limit(&self) -> usize {
+        self.token_limit
     }
 
     /// The rule by which callers are named.
@@ -134,7 +155,9 @@ impl Authenticator {
         let token = Token::extract(head.authorization, self.token_limit).ok()?;
         let parts = Parts::decode(token.as_str()).ok()?;
         let unverified = Unverified::parse(&parts).ok()?;
-        let claimed = self.caller.claimed(&unverified)?;
+        let named = unverified.match_issuer(self.issuers.iter().map(|issuer| issuer.requirement.issuer())).ok();
+        let naming = named.and_then(|index| self.issuers.get(index)?.naming.as_ref());
+        let claimed = naming.unwrap_or(self.caller.naming()).claimed(&unverified)?;
         let shown = |c: char| if c.is_ascii_graphic() && !matches!(c, '"' | '\\') { c } else { '?' };
         Some(claimed.chars().take(CLAIMED_MAX).map(shown).collect())
     }
@@ -149,7 +172,7 @@ impl Authenticator {
         let index = unverified.match_issuer(self.issuers.iter().map(|issuer| issuer.requirement.issuer()))?;
         facts.issuer = Some(index);
         // The index comes from a search through this list.
-        let Issuer { requirement, keys } = self.issuers.get(index).ok_or_else(Stop::bug)?;
+        let Issuer { requirement, keys, naming, recorded } = self.issuers.get(index).ok_or_else(Stop::bug)?;
 
         // Before the keys: what no key can make good neither waits for one nor asks for a refresh.
         allowed_algorithm(&unverified, requirement)?;
@@ -158,22 +181,27 @@ impl Authenticator {
         let keys = keys.ok_or_else(|| Stop::for_keys(keys_unavailable(requirement)))?;
         let (verified, key) = verify_with_any(&unverified, requirement, keys, now)?;
         facts.jti = jti(&verified);
-        self.refuse_revoked(&verified, [key.kid(), unverified.kid()], requirement, now)?;
+        self.refuse_revoked(verified.claims(), [key.kid(), unverified.kid()], requirement, now)?;
 
-        let identity = self.caller.identify(&verified)?;
+        let identity = self.caller.identify(&verified, naming.as_ref())?;
+        facts.claims = recorded
+            .iter()
+            .filter_map(|(name, path)| Some((name.clone(), shown(path.find(verified.claims())?)?)))
+            .collect();
         let expires = verified.expires().plus(requirement.leeway());
         Ok(Proven { identity, expires, issued: issued(&verified) })
     }
 
-    fn refuse_revoked(
+    /// Refuses a token with these claims if the deny-list does.
+    pub(crate) fn refuse_revoked(
         &self,
-        token: &Verified<'_>,
+        claims: &Object<'_>,
         kids: [Option<&str>; 2],
         asked: &Requirement,
         now: UnixTime,
     ) -> Result<(), Rejection> {
-        let text = |claim| token.claim(claim).and_then(Value::as_str);
-        let credential = Credential { issuer: asked.issuer(), jti: text("jti"), kids, sub: text("sub") };
+        let (jti, sub) = (claims.text("jti"), claims.text("sub"));
+        let credential = Credential { issuer: asked.issuer(), jti, kids, sub };
         let Some(member) = self.revoked.latest().revokes(&credential, now) else { return Ok(()) };
         let detail = format!("the token is valid, and revoked here by its {member}; get a new one, or ask why");
         Err(Rejection::new(Reason::TokenRevoked, detail))
@@ -181,7 +209,7 @@ impl Authenticator {
 }
 
 /// Tries the keys that the token may have been signed with. The first whose signature holds decides.
-fn verify_with_any<'v>(
+pub(crate) fn verify_with_any<'v>(
     token: &'v Unverified<'v>,
     asked: &Requirement,
     keys: &'v KeySet,
@@ -198,14 +226,13 @@ fn verify_with_any<'v>(
     }
     let named = token.kid().and_then(|kid| keys.named(kid));
     match (named, token.kid(), refused) {
-        // The key of the token's kid is at hand: a fresher set would hold the same.
-        (Some(_), _, Some(rejection)) => Err(rejection.into()),
         (Some(key), Some(kid), None) => {
             let detail = format!("key {} is of kind {}, and not for {algorithm}", quoted(kid), key.public().kind());
             Err(Rejection::new(Reason::AlgorithmRefused, detail).into())
         }
-        // A token without kid, or keys without: none fits, and a key that is newer than the set may.
-        (_, None, Some(rejection)) => Err(Stop::for_keys(rejection)),
+        // A token without kid, or keys without: none fits, and a key that is newer than the set may. Even one of the same
+        // kid: there are issuers that replace a key under its old name.
+        (Some(_), _, Some(rejection)) | (_, None, Some(rejection)) => Err(Stop::for_keys(rejection)),
         (_, kid, _) => {
             let which = kid.map_or_else(|| format!("key for {algorithm}"), |kid| format!("key {}", quoted(kid)));
             let detail =
@@ -215,18 +242,26 @@ fn verify_with_any<'v>(
     }
 }
 
-fn keys_unavailable(asked: &Requirement) -> Rejection {
+pub(crate) fn keys_unavailable(asked: &Requirement) -> Rejection {
     let detail = format!("the keys of {} cannot be fetched at the moment; try again", quoted(asked.issuer()));
     Rejection::new(Reason::KeysUnavailable, detail)
 }
 
 fn jti(token: &Verified<'_>) -> Option<String> {
-    token.claim("jti").and_then(Value::as_str).filter(|jti| jti.len() <= JTI_MAX).map(str::to_owned)
+    token.claims().text("jti").filter(|jti| jti.len() <= JTI_MAX).map(str::to_owned)
 }
 
 fn issued(token: &Verified<'_>) -> Option<UnixTime> {
-    match token.claim("iat")? {
-        Value::Number(Number::Unsigned(secs)) => Some(UnixTime::from_secs(*secs)),
+    time(token.claims(), "iat", Round::Down).ok().flatten()
+}
+
+/// A claim as it is recorded, if it is one short value.
+fn shown(value: &Value<'_>) -> Option<String> {
+    match value {
+        Value::Bool(value) => Some(value.to_string()),
+        Value::Number(Number::Negative(value)) => Some(value.to_string()),
+        Value::Number(Number::Unsigned(value)) => Some(value.to_string()),
+        Value::String(text) if text.len() <= CLAIM_MAX => Some(text.clone().into_owned()),
         _ => None,
     }
 }
@@ -254,6 +289,9 @@ const ALG_SHOWN: usize = 32;
 
 /// How many characters of a claimed caller are shown.
 pub const CLAIMED_MAX: usize = 64;
+
+/// The longest text of a claim that is recorded, in bytes.
+const CLAIM_MAX: usize = 256;
 
 /// The longest `jti` that is recorded, in bytes.
 const JTI_MAX: usize = 256;

@@ -7,7 +7,10 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::clock::UnixTime;
 use crate::config::{self, Compiled, Problems};
+use crate::drain;
+use crate::explain::{self, command::Question};
 use crate::rollout;
 use crate::server;
 
@@ -22,13 +25,40 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Report every problem of a configuration; bind no port and ask no network
-    Check(Config),
+    Check {
+        #[command(flatten)]
+        config: Config,
+        /// Also print the issuers with everything that goes without saying: defaults, and what presets stand for
+        #[arg(long)]
+        expand: bool,
+    },
+    /// Ask the running sidecar to let its connections end, and to serve until it is stopped: for a preStop hook
+    Drain(Admin),
+    /// Say why a token is accepted or refused, check by check
+    Explain(Explain),
     /// Ask a running instance who would be refused, to know whether refusing may begin; exit 0 if nobody would be
     Rollout(Rollout),
     /// Run the sidecar
     Run(Config),
     /// Print the JSON Schema of sidecar.toml
     Schema,
+}
+
+#[derive(Args)]
+struct Explain {
+    #[command(flatten)]
+    config: Config,
+    /// Use the keys of this JWK Set instead of fetching them
+    #[arg(long, value_name = "FILE")]
+    keys: Option<PathBuf>,
+    /// Judge for this time instead of now: RFC 3339, or seconds since 1970
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    at: Option<UnixTime>,
+    /// Answer as JSON
+    #[arg(long)]
+    json: bool,
+    /// The token; `-` or none reads it from standard input, which keeps it out of the shell's history
+    token: Option<String>,
 }
 
 #[derive(Args)]
@@ -39,10 +69,16 @@ struct Config {
 }
 
 #[derive(Args)]
-struct Rollout {
+struct Admin {
     /// The admin address of the instance
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:9901")]
     admin: String,
+}
+
+#[derive(Args)]
+struct Rollout {
+    #[command(flatten)]
+    admin: Admin,
     /// Only what was seen in so many hours before now counts against it
     #[arg(long, value_name = "HOURS")]
     within: Option<u64>,
@@ -53,8 +89,13 @@ struct Rollout {
 pub fn run() -> ExitCode {
     let (mut out, mut err) = (io::stdout(), io::stderr());
     let said = match Cli::parse().command {
-        Command::Check(Config { config }) => check(&config, &mut out, &mut err),
-        Command::Rollout(Rollout { admin, within }) => rollout::run(&admin, within, &mut out, &mut err),
+        Command::Check { config: Config { config }, expand: false } => check(&config, &mut out, &mut err),
+        Command::Check { config: Config { config }, expand: true } => expand(&config, &mut out, &mut err),
+        Command::Drain(Admin { admin }) => drain::run(&admin, &mut err),
+        Command::Rollout(Rollout { admin: Admin { admin }, within }) => {
+            rollout::run(&admin, within, &mut out, &mut err)
+        }
+        Command::Explain(arguments) => explain(arguments, &mut out, &mut err),
         Command::Run(Config { config }) => start(&config, &mut err),
         Command::Schema => schema(&mut out),
     };
@@ -71,6 +112,22 @@ fn start(path: &Path, err: &mut impl Write) -> io::Result<u8> {
         },
         Err(problems) => refuse(path, &problems, err),
     }
+}
+
+/// `callgate explain`: why a token is accepted or refused. Returns the exit code: 0 accepted, 1 refused or not to be judged.
+fn explain(arguments: Explain, out: &mut impl Write, err: &mut impl Write) -> io::Result<u8> {
+    let Explain { config: Config { config: path }, keys, at, json, token } = arguments;
+    match config::load(&path) {
+        Ok(compiled) => match explain::command::run(compiled, Question { token, keys, at, json }, out) {
+            Ok(is_accepted) => Ok(u8::from(!is_accepted)),
+            Err(fault) => writeln!(err, "callgate cannot explain: {fault}.").map(|()| 1),
+        },
+        Err(problems) => refuse(&path, &problems, err),
+    }
+}
+
+fn time(written: &str) -> Result<UnixTime, &'static str> {
+    UnixTime::parse(written).ok_or("write it as 2026-01-02T03:04:05Z, or as seconds since 1970")
 }
 
 /// The exit code of a bad configuration (`EX_CONFIG` of sysexits.h).
@@ -92,6 +149,20 @@ pub fn check(path: &Path, out: &mut impl Write, err: &mut impl Write) -> io::Res
         }
         Err(problems) => refuse(path, &problems, err),
     }
+}
+
+/// `callgate check --expand`: the same, with the issuers' tables spelled out. Returns the exit code.
+///
+/// # Errors
+/// If what is to be said cannot be written.
+pub fn expand(path: &Path, out: &mut impl Write, err: &mut impl Write) -> io::Result<u8> {
+    let code = check(path, out, err)?;
+    if let Ok(compiled) = config::load(path) {
+        for issuer in &compiled.issuers {
+            write!(out, "\n{}", issuer.expanded)?;
+        }
+    }
+    Ok(code)
 }
 
 /// `callgate schema`: the JSON Schema of `sidecar.toml` to `out`. Returns the exit code.
@@ -120,12 +191,18 @@ fn summarize(path: &Path, compiled: &Compiled, out: &mut impl Write) -> io::Resu
     writeln!(out, "  listen    {}", compiled.listen)?;
     writeln!(out, "  upstream  {}", compiled.upstream.address)?;
     writeln!(out, "  admin     {}", compiled.admin)?;
+    for scope in compiled.modes.reported() {
+        writeln!(out, "  report    {scope}: only reported, and never refused")?;
+    }
     for issuer in &compiled.issuers {
         let requirement = &issuer.requirement;
         let algorithms: Vec<_> = requirement.algorithms().iter().map(|algorithm| algorithm.name()).collect();
         let (audiences, algorithms) = (requirement.audiences().join(", "), algorithms.join(", "));
         writeln!(out, "  issuer    {} for {audiences}, signed with {algorithms}", requirement.issuer())?;
         writeln!(out, "            keys from {}", issuer.keys.source)?;
+        if let Some(naming) = &issuer.naming {
+            writeln!(out, "            callers from the claim {naming}")?;
+        }
     }
     writeln!(out, "  caller    {} from the claim {}", compiled.caller.header(), compiled.caller.claim())
 }

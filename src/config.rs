@@ -8,6 +8,7 @@ use toml::de::ValueDeserializer;
 
 mod file;
 mod path;
+mod preset;
 mod problem;
 mod schema;
 
@@ -53,7 +54,9 @@ pub fn load(path: &Path) -> Result<Compiled, Problems> {
 pub fn load_str(name: &str, text: &str, base: &Path) -> Result<Compiled, Problems> {
     let (document, syntax) = Document::parse(name, text);
     let shape = Shape::read(&schema()).map_err(|strange| whole(name, strange.to_string()))?;
-    let mended = shape::mend(&document, &shape);
+    let mut value = document.value();
+    preset::fill(value.get_mut());
+    let mended = shape::mend(&document, value, &shape);
     let mut problems = mended.problems;
     if syntax.is_empty() {
         problems.extend(mended.absences);

@@ -2,23 +2,33 @@
 //! into a header as it is: a name that does not fit is refused, never changed into what could be another's.
 
 mod claims;
+mod form;
 
+use std::borrow::Cow;
 use std::fmt;
 
-use crate::jwt::json::Value;
+use crate::jwt::json::{Object, Value};
 use crate::jwt::parse::Unverified;
 use crate::jwt::verify::Verified;
 use crate::rejection::{Reason, Rejection, quoted};
 
 pub use claims::{ClaimRule, VALUE_MAX};
+pub use form::{Form, FormFault};
 
-/// Where the caller's name is read and under which header it is passed on.
+/// How callers are named and under which headers that is passed on.
 #[derive(Clone, Debug)]
 pub struct CallerRule {
     header: String,
     folded: String,
-    claim: ClaimPath,
+    naming: Naming,
     more: Vec<ClaimRule>,
+}
+
+/// Where the caller's name is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Naming {
+    claim: ClaimPath,
+    form: Option<Form>,
 }
 
 /// The caller, proven.
@@ -50,7 +60,7 @@ impl CallerRule {
     #[must_use]
     pub fn new(header: String, claim: ClaimPath) -> Self {
         let folded = fold(&header).collect();
-        Self { header, folded, claim, more: Vec::new() }
+        Self { header, folded, naming: Naming::new(claim), more: Vec::new() }
     }
 
     /// Passes more claims on, each under a header of its own.
@@ -77,7 +87,30 @@ impl CallerRule {
     /// The way to the claim that names the caller.
     #[must_use]
     pub const fn claim(&self) -> &ClaimPath {
-        &self.claim
+        &self.naming.claim
+    }
+
+    /// How callers are named, unless their issuer has a way of its own.
+    #[must_use]
+    pub const fn naming(&self) -> &Naming {
+        &self.naming
+    }
+
+    /// The caller that a token names, by its issuer's own way if there is one.
+    ///
+    /// # Errors
+    /// `caller_unusable`, or `claim_invalid` for a claim that cannot be passed on.
+    pub fn identify(&self, token: &Verified<'_>, own: Option<&Naming>) -> Result<Identity, Rejection> {
+        let caller = own.unwrap_or(&self.naming).name(token.claims())?;
+        Ok(Identity { caller, more: self.forwarded(token.claims())? })
+    }
+
+    /// What further headers say by these claims, in the order of the rules; `None` for a claim that is not there.
+    ///
+    /// # Errors
+    /// `claim_invalid` for a claim that cannot be passed on.
+    pub fn forwarded(&self, claims: &Object<'_>) -> Result<Vec<Option<String>>, Rejection> {
+        self.more.iter().map(|rule| rule.value(claims)).collect()
     }
 
     /// Whether a field of this name could be taken for ours by a backend. CGI-like environments map `-` to `_` and upper
@@ -86,22 +119,42 @@ impl CallerRule {
     pub fn is_alias(&self, field: &str) -> bool {
         fold(field).eq(self.folded.chars()) || self.more.iter().any(|rule| rule.is_alias(field))
     }
+}
+
+impl Naming {
+    /// By what a claim says.
+    #[must_use]
+    pub const fn new(claim: ClaimPath) -> Self {
+        Self { claim, form: None }
+    }
+
+    /// By a claim that must have this form.
+    #[must_use]
+    pub fn with_form(self, form: Form) -> Self {
+        Self { form: Some(form), ..self }
+    }
+
+    /// The claim.
+    #[must_use]
+    pub const fn claim(&self) -> &ClaimPath {
+        &self.claim
+    }
 
     /// Who a token says is calling. It is unverified: to be shown to people, and never to be an [`Identity`].
     #[must_use]
     pub fn claimed<'v>(&self, token: &'v Unverified<'_>) -> Option<&'v str> {
-        token.claimed(&self.claim.steps)
+        self.claim.find(token.unproven_claims())?.as_str()
     }
 
-    /// The caller that a token names.
+    /// The name of the caller by these claims, which proves nothing about whose claims they are.
     ///
     /// # Errors
-    /// `caller_unusable`, or `claim_invalid` for a claim that cannot be passed on.
-    pub fn identify(&self, token: &Verified<'_>) -> Result<Identity, Rejection> {
+    /// `caller_unusable`.
+    pub fn name(&self, claims: &Object<'_>) -> Result<String, Rejection> {
         let unusable = |detail| Err(Rejection::new(Reason::CallerUnusable, detail));
         let claim = quoted(&self.claim.written);
-        let caller = match self.claim.find(token) {
-            Some(Value::String(caller)) => caller,
+        let found = match self.claim.find(claims) {
+            Some(Value::String(found)) => found,
             Some(other) => {
                 return unusable(format!(
                     "the claim {claim} must name the caller as a string, and is {}",
@@ -110,6 +163,16 @@ impl CallerRule {
             }
             None => return unusable(format!("the token has no claim {claim} to name its caller")),
         };
+        let caller = match &self.form {
+            None => Cow::Borrowed(found.as_ref()),
+            Some(form) => match form.name(found) {
+                Some(caller) => caller,
+                None => {
+                    let wanted = quoted(&form.to_string());
+                    return unusable(format!("the claim {claim} must have the form {wanted} to name the caller"));
+                }
+            },
+        };
         if caller.is_empty() || caller.len() > CALLER_MAX {
             return unusable(format!("the claim {claim} must have 1 to {CALLER_MAX} characters"));
         }
@@ -117,8 +180,7 @@ impl CallerRule {
             let allowed = "visible ASCII characters without comma, semicolon, quotes and backslash";
             return unusable(format!("the claim {claim} must consist of {allowed}"));
         }
-        let more = self.more.iter().map(|rule| rule.value(token)).collect::<Result<_, _>>()?;
-        Ok(Identity { caller: caller.clone().into_owned(), more })
+        Ok(caller.into_owned())
     }
 }
 
@@ -144,12 +206,24 @@ impl ClaimPath {
         Ok(Self { written: written.to_owned(), steps })
     }
 
-    fn find<'v>(&self, token: &Verified<'v>) -> Option<&'v Value<'v>> {
+    /// The claim among these.
+    #[must_use]
+    pub fn find<'c, 'a>(&self, claims: &'c Object<'a>) -> Option<&'c Value<'a>> {
         let (first, rest) = self.steps.split_first()?;
-        rest.iter().try_fold(token.claim(first)?, |value, step| match value {
+        rest.iter().try_fold(claims.get(first)?, |value, step| match value {
             Value::Object(object) => object.get(step),
             _ => None,
         })
+    }
+}
+
+impl fmt::Display for Naming {
+    /// The claim, and the form it must have.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.form {
+            Some(form) => write!(f, "{} of the form {form}", self.claim),
+            None => self.claim.fmt(f),
+        }
     }
 }
 

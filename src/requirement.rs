@@ -24,6 +24,8 @@ pub struct Requirement {
 /// A value that a required claim must have exactly, in type and value: `1`, `1.0`, `"1"` and `true` are four different things.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Exact {
+    /// Any value but `null`.
+    Any,
     Bool(bool),
     Integer(i64),
     String(String),
@@ -112,6 +114,7 @@ impl Requirement {
 impl fmt::Display for Exact {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Any => f.write_str("anything"),
             Self::Bool(value) => write!(f, "{value}"),
             Self::Integer(value) => write!(f, "{value}"),
             Self::String(value) => f.write_str(&quoted(value)),

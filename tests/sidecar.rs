@@ -28,7 +28,7 @@ fn the_example_is_accepted_without_a_warning() {
 fn the_example_is_accepted_with_everything_that_is_commented_out() {
     let text: String = uncommented()
         .lines()
-        .filter(|line| *line != "[listen.tls]" && !FILES.iter().any(|key| line.starts_with(&format!("{key} ="))))
+        .filter(|line| *line != "[listen.tls]" && !FOR_OTHERS.iter().any(|key| line.starts_with(&format!("{key} ="))))
         .fold(String::new(), |text, line| text + line + "\n");
     let compiled = load_str("sidecar.toml", &text, &root()).unwrap_or_else(|problems| panic!("{problems}"));
     let warnings: Vec<_> = compiled.warnings.iter().map(|warning| warning.key.as_str()).collect();
@@ -93,6 +93,35 @@ fn check_refuses_a_bad_file_with_78_and_says_everything_on_stderr() {
         assert!(err.contains("did you mean \"audiences\"?") && err.contains("\"HS256\" is never accepted"), "{err}");
         assert!(err.ends_with("bad.toml: 2 errors; the configuration cannot be used.\n"), "{err}");
     }
+}
+
+#[test]
+fn check_prints_what_presets_stand_for_and_that_is_a_configuration_of_the_same_meaning() {
+    let text = fs::read_to_string(root().join("sidecar.toml")).unwrap();
+    let (tables, _) = text.split_once("[[issuers]]").unwrap();
+    let with = |issuers: &str, name: &str| {
+        let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        fs::write(&file, format!("{tables}{issuers}")).unwrap();
+        let output = callgate(&["check", "--expand", "--config", file.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        let out = String::from_utf8(output.stdout).unwrap();
+        let (summary, expanded) = out.split_once("\n\n").expect("a summary and the issuers");
+        (summary.lines().skip(1).map(str::to_owned).collect::<Vec<_>>(), expanded.to_owned())
+    };
+    let issuer =
+        |name: &str, more: &str| format!("[[issuers]]\nissuer = \"https://{name}\"\naudiences = [\"a\"]\n{more}\n");
+    let written = issuer("rfc.example", "preset = \"rfc9068\"\nkeys.refresh = \"1m\"")
+        + &issuer(
+            "spiffe.example",
+            "preset = \"spiffe\"\ntrust_domain = \"example.org\"\nkeys.url = \"https://spiffe.example/\"",
+        );
+    let (summary, expanded) = with(&written, "preset.toml");
+    for part in ["typ = [\"at+jwt\"]", "refresh = \"1m\"", "pattern = \"spiffe://example.org/*\"", "use = \"jwt-svid\""]
+    {
+        assert!(expanded.contains(part), "{expanded}");
+    }
+    assert!(!expanded.contains("preset"), "{expanded}");
+    assert_eq!(with(&expanded, "expanded.toml"), (summary, expanded));
 }
 
 #[test]
@@ -205,9 +234,20 @@ fn table() -> String {
     table
 }
 
-/// Keys that name files which are not here, or that go with another source of keys than the example's.
-const FILES: [&str; 9] =
-    ["file", "ca_file", "token_file", "client_cert", "client_key", "jwks_host", "cert", "key", "client_ca"];
+/// Keys that name files which are not here, or that go with another kind of issuer than the example's.
+const FOR_OTHERS: [&str; 11] = [
+    "preset",
+    "trust_domain",
+    "file",
+    "ca_file",
+    "token_file",
+    "client_cert",
+    "client_key",
+    "jwks_host",
+    "cert",
+    "key",
+    "client_ca",
+];
 
 const BEGIN: &str = "<!-- keys:begin -->";
 const END: &str = "<!-- keys:end -->";

@@ -7,9 +7,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 mod edge;
+mod issuer;
 mod operation;
 
 pub use edge::{Closing, Forwarding, Limits, Protocol, RequestId, Tls};
+pub use issuer::{AllKeys, IssuerCaller, KeyUse, Preset};
 pub use operation::{Audit, Format, Level, Log, Reload, Shutdown, Tracing, WhenFull};
 
 /// The configuration of Callgate. Unknown keys are errors.
@@ -113,18 +115,25 @@ pub struct Admin {
 }
 
 /// A trusted issuer, and what its tokens must fulfil.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("x-unless-preset" = ["algorithms", "keys"]))]
 pub struct Issuer {
     /// The `iss` of its tokens, compared exactly, character by character.
     #[schemars(example = "https://auth.internal.example")]
     pub issuer: String,
+    /// Settings for issuers of a known kind; what is written beside them goes before them. `kubernetes`: service-account tokens of
+    /// the cluster this runs in. `spiffe`: JWT-SVIDs. `rfc9068`: OAuth 2.0 access tokens. `callgate check --expand` prints them.
+    pub preset: Option<Preset>,
+    /// The SPIFFE trust domain of the callers, for `preset = "spiffe"`.
+    pub trust_domain: Option<String>,
     /// The names of this service. A token's `aud` must hold at least one of them.
     #[schemars(example = ["email-service"])]
     pub audiences: Vec<String>,
-    /// The signature algorithms its tokens may use. `none` and the `HS` family do not exist here.
+    /// The signature algorithms its tokens may use; required, unless a preset has them. `none` and the `HS` family do not exist
+    /// here.
     #[schemars(example = ["ES256"])]
-    pub algorithms: Vec<Algorithm>,
+    pub algorithms: Option<Vec<Algorithm>>,
     /// What becomes of its tokens that do not pass, if not what `mode` says. Whoever names an issuer that is only reported is
     /// only reported.
     pub mode: Option<Mode>,
@@ -141,22 +150,22 @@ pub struct Issuer {
     /// Claims that every token must have with exactly this value, such as `{ env = "production" }`.
     #[serde(default)]
     pub required_claims: BTreeMap<String, ClaimValue>,
-    /// Where its public keys come from: exactly one of `url`, `discovery` and `file`.
+    /// Claims that every token must have, whatever their value, such as `["client_id"]`. `iss`, `aud` and `exp` always are.
+    #[serde(default)]
+    pub present_claims: Vec<String>,
+    /// How its callers are named, if not by the common `caller.claim`.
+    pub caller: Option<IssuerCaller>,
+    /// Claims of accepted tokens that the audit records under `claims`, each under a name of its own, such as
+    /// `{ pod = "/kubernetes.io/pod/name" }`.
+    #[serde(default)]
+    pub record: BTreeMap<String, String>,
+    /// Where its public keys come from: exactly one of `url`, `discovery` and `file`; required, unless a preset has it.
     #[schemars(example = Example { url: "https://auth.internal.example/.well-known/jwks.json" })]
-    pub keys: Keys,
-}
-
-/// What holds for the keys of all issuers.
-#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct AllKeys {
-    /// A directory, relative to this file, in which the last fetched keys are kept, so that a restart while an issuer is down
-    /// serves at once. It is made if it is missing. Without it, nothing is kept.
-    pub snapshot_dir: Option<String>,
+    pub keys: Option<Keys>,
 }
 
 /// Where an issuer's public keys come from and how they are kept fresh.
-#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Keys {
     /// The URL of the issuer's JWK Set. `https`, or `http` to a loopback address.
@@ -196,17 +205,6 @@ pub struct Keys {
     /// Whether the keys may be fetched by plain `http` from another machine. Whoever can change that traffic can then make
     /// tokens.
     pub allow_http: bool,
-}
-
-/// What the keys of a document must be meant for (`use`, RFC 7517 §4.2).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[schemars(title = "use")]
-pub enum KeyUse {
-    #[serde(rename = "jwt-svid")]
-    JwtSvid,
-    #[default]
-    #[serde(rename = "sig")]
-    Signature,
 }
 
 /// How the upstream learns who is calling.
@@ -269,7 +267,7 @@ pub struct Duration(pub String);
 pub struct Size(pub String);
 
 /// The value a required claim must have.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum ClaimValue {
     String(String),
@@ -278,7 +276,7 @@ pub enum ClaimValue {
 }
 
 /// A digital signature algorithm (RFC 7518 §3.1, RFC 8037 §3.1).
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
 #[schemars(title = "algorithm", extend("x-never" = NEVER))]
 pub enum Algorithm {
     #[serde(rename = "RS256")]

@@ -10,7 +10,7 @@ use url::{Host, Url};
 
 pub use super::file::{Closing, Format as LogFormat, Level as LogLevel, Protocol, RequestId, WhenFull};
 use super::problem::Problem;
-use crate::identity::CallerRule;
+use crate::identity::{CallerRule, ClaimPath, Naming};
 use crate::keys::jwks::KeyUse;
 use crate::keys::refresh::{ClientCertificate, JwksHost, ProxyUse};
 use crate::mode::Modes;
@@ -80,6 +80,12 @@ pub struct Issuer {
     /// What its tokens must fulfil.
     pub requirement: Requirement,
     pub keys: Keys,
+    /// How its callers are named, if not by the common rule.
+    pub naming: Option<Naming>,
+    /// The claims that the audit records, each under a name.
+    pub recorded: Vec<(String, ClaimPath)>,
+    /// Its table with everything in it that goes without saying: defaults, and what its preset stands for.
+    pub expanded: String,
 }
 
 /// Where an issuer's keys come from and how they are kept fresh.

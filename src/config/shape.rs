@@ -43,6 +43,8 @@ pub struct Members {
     pub known: BTreeMap<String, Member>,
     /// Those that must be there, in the order of their declaration.
     required: Vec<String>,
+    /// Those that must be there unless a preset brings them. Presets are in the document before it is checked.
+    unless_preset: Vec<String>,
 }
 
 /// A key of a table.
@@ -97,7 +99,12 @@ impl Shape {
 impl Members {
     /// The keys that must be there, in the order of their declaration.
     pub fn required(&self) -> impl Iterator<Item = (&String, &Member)> {
-        self.required.iter().filter_map(|name| self.known.get_key_value(name))
+        self.required.iter().chain(&self.unless_preset).filter_map(|name| self.known.get_key_value(name))
+    }
+
+    /// Whether a preset can bring this key.
+    pub fn is_in_presets(&self, name: &str) -> bool {
+        self.unless_preset.iter().any(|other| other == name)
     }
 }
 
@@ -136,7 +143,7 @@ impl Reader<'_> {
                 Ok(Shape::List(Box::new(self.shape(items, depth + 1)?)))
             }
             "object" => {
-                only(&["type", "properties", "required", "additionalProperties"])?;
+                only(&["type", "properties", "required", "x-unless-preset", "additionalProperties"])?;
                 self.table(parts, depth).ok_or_else(strange)?
             }
             "string" => {
@@ -160,8 +167,9 @@ impl Reader<'_> {
         }
         let names = |names: &Value| names.as_array()?.iter().map(|name| Some(name.as_str()?.to_owned())).collect();
         let required: Vec<String> = parts.get("required").map_or(Some(Vec::new()), names)?;
+        let unless_preset: Vec<String> = parts.get("x-unless-preset").map_or(Some(Vec::new()), names)?;
         let properties = properties.as_object()?;
-        if !required.iter().all(|name| properties.contains_key(name)) {
+        if !required.iter().chain(&unless_preset).all(|name| properties.contains_key(name)) {
             return None;
         }
         let member = |(name, schema): (&String, &Value)| {
@@ -169,7 +177,7 @@ impl Reader<'_> {
             Ok((name.clone(), Member { shape: self.shape(schema, depth + 1)?, example }))
         };
         let known = properties.iter().map(member).collect::<Result<_, _>>();
-        Some(known.map(|known| Shape::Table(Members { known, required })))
+        Some(known.map(|known| Shape::Table(Members { known, required, unless_preset })))
     }
 }
 

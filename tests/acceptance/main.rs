@@ -15,6 +15,7 @@ mod key_outages; // issuers that fail, in every way they can
 mod key_rotation; // keys that change under load
 mod key_sources; // where keys come from, and what happens if they do not
 mod operations; // metrics, readiness, audit
+mod presets; // issuers of known kinds
 mod refusals; // what a caller learns from a 401
 mod revocation; // what is valid, and taken away
 mod shutdown; // SIGTERM

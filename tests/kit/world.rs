@@ -55,7 +55,7 @@ pub fn world() -> Authenticator {
         issuer(requirement("https://nameless.test", &Algorithm::ALL), &nameless(&["rsa", "p256", "ed25519"])),
         issuer(requirement("https://narrow.test", &[Algorithm::Rs256, Algorithm::Ps256]), &[narrow]),
         issuer(requirement("https://es-only.test", &es256), &named(&["rsa", "p256"])),
-        Issuer { requirement: requirement("https://keyless.test", &es256), keys: Arc::new(KeySlot::default()) },
+        Issuer::new(requirement("https://keyless.test", &es256), Arc::new(KeySlot::default())),
         stale(requirement("https://stale.test", &es256), &named(&["p256"])),
         issuer(requirement("joe", &Algorithm::ALL), &rfc_keys()),
     ];
@@ -101,7 +101,7 @@ pub fn requirement(name: &str, algorithms: &[Algorithm]) -> Requirement {
 fn issuer(requirement: Requirement, jwks: &[Value]) -> Issuer {
     let keys = Arc::new(KeySlot::default());
     keys.publish(publish(jwks, requirement.algorithms()));
-    Issuer { requirement, keys }
+    Issuer::new(requirement, keys)
 }
 
 fn stale(requirement: Requirement, jwks: &[Value]) -> Issuer {

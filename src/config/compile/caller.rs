@@ -1,9 +1,11 @@
 //! How the upstream learns who is calling.
 
+use std::collections::BTreeMap;
+
 use super::Findings;
 use crate::config::file;
 use crate::config::path::KeyPath;
-use crate::identity::{CallerRule, ClaimPath, ClaimRule};
+use crate::identity::{CallerRule, ClaimPath, ClaimRule, Form, Naming};
 
 pub fn caller(table: file::Caller, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<CallerRule> {
     let name = header(table.header, &at.key("header"), findings);
@@ -33,6 +35,60 @@ pub fn caller(table: file::Caller, at: &KeyPath, findings: &mut Findings<'_, '_>
 /// As the sanitizer folds names: a client's header of any such spelling is removed.
 fn fold(name: &str) -> String {
     name.to_ascii_lowercase().replace('-', "")
+}
+
+/// How the callers of one issuer are named. The inner `None` means that it is by the common rule, the outer one that the rule is
+/// wrong.
+#[expect(clippy::option_option, reason = "an optional table that may be wrong")]
+pub fn naming(
+    table: Option<&file::IssuerCaller>,
+    at: &KeyPath,
+    findings: &mut Findings<'_, '_>,
+) -> Option<Option<Naming>> {
+    let Some(table) = table else { return Some(None) };
+    let Some(written) = &table.claim else {
+        return findings.error(&at.key("claim"), "this key is missing; add it, for example claim = \"sub\"");
+    };
+    let naming = Naming::new(claim(written, &at.key("claim"), findings)?);
+    let Some(pattern) = &table.pattern else {
+        return match table.name {
+            Some(_) => findings.error(&at.key("name"), "is made of the variables of pattern; add pattern"),
+            None => Some(Some(naming)),
+        };
+    };
+    match Form::parse(pattern, table.name.as_deref()) {
+        Ok(form) => Some(Some(naming.with_form(form))),
+        Err(fault) => findings.error(&at.key("pattern"), format!("{pattern:?} cannot name callers: {fault}")),
+    }
+}
+
+/// The claims that are recorded of an issuer's tokens.
+pub fn recorded(
+    table: BTreeMap<String, String>,
+    at: &KeyPath,
+    findings: &mut Findings<'_, '_>,
+) -> Option<Vec<(String, ClaimPath)>> {
+    if table.len() > RECORDED_MAX {
+        return findings.error(at, format!("names {} claims; at most {RECORDED_MAX} are recorded", table.len()));
+    }
+    let mut recorded = Vec::new();
+    let mut sound = true;
+    for (name, written) in table {
+        let key = at.key(&name);
+        let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+        if name.is_empty() || name.len() > RECORDED_NAME_MAX || !name.bytes().all(is_name) {
+            findings.error::<()>(&key, "the name of a recorded claim consists of small letters, digits and '_'");
+            sound = false;
+        }
+        match ClaimPath::parse(&written) {
+            Ok(path) => recorded.push((name, path)),
+            Err(fault) => {
+                findings.error::<()>(&key, format!("{written:?} leads to no claim: {fault}"));
+                sound = false;
+            }
+        }
+    }
+    sound.then_some(recorded)
 }
 
 fn header(written: String, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<String> {
@@ -86,6 +142,12 @@ fn path(written: &str, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Option
     }
     Some(path)
 }
+
+/// How many claims are recorded of a token.
+const RECORDED_MAX: usize = 8;
+
+/// The longest name of a recorded claim, in characters.
+const RECORDED_NAME_MAX: usize = 32;
 
 /// The longest name of a header, in characters.
 const HEADER_MAX: usize = 64;

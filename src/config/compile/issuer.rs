@@ -5,10 +5,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::Findings;
+use super::caller;
 use super::keys;
 use super::unit::{DAY, MINUTE, Span, seconds, shown};
 use crate::algorithm::Algorithm;
-use crate::config::file::{self, ClaimValue};
+use crate::config::file::{self, ClaimValue, Preset};
 use crate::config::path::KeyPath;
 use crate::config::settings::Issuer;
 use crate::requirement::{Exact, LEEWAY_MAX, Requirement};
@@ -37,30 +38,68 @@ pub fn issuers(
     (compiled.len() == count).then_some(compiled)
 }
 
-fn issuer(table: file::Issuer, at: &KeyPath, base: &Path, findings: &mut Findings<'_, '_>) -> Option<Issuer> {
+fn issuer(mut table: file::Issuer, at: &KeyPath, base: &Path, findings: &mut Findings<'_, '_>) -> Option<Issuer> {
+    trust_domain(&table, at, findings);
+    // From here on it is a table like any other.
+    (table.preset, table.trust_domain) = (None, None);
+    let expanded = expanded(&table);
     let name = text(&table.issuer, &at.key("issuer"), findings);
     let audiences = texts(&table.audiences, &at.key("audiences"), "a token could then be meant for anybody", findings);
-    let algorithms = algorithms(&table.algorithms, &at.key("algorithms"), findings);
+    let algorithms = algorithms(&table.algorithms.unwrap_or_default(), &at.key("algorithms"), findings);
     let leeway = leeway(&table.leeway, &at.key("leeway"), findings);
     let max_lifetime = lifetime(table.max_lifetime.as_ref(), &at.key("max_lifetime"), findings);
     let max_age = lifetime(table.max_age.as_ref(), &at.key("max_age"), findings);
     let typ = types(table.typ.as_deref(), &at.key("typ"), findings);
     let required = required_claims(table.required_claims, &at.key("required_claims"), findings);
-    let keys = keys::keys(&table.keys, &table.issuer, algorithms.as_deref(), &at.key("keys"), base, findings);
+    let present = present_claims(table.present_claims, &at.key("present_claims"), findings);
+    let naming = caller::naming(table.caller.as_ref(), &at.key("caller"), findings);
+    let recorded = caller::recorded(table.record, &at.key("record"), findings);
+    // The shape has seen to it that both are there.
+    let keys = table.keys.unwrap_or_default();
+    let keys = keys::keys(&keys, &table.issuer, algorithms.as_deref(), &at.key("keys"), base, findings);
     name?;
     audiences?;
     let requirement = match Requirement::new(table.issuer, table.audiences, algorithms?) {
         Ok(requirement) => requirement,
         Err(empty) => return findings.error(at, empty.to_string()),
     };
-    let mut requirement = requirement.with_leeway(leeway?).with_types(&typ?).with_required(required?);
+    let mut requirement =
+        requirement.with_leeway(leeway?).with_types(&typ?).with_required([required?, present?].concat());
     if let Some(max_lifetime) = max_lifetime? {
         requirement = requirement.with_max_lifetime(max_lifetime);
     }
     if let Some(max_age) = max_age? {
         requirement = requirement.with_max_age(max_age);
     }
-    Some(Issuer { requirement, keys: keys? })
+    Some(Issuer { requirement, keys: keys?, naming: naming?, recorded: recorded?, expanded })
+}
+
+fn trust_domain(table: &file::Issuer, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<()> {
+    let key = at.key("trust_domain");
+    match (table.preset, &table.trust_domain) {
+        (Some(Preset::Spiffe), None) => {
+            findings.error(&key, "preset = \"spiffe\" needs it; add it, for example trust_domain = \"example.org\"")
+        }
+        (Some(Preset::Spiffe), Some(domain)) => {
+            // SPIFFE-ID §2.1.
+            let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-_".contains(&byte);
+            if domain.is_empty() || domain.len() > 255 || !domain.bytes().all(allowed) {
+                return findings.error(
+                    &key,
+                    format!("{domain:?} is no trust domain: small letters, digits, '.', '-' and '_'; for example \"example.org\""),
+                );
+            }
+            Some(())
+        }
+        (_, None) => Some(()),
+        (_, Some(_)) => findings.error(&key, "has no effect without preset = \"spiffe\"; remove it"),
+    }
+}
+
+/// The table as it could stand in a file.
+fn expanded(table: &file::Issuer) -> String {
+    let issuers = BTreeMap::from([("issuers", [table])]);
+    toml::to_string(&issuers).unwrap_or_default()
 }
 
 /// A text that is compared exactly: one that nobody can see the whole of is a slip.
@@ -172,6 +211,21 @@ fn required_claims(
         required.push((name, exact));
     }
     sound.then_some(required)
+}
+
+fn present_claims(claims: Vec<String>, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<Vec<(String, Exact)>> {
+    let mut sound = true;
+    for (index, name) in claims.iter().enumerate() {
+        let fault = match name.as_str() {
+            "" => "a claim has a name",
+            "iss" | "aud" | "exp" => "it is always required; remove it",
+            _ if claims.iter().take(index).any(|earlier| earlier == name) => "it is listed twice",
+            _ => continue,
+        };
+        findings.error::<()>(&key.index(index), format!("{name:?}: {fault}"));
+        sound = false;
+    }
+    sound.then(|| claims.into_iter().map(|name| (name, Exact::Any)).collect())
 }
 
 const fn meant(written: file::Algorithm) -> Algorithm {

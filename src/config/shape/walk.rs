@@ -21,9 +21,8 @@ pub struct Mended<'t> {
     pub unsound: Vec<KeyPath>,
 }
 
-/// Checks a document against the shape it should have.
-pub fn mend<'t>(document: &Document<'t>, shape: &Shape) -> Mended<'t> {
-    let mut value = document.value();
+/// Checks the value of a document, to which others may have added, against the shape it should have.
+pub fn mend<'t>(document: &Document<'t>, mut value: Spanned<DeValue<'t>>, shape: &Shape) -> Mended<'t> {
     let mut walk = Walk { document, shape, problems: Vec::new(), absences: Vec::new(), unsound: Vec::new() };
     walk.check(shape, &KeyPath::root(), value.get_mut());
     Mended { value, problems: walk.problems, absences: walk.absences, unsound: walk.unsound }
@@ -93,8 +92,9 @@ impl<'t> Walk<'_, 't> {
                 continue;
             }
             let here = path.key(key);
-            // A misspelt or wrong key is reported already, and that is enough.
-            if !meant.contains(key) && !self.unsound.contains(&here) {
+            // A misspelt or wrong key is reported already, and that is enough. So is a preset, whatever it would have brought.
+            let awaits_preset = members.is_in_presets(key) && self.unsound.contains(&path.key("preset"));
+            if !meant.contains(key) && !self.unsound.contains(&here) && !awaits_preset {
                 let message = missing(key, member);
                 self.absences.push(self.document.problem(Severity::Error, &here, Part::Value, message));
             }
