@@ -24,6 +24,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "authenticator",
         &["clock", "identity", "jwt", "keys", "rejection", "request", "requirement", "revocation", "route", "token"],
     ),
+    ("explain", &["authenticator", "clock", "jwt", "keys", "rejection", "request", "token"]),
     ("mode", &["request", "route"]),
     ("audit", &["clock", "rejection"]),
     ("trace", &[]),
@@ -68,9 +69,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("rollout", &["clock"]),
-    // The command that prints it is an edge; what it says comes from the core.
-    ("explain", &["authenticator", "clock", "config", "jwt", "keys", "rejection", "request", "server", "token"]),
-    ("cli", &["clock", "config", "explain", "rollout", "server"]),
+    ("cli", &["authenticator", "clock", "config", "explain", "jwt", "keys", "request", "rollout", "server", "token"]),
     ("main", &["cli"]),
 ];
 
@@ -103,7 +102,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("http", &["admin", "config", "keys::refresh", "proxy"]),
     ("httpdate", &["keys::refresh"]),
     ("pingora", &["admin", "proxy", "server"]),
-    ("prometheus", &["audit", "explain", "metrics", "keys::refresh", "server", "trace"]),
+    ("prometheus", &["audit", "cli", "metrics", "keys::refresh", "server", "trace"]),
     ("reqwest", &["keys::refresh", "trace"]),
     ("rustls", &["server", "keys::refresh"]),
     ("schemars", &["audit", "config"]),
@@ -113,8 +112,8 @@ const CRATES: &[(&str, &[&str])] = &[
     (
         "thiserror",
         &[
+            "cli",
             "config",
-            "explain",
             "identity",
             "jwt",
             "keys",
@@ -127,7 +126,7 @@ const CRATES: &[(&str, &[&str])] = &[
             "wire",
         ],
     ),
-    ("tokio", &["audit", "explain", "keys::refresh", "proxy", "server", "trace", "watch"]),
+    ("tokio", &["audit", "cli", "keys::refresh", "proxy", "server", "trace", "watch"]),
     ("toml", &["config"]),
     ("tracing", &["admin", "audit", "keys::refresh", "proxy", "server", "trace", "watch"]),
     ("tracing_subscriber", &["server"]),
