@@ -137,7 +137,7 @@ struct Service {
 
 impl Service {
     async fn start(path: &Path, config: Compiled, volume: Volume) -> Result<(Self, audit::Writer), ServerFault> {
-        descriptors::make_room(config.limits.connections);
+        descriptors::make_room(config.limits.connections, config.limits.requests);
         let listener = bind("listen.address", config.listen).await?;
         let admin_listener = bind("admin.address", config.admin).await?;
         let tls = config.tls.clone().map(TlsListener::new).transpose()?;
