@@ -1,7 +1,7 @@
 # Everything a person or CI runs. `make` alone lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench manifests e2e guides image
+.PHONY: help setup demo test bench idle-gaps slow-clients manifests e2e guides image
 
 # Building the binary together with the demo gives Cargo the same features as `cargo test`, so nothing is built twice.
 DEMO := cargo build --quiet --bin callgate --example demo
@@ -28,6 +28,12 @@ test: setup ## Run everything that CI runs.
 
 bench: setup ## Measure what a request costs.
 	cargo bench
+
+idle-gaps: setup ## Send 100,000 requests with gaps around Node's five seconds (20 minutes).
+	cargo test --release --test http -- --ignored --nocapture idle_gaps
+
+slow-clients: setup ## Hold 5,000 slow and idle connections and time a good client beside them.
+	cargo test --release --test http -- --ignored --nocapture slow_clients
 
 manifests: ## Check the Dockerfiles, the rendered manifests, the alerts and the scripts.
 	@./scripts/check-manifests.sh

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what Callgate's build needs and a fresh Debian or Ubuntu with Rust lacks: cmake and a C compiler.
+# Installs what Callgate's build needs and a fresh Debian or Ubuntu with Rust lacks: cmake and a C compiler. It also unpacks,
+# without installing it, the Prometheus that some tests ask; without it they are skipped, and say so.
 # On other systems it says what to install, and fails only if something is missing.
 set -euo pipefail
 
@@ -7,6 +8,24 @@ if ! command -v cargo >/dev/null; then
     echo 'setup: Rust is missing. Install it with rustup and run this again.' >&2
     exit 1
 fi
+
+# Unpacked and not installed: the package would start a service on this machine.
+fetch_prometheus() {
+    local tools target
+    target=$(cd "$(dirname "$0")/.." && pwd)/target
+    tools="$target/tools"
+    if command -v promtool >/dev/null && command -v prometheus >/dev/null; then return; fi
+    if [ -x "$tools/usr/bin/promtool" ]; then return; fi
+    if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then return; fi
+    mkdir -p "$tools"
+    if (cd "$tools" && apt-get download -qq prometheus && dpkg-deb -x prometheus_*.deb .) >/dev/null 2>&1; then
+        echo 'setup: unpacked Prometheus into target/tools, for the tests of the alerts and the dashboard.'
+    else
+        echo 'setup: Prometheus cannot be fetched; the tests that ask it will be skipped.'
+    fi
+    rm -f "$tools"/prometheus_*.deb
+}
+fetch_prometheus
 
 missing=()
 command -v cmake >/dev/null || missing+=(cmake)

@@ -1,24 +1,27 @@
 //! What the upstream is told about the caller. An [`Identity`] is made from a [`Verified`] token only, and its name fits
 //! into a header as it is: a name that does not fit is refused, never changed into what could be another's.
 
+mod claims;
+mod form;
+
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::jwt::json::Value;
+use crate::jwt::json::{Object, Value};
 use crate::jwt::parse::Unverified;
 use crate::jwt::verify::Verified;
 use crate::rejection::{Reason, Rejection, quoted};
 
-mod form;
-
+pub use claims::{ClaimRule, VALUE_MAX};
 pub use form::{Form, FormFault};
 
-/// How callers are named and under which header that is passed on.
+/// How callers are named and under which headers that is passed on.
 #[derive(Clone, Debug)]
 pub struct CallerRule {
     header: String,
     folded: String,
     naming: Naming,
+    more: Vec<ClaimRule>,
 }
 
 /// Where the caller's name is read.
@@ -32,6 +35,8 @@ pub struct Naming {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     caller: String,
+    /// In the order of the rules; `None` for what the token does not say.
+    more: Vec<Option<String>>,
 }
 
 /// The way to a claim: a name, or a JSON pointer (RFC 6901) into nested objects when it begins with `/`.
@@ -55,7 +60,22 @@ impl CallerRule {
     #[must_use]
     pub fn new(header: String, claim: ClaimPath) -> Self {
         let folded = fold(&header).collect();
-        Self { header, folded, naming: Naming::new(claim) }
+        Self { header, folded, naming: Naming::new(claim), more: Vec::new() }
+    }
+
+    /// Passes more claims on, each under a header of its own.
+    #[must_use]
+    pub fn with_claims(mut self, more: Vec<ClaimRule>) -> Self {
+        self.more = more;
+        self
+    }
+
+    /// The headers that tell the upstream about a caller, with their values; none for who is unknown.
+    pub fn headers<'a>(&'a self, identity: Option<&'a Identity>) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let caller = identity.map(|identity| (self.header.as_str(), identity.caller.as_str()));
+        let values = identity.map_or(&[][..], |identity| &identity.more);
+        let more = self.more.iter().zip(values).filter_map(|(rule, value)| Some((rule.header(), value.as_deref()?)));
+        caller.into_iter().chain(more)
     }
 
     /// The header's name as it is written.
@@ -76,11 +96,28 @@ impl CallerRule {
         &self.naming
     }
 
+    /// The caller that a token names, by its issuer's own way if there is one.
+    ///
+    /// # Errors
+    /// `caller_unusable`, or `claim_invalid` for a claim that cannot be passed on.
+    pub fn identify(&self, token: &Verified<'_>, own: Option<&Naming>) -> Result<Identity, Rejection> {
+        let caller = own.unwrap_or(&self.naming).name(token.claims())?;
+        Ok(Identity { caller, more: self.forwarded(token.claims())? })
+    }
+
+    /// What further headers say by these claims, in the order of the rules; `None` for a claim that is not there.
+    ///
+    /// # Errors
+    /// `claim_invalid` for a claim that cannot be passed on.
+    pub fn forwarded(&self, claims: &Object<'_>) -> Result<Vec<Option<String>>, Rejection> {
+        self.more.iter().map(|rule| rule.value(claims)).collect()
+    }
+
     /// Whether a field of this name could be taken for ours by a backend. CGI-like environments map `-` to `_` and upper
     /// the case, others drop `.` or `_`: so every spelling with the same letters and digits in the same order is one.
     #[must_use]
     pub fn is_alias(&self, field: &str) -> bool {
-        fold(field).eq(self.folded.chars())
+        fold(field).eq(self.folded.chars()) || self.more.iter().any(|rule| rule.is_alias(field))
     }
 }
 
@@ -106,17 +143,17 @@ impl Naming {
     /// Who a token says is calling. It is unverified: to be shown to people, and never to be an [`Identity`].
     #[must_use]
     pub fn claimed<'v>(&self, token: &'v Unverified<'_>) -> Option<&'v str> {
-        token.claimed(&self.claim.steps)
+        self.claim.find(token.unproven_claims())?.as_str()
     }
 
-    /// The caller that a token names.
+    /// The name of the caller by these claims, which proves nothing about whose claims they are.
     ///
     /// # Errors
     /// `caller_unusable`.
-    pub fn identify(&self, token: &Verified<'_>) -> Result<Identity, Rejection> {
+    pub fn name(&self, claims: &Object<'_>) -> Result<String, Rejection> {
         let unusable = |detail| Err(Rejection::new(Reason::CallerUnusable, detail));
         let claim = quoted(&self.claim.written);
-        let found = match self.claim.find(token) {
+        let found = match self.claim.find(claims) {
             Some(Value::String(found)) => found,
             Some(other) => {
                 return unusable(format!(
@@ -143,7 +180,7 @@ impl Naming {
             let allowed = "visible ASCII characters without comma, semicolon, quotes and backslash";
             return unusable(format!("the claim {claim} must consist of {allowed}"));
         }
-        Ok(Identity { caller: caller.into_owned() })
+        Ok(caller.into_owned())
     }
 }
 
@@ -169,11 +206,11 @@ impl ClaimPath {
         Ok(Self { written: written.to_owned(), steps })
     }
 
-    /// The claim of a verified token.
+    /// The claim among these.
     #[must_use]
-    pub fn find<'v>(&self, token: &Verified<'v>) -> Option<&'v Value<'v>> {
+    pub fn find<'c, 'a>(&self, claims: &'c Object<'a>) -> Option<&'c Value<'a>> {
         let (first, rest) = self.steps.split_first()?;
-        rest.iter().try_fold(token.claim(first)?, |value, step| match value {
+        rest.iter().try_fold(claims.get(first)?, |value, step| match value {
             Value::Object(object) => object.get(step),
             _ => None,
         })

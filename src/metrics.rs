@@ -36,6 +36,7 @@ pub struct Metrics {
     request: Histogram,
     upstream: Histogram,
     in_flight: IntGauge,
+    requests_limit: IntGauge,
     connections: IntGauge,
     connections_limit: IntGauge,
     /// About accepted tokens.
@@ -90,6 +91,7 @@ impl Metrics {
                 &REQUEST_BUCKETS,
             )?,
             in_flight: into.gauge("callgate_requests_in_flight", "Requests that have begun and not ended.")?,
+            requests_limit: into.gauge("callgate_requests_limit", "Requests that may be in progress.")?,
             connections: into.gauge("callgate_connections", "Client connections that are open.")?,
             connections_limit: into.gauge("callgate_connections_limit", "Client connections that may be open.")?,
             tokens: TokenMetrics::register(&into)?,
@@ -126,6 +128,12 @@ impl Metrics {
     #[must_use]
     pub const fn in_flight(&self) -> &IntGauge {
         &self.in_flight
+    }
+
+    /// The number of requests that may be under way.
+    #[must_use]
+    pub const fn requests_limit(&self) -> &IntGauge {
+        &self.requests_limit
     }
 
     /// The number of open client connections.

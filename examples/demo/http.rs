@@ -253,6 +253,12 @@ impl Connection {
         self.read_answer(if request.starts_with(b"HEAD ") { "HEAD" } else { "" })
     }
 
+    /// The next byte of whatever is spoken, or nothing if the other side has closed the connection.
+    pub fn read_byte(&mut self) -> io::Result<Option<u8>> {
+        let mut byte = [0];
+        Ok((self.reader.read(&mut byte)? > 0).then_some(byte[0]))
+    }
+
     fn read_line(&mut self) -> io::Result<Option<String>> {
         let mut line = Vec::new();
         if self.reader.read_until(b'\n', &mut line)? == 0 {

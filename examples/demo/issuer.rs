@@ -50,6 +50,8 @@ pub struct Issuer {
 struct Shared {
     name: String,
     keys: Vec<Arc<Key>>,
+    /// Published beside its own keys.
+    odd: Vec<Value>,
     behaviour: Behaviour,
 }
 
@@ -71,6 +73,7 @@ impl Issuer {
         let shared = Shared {
             name: name.to_owned(),
             keys: keys.into_iter().map(Arc::new).collect(),
+            odd: Vec::new(),
             behaviour: Behaviour::Healthy,
         };
         let issuer = Self {
@@ -95,7 +98,7 @@ impl Issuer {
 
     /// The key set, as it would be written to a file.
     pub fn jwks(&self) -> Value {
-        jwks(&self.lock().keys)
+        self.lock().jwks()
     }
 
     /// How often its key set was asked for.
@@ -137,6 +140,11 @@ impl Issuer {
     /// Signs with a fresh ES256 key of this name from now on, and goes on publishing the keys it had.
     pub fn add_key(&self, kid: &str) {
         self.lock().keys.insert(0, Arc::new(Key::generate("ES256", kid)));
+    }
+
+    /// Publishes this beside its keys from now on, whatever it is.
+    pub fn publish_also(&self, odd: Value) {
+        self.lock().odd.push(odd);
     }
 
     /// Its first key.
@@ -181,7 +189,7 @@ fn serve(mut connection: Connection, shared: &Mutex<Shared>, fetches: &AtomicUsi
     let (behaviour, jwks, discovery) = {
         let shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
         let discovery = json!({"issuer": shared.name, "jwks_uri": format!("http://{host}{JWKS_PATH}")});
-        (shared.behaviour, jwks(&shared.keys), discovery)
+        (shared.behaviour, shared.jwks(), discovery)
     };
     let document = match head.target() {
         JWKS_PATH => {
@@ -221,6 +229,9 @@ fn serve(mut connection: Connection, shared: &Mutex<Shared>, fetches: &AtomicUsi
     connection.send_answer(status, &headers, body.as_bytes())
 }
 
-fn jwks(keys: &[Arc<Key>]) -> Value {
-    json!({"keys": keys.iter().map(|key| key.jwk()).collect::<Vec<_>>()})
+impl Shared {
+    fn jwks(&self) -> Value {
+        let keys: Vec<_> = self.odd.iter().cloned().chain(self.keys.iter().map(|key| key.jwk())).collect();
+        json!({"keys": keys})
+    }
 }

@@ -35,6 +35,7 @@ pub fn compile(file: File, base: &Path, findings: &mut Findings<'_, '_>) -> Opti
     let own_modes: Vec<_> = file.issuers.iter().map(|issuer| (issuer.issuer.clone(), issuer.mode)).collect();
     let modes = mode::modes(file.mode, own_modes, file.report, &root, findings);
     let issuers = issuer::issuers(file.issuers, &root.key("issuers"), base, findings);
+    let forward_token = file.caller.forward_token;
     let caller = caller::caller(file.caller, &root.key("caller"), findings);
     let public = public::routes(file.public, &root.key("public"), findings);
     let revocation = revocation::revocation(&file.revocation, &root.key("revocation"), base, findings);
@@ -53,6 +54,7 @@ pub fn compile(file: File, base: &Path, findings: &mut Findings<'_, '_>) -> Opti
         admin: admin?,
         issuers: with_snapshots(issuers?, snapshot_dir?.as_deref()),
         caller: caller?,
+        forward_token,
         public: public?,
         revocation: revocation?,
         forwarding: forwarding?,

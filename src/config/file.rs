@@ -215,6 +215,10 @@ pub struct Caller {
     pub header: String,
     /// The claim that holds the caller's name. `/a/b` is a JSON pointer into nested claims.
     pub claim: String,
+    /// More claims as request headers, such as `{ X-Caller-Team = "team" }`: strings, integers, booleans and lists of strings.
+    pub forward: BTreeMap<String, String>,
+    /// Whether the upstream also gets the token itself, in `Authorization`.
+    pub forward_token: bool,
 }
 
 /// Requests that need no token.
@@ -337,7 +341,8 @@ impl Default for Keys {
 
 impl Default for Caller {
     fn default() -> Self {
-        Self { header: "X-Caller-Service".to_owned(), claim: "sub".to_owned() }
+        let (header, claim) = ("X-Caller-Service".to_owned(), "sub".to_owned());
+        Self { header, claim, forward: BTreeMap::new(), forward_token: true }
     }
 }
 

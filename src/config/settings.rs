@@ -31,6 +31,8 @@ pub struct Compiled {
     /// The trusted issuers, at least one, with different names.
     pub issuers: Vec<Issuer>,
     pub caller: CallerRule,
+    /// Whether the upstream gets the token itself.
+    pub forward_token: bool,
     pub public: PublicRoutes,
     /// The deny-list's file and what it said, if there is one.
     pub revocation: Option<Revocation>,

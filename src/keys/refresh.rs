@@ -35,7 +35,6 @@ use self::source::address;
 pub use self::source::{AddressFault, ClientCertificate, FetchSettings, JwksHost, Location, Origin, ProxyUse, Source};
 use self::task::{Aging, Clock, Task};
 use super::store::KeySlot;
-use crate::algorithm::Algorithm;
 use crate::clock::UnixTime;
 use crate::metrics::keys::KeyMetrics;
 
@@ -122,13 +121,16 @@ impl KeyKeeper {
         Ok(next)
     }
 
-    /// The place of the keys that come from the same document and are read for the same algorithms, if there is one. A
-    /// successor that uses it has the keys at once.
+    /// The place of the keys that come from the same document and are read in the same way, if there is one. A successor
+    /// whose source has it has the keys at once.
     #[must_use]
-    pub fn slot(&self, issuer: &str, location: &Location, algorithms: &[Algorithm]) -> Option<Arc<KeySlot>> {
+    pub fn slot_for(&self, source: &Source) -> Option<Arc<KeySlot>> {
         let kept = self.issuers.iter().find(|kept| {
             let origin = &kept.origin;
-            origin.issuer == issuer && origin.location == *location && origin.algorithms == algorithms
+            origin.issuer == source.issuer
+                && origin.location == source.location
+                && origin.algorithms == source.algorithms
+                && origin.usage == source.usage
         });
         kept.map(|kept| Arc::clone(&kept.slot))
     }

@@ -9,7 +9,6 @@ use std::task::{Context, Poll};
 
 use async_trait::async_trait;
 use bytes::{Buf as _, BytesMut};
-use pingora::http::ResponseHeader;
 use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::tls::{SslDigest, TlsRef};
 use pingora::protocols::{
@@ -58,8 +57,7 @@ impl ClientStream {
     /// # Errors
     /// None that can happen; Pingora's type for its digest asks for a response header.
     pub fn new(inner: Stream, connection: Arc<Connection>) -> pingora::Result<Self> {
-        let unused = Box::new(ResponseHeader::build(200, Some(0))?);
-        let digest = Arc::new(ProxyDigest::new(unused, Some(Box::new(Arc::clone(&connection)))));
+        let digest = connection.digest()?;
         let share = Share { plain: 0, then: Then::Nothing };
         Ok(Self { inner, ahead: BytesMut::new(), ended: false, share, connection, digest, end: None })
     }
@@ -152,6 +150,14 @@ impl Share {
         done && self.plain == 0
     }
 
+    /// How much may be looked at next. A head comes alone: what is wrong behind it is told to those who have read it.
+    fn next(&self) -> usize {
+        match self.then {
+            Then::Chunks(_) if self.plain > 0 => usize::try_from(self.plain).unwrap_or(usize::MAX),
+            _ => usize::MAX,
+        }
+    }
+
     fn admit(&mut self, bytes: &[u8]) -> Result<usize, ChunkFault> {
         let plain = usize::try_from(self.plain).unwrap_or(usize::MAX).min(bytes.len());
         self.plain -= plain as u64;
@@ -172,7 +178,7 @@ impl AsyncRead for ClientStream {
             return this.poll_next(cx);
         }
         if !this.ahead.is_empty() {
-            let length = this.ahead.len().min(buffer.remaining());
+            let length = this.ahead.len().min(buffer.remaining()).min(this.share.next());
             let here = this.ahead.split_to(length);
             let admitted = this.admit(&here)?;
             buffer.put_slice(here.get(..admitted).unwrap_or_default());

@@ -1,12 +1,15 @@
-//! What is known of one client connection, shared by the stream, which sees bytes, and the filters, which see requests. It
-//! decides nothing.
+//! What is known of one client connection, or of one stream of HTTP/2, shared by those who see bytes and the filters, which see
+//! requests. It decides nothing.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
-use tokio::time::Instant;
+use pingora::protocols::raw_connect::ProxyDigest;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
 
 use crate::wire::chunks::ChunkFault;
 
@@ -21,6 +24,7 @@ pub struct Connection {
     fault: OnceLock<ChunkFault>,
     /// When the current stream must end, in milliseconds after the connection began; 0 if it may go on.
     end: AtomicU64,
+    end_set: Notify,
     /// Whether the client may still be sending what nobody will read.
     lingers: AtomicBool,
 }
@@ -34,8 +38,18 @@ impl Connection {
             began: Instant::now(),
             fault: OnceLock::new(),
             end: AtomicU64::new(0),
+            end_set: Notify::new(),
             lingers: AtomicBool::new(false),
         }
+    }
+
+    /// The way by which it reaches the filters: Pingora passes a digest along.
+    ///
+    /// # Errors
+    /// None that can happen; the digest asks for a response header.
+    pub fn digest(self: &Arc<Self>) -> pingora::Result<Arc<ProxyDigest>> {
+        let unused = Box::new(ResponseHeader::build(200, Some(0))?);
+        Ok(Arc::new(ProxyDigest::new(unused, Some(Box::new(Arc::clone(self))))))
     }
 
     /// The connection that a request came on.
@@ -61,6 +75,7 @@ impl Connection {
     pub fn end_after(&self, left: Duration) {
         let end = self.began.elapsed().saturating_add(left).as_millis();
         self.end.store(u64::try_from(end).unwrap_or(u64::MAX).max(1), Ordering::Relaxed);
+        self.end_set.notify_one();
     }
 
     /// The current request has ended, and with it what held for it.
@@ -75,6 +90,17 @@ impl Connection {
             0 => None,
             millis => self.began.checked_add(Duration::from_millis(millis)),
         }
+    }
+
+    /// Waits until the time of the stream is over, which may be never.
+    pub async fn over(&self) {
+        let end = loop {
+            match self.end() {
+                Some(end) => break end,
+                None => self.end_set.notified().await,
+            }
+        };
+        sleep_until(end).await;
     }
 
     /// Whether the stream was, or should be, ended by now.

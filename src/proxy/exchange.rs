@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use http::Version;
 use pingora::Error;
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
@@ -37,10 +36,8 @@ pub struct Exchange {
     /// Who the token of a request that is only reported claims to be; unverified.
     pub claimed_caller: Option<String>,
     pub facts: Facts,
-    /// The connection it came on,
+    /// The connection it came on; in HTTP/2 its stream.
     pub connection: Option<Arc<Connection>>,
-    /// and whether it has that connection for itself, as in HTTP/1.
-    is_alone: bool,
     /// Its place among the requests in progress.
     pub place: Option<InFlight>,
     /// Whether it asks for a connection of its own, for another protocol.
@@ -96,7 +93,6 @@ impl Exchange {
             claimed_caller: None,
             facts: Facts::default(),
             connection: None,
-            is_alone: false,
             place: None,
             is_tunnel: false,
             expires: None,
@@ -113,7 +109,6 @@ impl Exchange {
     /// Takes note of the connection, and of the id that a request brings if it may.
     pub fn meet(&mut self, connection: Option<Arc<Connection>>, head: &RequestHeader) {
         self.connection = connection;
-        self.is_alone = head.version != Version::HTTP_2;
         if let Some(id) = kept_request_id(head, self.policy.forward) {
             self.request_id = id;
         }
@@ -123,8 +118,7 @@ impl Exchange {
     pub fn end_at_expiry(&mut self, now: UnixTime) {
         let Some(expires) = self.expires else { return };
         self.ends = true;
-        let alone = self.connection.as_ref().filter(|_| self.is_alone);
-        if let Some(connection) = alone {
+        if let Some(connection) = &self.connection {
             // Tokens count in whole seconds, and are good until the last of them is over.
             connection.end_after(expires.since(now) + Duration::from_secs(1));
         }
@@ -140,7 +134,7 @@ impl Exchange {
 
     /// Closes the connection only after the client had a moment to read the answer.
     pub fn linger(&self) {
-        if let Some(connection) = self.connection.as_ref().filter(|_| self.is_alone) {
+        if let Some(connection) = &self.connection {
             connection.linger();
         }
     }
@@ -307,6 +301,9 @@ impl Drop for Exchange {
         self.ledger.metrics.in_flight().dec();
         if self.progress == Progress::Recorded || self.arrival.is_none() {
             return;
+        }
+        if self.connection.as_deref().is_some_and(Connection::is_over) {
+            self.reason = Some(Reason::TokenExpired);
         }
         let times = self.times();
         if self.progress == Progress::Open {

@@ -51,7 +51,8 @@ pub fn prepare(upstream: &mut RequestHeader, session: &ServerSession, exchange: 
         upstream.set_raw_path(&origin)?;
     }
     let is_ours = |name: &HeaderName| caller.is_alias(name.as_str()) || folds_to(name.as_str(), &SAID_BY_US);
-    let is_stronger = |name: &HeaderName| exchange.verdict == Verdict::Pass && folds_to(name.as_str(), &STRONGER);
+    let is_unproven = matches!(exchange.verdict, Verdict::Pass | Verdict::WouldReject);
+    let is_stronger = |name: &HeaderName| is_unproven && folds_to(name.as_str(), &STRONGER);
     remove(upstream, |name| is_ours(name) || is_stronger(name));
     if rule.token == Onward::Withhold {
         upstream.remove_header(&AUTHORIZATION);
@@ -63,8 +64,11 @@ pub fn prepare(upstream: &mut RequestHeader, session: &ServerSession, exchange: 
     if let Some(traceparent) = exchange.traceparent() {
         upstream.insert_header("traceparent", traceparent)?;
     }
-    if let Some(identity) = &exchange.identity {
-        upstream.insert_header(caller.header().to_owned(), identity.caller())?;
+    for (header, value) in caller.headers(exchange.identity.as_ref()) {
+        upstream.insert_header(header.to_owned(), value)?;
+    }
+    if let Some(traceparent) = exchange.traceparent() {
+        upstream.insert_header("traceparent", traceparent)?;
     }
     Ok(())
 }

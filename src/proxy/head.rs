@@ -45,4 +45,23 @@ mod tests {
         header.append_header("authorization", "Bearer b").unwrap();
         assert!(matches!(request_head(&header).authorization, Authorization::Several));
     }
+
+    #[test]
+    fn every_target_that_is_sound_on_the_wire_is_one_for_pingora() {
+        let mut refused = Vec::new();
+        for byte in b'!'..=b'~' {
+            for frame in [&b"/a"[..], b"/a?b", b"http://h/a", b"http://h/a?b", b"http://a", b"http://["] {
+                let target = [frame, &[byte], b"c"].concat();
+                let host = crate::wire::target::authority(&target).unwrap_or_default();
+                if crate::wire::target::is_host(host) && http::uri::Authority::try_from(host).is_err() {
+                    refused.push(String::from_utf8_lossy(host).into_owned());
+                }
+                if crate::wire::target::is_sound(&target, b"GET") && RequestHeader::build("GET", &target, None).is_err()
+                {
+                    refused.push(String::from_utf8(target).unwrap());
+                }
+            }
+        }
+        assert!(refused.is_empty(), "Pingora would answer these itself, and nobody would record it: {refused:?}");
+    }
 }

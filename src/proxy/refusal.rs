@@ -11,6 +11,7 @@ use pingora::proxy::Session;
 
 use super::answer::Answer;
 use super::exchange::Exchange;
+use crate::audit::Verdict;
 use crate::rejection::Rejection;
 
 /// Refuses a request before anything of it went to the upstream. The result is Pingora's word for a request that is answered.
@@ -21,6 +22,9 @@ pub async fn turn_away(
     draining: bool,
 ) -> pingora::Result<bool> {
     exchange.reason = Some(rejection.reason());
+    if exchange.verdict == Verdict::WouldReject {
+        exchange.verdict = Verdict::Reject;
+    }
     if draining {
         session.set_keepalive(None);
     }

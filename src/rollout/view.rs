@@ -45,7 +45,7 @@ impl View {
     pub fn new(samples: &Samples, now: UnixTime, since: Option<UnixTime>) -> Self {
         let requests = |outcome: &str| -> f64 {
             let all = samples.named("callgate_requests_total");
-            all.filter(|sample| sample.label("outcome") == outcome).map(|sample| sample.value).sum()
+            all.filter(|sample| sample.label("outcome") == outcome).fold(0.0, |sum, sample| sum + sample.value)
         };
         let reported = samples.named("callgate_report_only").filter(|sample| sample.value > 0.0).map(scope).collect();
         let version = samples.named("callgate_build_info").next();
@@ -90,7 +90,7 @@ impl fmt::Display for View {
             [] => writeln!(f, "Everything is enforced.")?,
             reported => writeln!(f, "Only reported: {}.", reported.join("; "))?,
         }
-        let would = self.kinds.iter().map(|kind| kind.count).sum::<f64>();
+        let would = self.kinds.iter().fold(0.0, |sum, kind| sum + kind.count);
         writeln!(
             f,
             "Requests: {} with an accepted token, {} to public paths, {} refused, {would} that would be refused.",

@@ -17,6 +17,7 @@ pub fn listening(listener: &TcpListener, admin: &TcpListener, config: &Compiled)
     let audiences: Vec<_> =
         config.issuers.iter().flat_map(|issuer| issuer.requirement.audiences()).map(String::as_str).collect();
     let reported: Vec<_> = config.modes.reported().iter().map(ToString::to_string).collect();
+    let warned: Vec<_> = config.warnings.iter().map(|warning| warning.key.as_str()).collect();
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         listen = address(listener),
@@ -28,7 +29,7 @@ pub fn listening(listener: &TcpListener, admin: &TcpListener, config: &Compiled)
         mode = if reported.is_empty() { "enforce" } else { "report" },
         only_reported = reported.join("; "),
         public = config.public.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
-        warnings = config.warnings.len(),
+        warnings = warned.join("; "),
         "Callgate is listening."
     );
 }
@@ -46,3 +47,21 @@ pub async fn remind(reported: impl Fn() -> Vec<String>) {
 
 /// How often.
 const REMIND: Duration = Duration::from_secs(600);
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_said_again_and_again_what_is_only_reported() {
+        let times = Cell::new(0);
+        let reported = || {
+            times.set(times.get() + 1);
+            vec!["all requests".to_owned()]
+        };
+        assert!(tokio::time::timeout(REMIND * 3 + REMIND / 2, remind(reported)).await.is_err(), "it never ends");
+        assert_eq!(times.get(), 4, "at once, and after each interval");
+    }
+}

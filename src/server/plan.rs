@@ -16,6 +16,7 @@ use crate::config::{
     UpstreamAddress,
 };
 use crate::keys::refresh::{FetchSettings, KeyKeeper, Location, Source};
+use crate::keys::store::KeySlot;
 use crate::mode::Modes;
 use crate::proxy::forward::{ForwardRule, Onward, RequestIds};
 use crate::proxy::{ClientLimits, Expiring, Policy};
@@ -44,38 +45,9 @@ impl Plan {
         let upstream = peer(&config.upstream).await?;
         let realm = config.issuers.first().and_then(|issuer| issuer.requirement.audiences().first());
         let realm = realm.map(|audience| plain(audience)).unwrap_or_default();
-        let mut sources = Vec::with_capacity(config.issuers.len());
-        let mut issuers = Vec::with_capacity(config.issuers.len());
-        for issuer in config.issuers {
-            let (name, location) = (issuer.requirement.issuer(), location(&issuer.keys.source));
-            let algorithms = issuer.requirement.algorithms();
-            let slot = running.and_then(|keeper| keeper.slot(name, &location, algorithms)).unwrap_or_default();
-            sources.push(Source {
-                issuer: name.to_owned(),
-                algorithms: algorithms.to_vec(),
-                usage: issuer.keys.usage,
-                location,
-                slot: Arc::clone(&slot),
-                settings: settings(&issuer.keys),
-            });
-            issuers.push(Issuer {
-                requirement: issuer.requirement,
-                keys: slot,
-                naming: issuer.naming,
-                recorded: issuer.recorded,
-            });
-        }
-        let mut authenticator = Authenticator::new(issuers, config.caller, config.public, config.limits.token_size);
-        let revocation = config.revocation.map(|Revocation { file, list }| {
-            let slot = Arc::new(DenyListSlot::default());
-            slot.publish(list);
-            (file, slot)
-        });
-        if let Some((_, slot)) = &revocation {
-            authenticator = authenticator.with_revocation(Arc::clone(slot));
-        }
-        let forward = forward(config.forwarding);
-        let (modes, limits) = (config.modes, config.limits);
+        let forward = forward(config.forwarding, config.forward_token);
+        let (modes, limits) = (config.modes.clone(), config.limits.clone());
+        let Judge { authenticator, sources, revocation } = Judge::new(config, running);
         Ok(Self { authenticator, sources, revocation, upstream, realm, modes, limits, forward })
     }
 
@@ -92,6 +64,51 @@ impl Plan {
             forward: self.forward,
             close_at_expiry: expiring(&self.limits),
         }
+    }
+}
+
+/// What decides about tokens, with what feeds it.
+pub struct Judge {
+    pub authenticator: Authenticator,
+    /// In the order of the authenticator's issuers.
+    pub sources: Vec<Source>,
+    /// The deny-list's file and its place, if there is one.
+    pub revocation: Option<(PathBuf, Arc<DenyListSlot>)>,
+}
+
+impl Judge {
+    /// Prepares what a configuration says about tokens. What `running` already keeps the keys of has them at once.
+    pub fn new(config: Compiled, running: Option<&KeyKeeper>) -> Self {
+        let mut sources = Vec::with_capacity(config.issuers.len());
+        let mut issuers = Vec::with_capacity(config.issuers.len());
+        for issuer in config.issuers {
+            let mut source = Source {
+                issuer: issuer.requirement.issuer().to_owned(),
+                algorithms: issuer.requirement.algorithms().to_vec(),
+                usage: issuer.keys.usage,
+                location: location(&issuer.keys.source),
+                slot: Arc::new(KeySlot::default()),
+                settings: settings(&issuer.keys),
+            };
+            if let Some(slot) = running.and_then(|keeper| keeper.slot_for(&source)) {
+                source.slot = slot;
+            }
+            issuers.push(Issuer {
+                requirement: issuer.requirement,
+                keys: Arc::clone(&source.slot),
+                naming: issuer.naming,
+                recorded: issuer.recorded,
+            });
+            sources.push(source);
+        }
+        let authenticator = Authenticator::new(issuers, config.caller, config.public, config.limits.token_size);
+        let Some(Revocation { file, list }) = config.revocation else {
+            return Self { authenticator, sources, revocation: None };
+        };
+        let slot = Arc::new(DenyListSlot::default());
+        slot.publish(list);
+        let authenticator = authenticator.with_revocation(Arc::clone(&slot));
+        Self { authenticator, sources, revocation: Some((file, slot)) }
     }
 }
 
@@ -119,12 +136,13 @@ const fn expiring(limits: &Limits) -> Expiring {
     }
 }
 
-const fn forward(forwarding: Forwarding) -> ForwardRule {
+const fn forward(forwarding: Forwarding, token: bool) -> ForwardRule {
     let request_id = match forwarding.request_id {
         RequestId::Keep => RequestIds::Keep,
         RequestId::Make => RequestIds::Make,
     };
-    ForwardRule { trusted_hops: forwarding.trusted_hops, request_id, token: Onward::Forward }
+    let token = if token { Onward::Forward } else { Onward::Withhold };
+    ForwardRule { trusted_hops: forwarding.trusted_hops, request_id, token }
 }
 
 /// The audience as a realm: characters that a quoted string cannot hold are left out.

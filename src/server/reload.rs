@@ -137,9 +137,12 @@ impl Reloader {
         let deny_list = plan.revocation.take();
         let policy = Arc::new(plan.into_policy(Arc::clone(&keeper)));
         keeper.take_over();
-        self.metrics.report.scopes(&next.modes.reported());
+        tell(&next, &self.metrics);
         self.volume.set(next.log.level);
         self.policy.store(policy);
+        if deny_list.is_none() {
+            self.metrics.revocation.serving(0);
+        }
         let watch = deny_list.map(|(file, slot)| Watch::start(file, slot, self.metrics.revocation.clone()));
         *self.deny_list.lock().unwrap_or_else(PoisonError::into_inner) = watch;
         for warning in &next.warnings {
@@ -149,6 +152,12 @@ impl Reloader {
         self.running(|running| *running = next);
         Ok(warnings)
     }
+}
+
+/// Makes the metrics say what a configuration says.
+pub fn tell(config: &Compiled, metrics: &Metrics) {
+    metrics.report.scopes(&config.modes.reported());
+    metrics.requests_limit().set(i64::try_from(config.limits.requests).unwrap_or(i64::MAX));
 }
 
 /// Compiles a file on a thread where waiting for a disk delays nobody.

@@ -27,9 +27,14 @@ pub const fn is_value_byte(byte: u8) -> bool {
 /// would not have been judged as one.
 #[must_use]
 pub fn disguise(name: &[u8]) -> Option<&'static str> {
-    let folded = name.iter().filter(|byte| byte.is_ascii_alphanumeric()).map(u8::to_ascii_lowercase);
-    let is_meant = |plain: &&&str| folded.clone().eq(plain.bytes().filter(|byte| *byte != b'-'));
-    let plain = STEERING.iter().find(is_meant)?;
+    let mut folded = [0; LONGEST];
+    let mut places = folded.iter_mut();
+    for byte in name.iter().filter(|byte| byte.is_ascii_alphanumeric()) {
+        *places.next()? = byte.to_ascii_lowercase();
+    }
+    let unused = places.len();
+    let folded = folded.get(..LONGEST - unused)?;
+    let (_, plain) = STEERING.iter().find(|(letters, _)| letters.as_bytes() == folded)?;
     (!name.eq_ignore_ascii_case(plain.as_bytes())).then_some(plain)
 }
 
@@ -50,21 +55,25 @@ pub fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|byte| *byte == b',').map(trimmed).filter(|element| !element.is_empty())
 }
 
-/// The fields on which the framing of a message, its connection, its addressee or its credentials depend.
-const STEERING: [&str; 12] = [
-    "authorization",
-    "connection",
-    "content-length",
-    "expect",
-    "host",
-    "http2-settings",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
+/// The fields on which the framing of a message, its connection, its addressee or its credentials depend: their letters, and
+/// their names.
+const STEERING: [(&str, &str); 12] = [
+    ("authorization", "authorization"),
+    ("connection", "connection"),
+    ("contentlength", "content-length"),
+    ("expect", "expect"),
+    ("host", "host"),
+    ("http2settings", "http2-settings"),
+    ("keepalive", "keep-alive"),
+    ("proxyconnection", "proxy-connection"),
+    ("te", "te"),
+    ("trailer", "trailer"),
+    ("transferencoding", "transfer-encoding"),
+    ("upgrade", "upgrade"),
 ];
+
+/// The letters of the longest of them; a name with more is none.
+const LONGEST: usize = 16;
 
 #[cfg(test)]
 mod tests {

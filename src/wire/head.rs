@@ -35,18 +35,19 @@ impl Search {
     /// come.
     ///
     /// # Errors
-    /// `request_malformed` for line ends that are not CR LF, and for a request that begins with one.
+    /// `request_malformed` for a line that ends with LF alone, and for a request that begins with an empty one. A CR elsewhere is a
+    /// control character in what is judged.
     pub fn end(&mut self, bytes: &[u8]) -> Result<Option<usize>, Rejection> {
-        for (index, byte) in bytes.iter().enumerate().skip(self.searched) {
-            self.searched = index;
+        while let Some(distance) =
+            bytes.get(self.searched..).and_then(|rest| rest.iter().position(|byte| *byte == b'\n'))
+        {
+            let index = self.searched + distance;
             let before = |distance: usize| index.checked_sub(distance).and_then(|index| bytes.get(index));
-            match byte {
-                b'\n' if before(1) != Some(&b'\r') => return malformed("a line ends with a bare line feed"),
-                b'\n' if index == 1 => return malformed("the request begins with an empty line"),
-                b'\n' if before(2) == Some(&b'\n') => return Ok(Some(index + 1)),
-                b'\n' => {}
-                _ if before(1) == Some(&b'\r') => return malformed("a carriage return stands without a line feed"),
-                _ => {}
+            match before(2) {
+                _ if before(1) != Some(&b'\r') => return malformed("a line ends with a bare line feed"),
+                None => return malformed("the request begins with an empty line"),
+                Some(b'\n') => return Ok(Some(index + 1)),
+                Some(_) => self.searched = index + 1,
             }
         }
         self.searched = bytes.len();
@@ -165,7 +166,7 @@ impl<'a> Fields<'a> {
                 "a header name is no token: it is empty, or has white space before its colon, or a strange character",
             );
         }
-        if !value.iter().copied().all(is_value_byte) {
+        if !value.iter().fold(true, |sound, byte| sound & is_value_byte(*byte)) {
             return malformed("a header value has a control character");
         }
         if let Some(meant) = disguise(name) {

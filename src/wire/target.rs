@@ -1,11 +1,12 @@
 //! The request's target and its `Host`: which of the forms of RFC 9112 §3.2 it has, with bytes that everybody reads alike.
 
 /// Whether a target can be forwarded with a method: the origin form, the absolute form of an `http` URI, or `*` for `OPTIONS`.
-/// A fragment is never sent (RFC 9110 §4.2.5), and control or non-ASCII bytes are no part of a URI.
+/// A fragment is never sent (RFC 9110 §4.2.5); control and non-ASCII bytes are no part of a URI, nor are quotes and angle brackets.
 #[must_use]
 pub fn is_sound(target: &[u8], method: &[u8]) -> bool {
-    let plain = target.iter().all(|byte| matches!(byte, b'!'..=b'~') && *byte != b'#');
-    plain
+    let plain = |byte: &u8| matches!(byte, b'!'..=b'~') && !matches!(byte, b'#' | b'"' | b'<' | b'>' | b'`');
+    target.len() <= TARGET_MAX
+        && target.iter().all(plain)
         && (target.starts_with(b"/")
             || authority(target).is_some_and(is_host)
             || (target == b"*" && method == b"OPTIONS"))
@@ -47,8 +48,7 @@ pub fn is_host(host: &[u8]) -> bool {
             !address.is_empty() && address.iter().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.'))
         }
         _ => {
-            !name.is_empty()
-                && name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=".contains(byte))
+            !name.is_empty() && name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+;=".contains(byte))
         }
     };
     let ported = match port {
@@ -58,6 +58,9 @@ pub fn is_host(host: &[u8]) -> bool {
     };
     named && ported
 }
+
+/// The longest target, in bytes: what Pingora can hold.
+const TARGET_MAX: usize = 65_000;
 
 #[cfg(test)]
 mod tests {

@@ -72,18 +72,28 @@ impl Rotating {
 #[test]
 fn twenty_rotations_under_load_refuse_no_good_token() {
     let rotating = Rotating::start("", "");
-    let over = Arc::new(AtomicBool::new(false));
+    let (over, sent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let mut clients = Vec::new();
     for _ in 0..4 {
+        let unless_over = |token: Box<dyn Fn() -> String + Send>| {
+            let (over, sent) = (Arc::clone(&over), Arc::clone(&sent));
+            move || {
+                sent.fetch_add(1, Ordering::SeqCst);
+                (!over.load(Ordering::SeqCst)).then(&token)
+            }
+        };
         // Old tokens run on; others are minted for each request, with the newest key.
-        let (old, ended) = (rotating.token(), Arc::clone(&over));
-        clients.push(rotating.load(move || (!ended.load(Ordering::SeqCst)).then(|| old.clone())));
-        let (issuer, ended) = (Arc::clone(&rotating), Arc::clone(&over));
-        clients.push(rotating.load(move || (!ended.load(Ordering::SeqCst)).then(|| issuer.token())));
+        let (old, issuer) = (rotating.token(), Arc::clone(&rotating));
+        clients.push(rotating.load(unless_over(Box::new(move || old.clone()))));
+        clients.push(rotating.load(unless_over(Box::new(move || issuer.token()))));
     }
     for n in 0..20 {
-        // At moments that nobody is told of, also shortly after one another.
-        thread::sleep(Duration::from_millis(17 * (n % 7) + 50));
+        // At moments that nobody is told of, also shortly after one another, and always under load.
+        let enough = sent.load(Ordering::SeqCst) + 16;
+        thread::sleep(Duration::from_millis(17 * (n % 7)));
+        while sent.load(Ordering::SeqCst) < enough {
+            thread::sleep(Duration::from_millis(1));
+        }
         rotating.issuer.add_key(&format!("rotation-{n}"));
     }
     thread::sleep(Duration::from_millis(200));
@@ -130,6 +140,18 @@ fn ten_thousand_random_kids_cost_one_fetch_per_cooldown_and_starve_no_good_token
 }
 
 #[test]
+fn a_key_that_is_replaced_under_its_name_is_found() {
+    let rotating = Rotating::start("", "");
+    let old = rotating.token();
+    for _ in 0..3 {
+        assert_eq!(rotating.ask(&rotating.token()).0, 202);
+        rotating.issuer.rotate("key-1");
+        assert_eq!(rotating.ask(&rotating.token()).0, 202);
+    }
+    assert_eq!(rotating.ask(&old).0, 401, "a key that was replaced no longer serves");
+}
+
+#[test]
 fn a_client_that_goes_on_with_a_wrong_kid_learns_it_once_and_then_at_once() {
     let rotating = Rotating::start(", unknown_key_cooldown = \"1s\"", "[limits]\nkey_wait = \"3s\"");
     let wrong = rotating.forged(&Key::generate("ES256", "staging"), "staging");
@@ -158,6 +180,7 @@ fn tokens_without_kid_are_tried_with_the_keys_that_fit_also_after_a_rotation() {
 #[test]
 fn rotations_and_odd_keys_are_logged_once() {
     let rotating = Rotating::start(", refresh = \"100ms\"", "");
+    rotating.issuer.publish_also(json!({"kty": "AKP", "alg": "ML-DSA-44", "kid": "post-quantum", "pub": "AAAA"}));
     rotating.issuer.add_key("second");
     assert_eq!(rotating.ask(&rotating.token()).0, 202);
     // Several more refreshes, which bring nothing new.
@@ -166,6 +189,9 @@ fn rotations_and_odd_keys_are_logged_once() {
         thread::sleep(Duration::from_millis(10));
     }
     let log = rotating.sidecar.log();
+    let odd: Vec<_> = log.lines().filter(|line| line.contains("A key of an issuer is left out.")).collect();
+    assert_eq!(odd.len(), 1, "{log}");
+    assert!(odd[0].contains("'post-quantum'") && odd[0].contains("kty is not supported"), "{log}");
     let changes: Vec<_> = log.lines().filter(|line| line.contains("The keys of an issuer changed.")).collect();
     assert_eq!(changes.len(), 2, "{log}");
     assert!(changes[0].contains("'key-1'") && !changes[0].contains("'second'"), "{log}");

@@ -70,7 +70,7 @@ impl Fetching {
 
 /// The answer of /readyz once the first attempt to fetch has failed and it says why.
 fn explained(sidecar: &Sidecar) -> Value {
-    let says_why = |answer: &Answer| answer.status() == 503 && answer.json()["issuers"][0]["detail"].is_string();
+    let says_why = |answer: &Answer| answer.status() == 503 && answer.json()["issuers"][0]["failures"] != 0;
     sidecar.wait_for_readyz(says_why).expect("/readyz should say why it is not ready").json()
 }
 

@@ -18,7 +18,7 @@ mod support;
 
 mod auditing; // full disks, closed outputs, blocked pipes
 mod load; // clients that go on sending
-// mod monitoring; // a real Prometheus, rules, dashboard
+mod monitoring; // a real Prometheus, rules, dashboard
 mod reloading; // SIGHUP and watched files
 mod reporting; // mode = "report" and `callgate rollout`
 mod samples; // single values of a scrape

@@ -157,6 +157,37 @@ fn issuer_without_keys_is_not_let_in_and_one_with_keys_is() {
 }
 
 #[test]
+fn deny_list_is_in_force_through_reloads_and_goes_when_it_is_taken_out() {
+    let stage = Stage::set_with(|setup| setup.with("[reload]\nwatch = false"));
+    let good = std::fs::read_to_string(stage.sidecar.config()).unwrap();
+    let list = stage.sidecar.config().with_file_name("revoked.jsonl");
+    std::fs::write(&list, "{\"sub\":\"billing\"}\n").unwrap();
+    let reload = |config: &str, count: f64| {
+        std::fs::write(stage.sidecar.config(), config).unwrap();
+        stage.sidecar.process().signal(Signal::SIGHUP);
+        wait_for_sample(&stage.sidecar, RELOADS, &["success"], |successes| successes > count - 0.5);
+    };
+    let ask = || stage.ask(&Request::send().bearer(&stage.token())).status();
+    assert_eq!(ask(), 202);
+    let denying = format!("{good}\n[revocation]\nfile = \"revoked.jsonl\"\n");
+    reload(&denying, 1.0);
+    assert_eq!(ask(), 401);
+    reload(&format!("{denying}\n[limits]\nkey_wait = \"2s\"\n"), 2.0);
+    assert_eq!(ask(), 401);
+    // It is still kept as its file says.
+    std::fs::write(&list, "{\"sub\":\"somebody\"}\n").unwrap();
+    wait_for_sample(&stage.sidecar, "callgate_deny_list_reloads_total", &["changed"], |changes| changes > 0.5);
+    let end = std::time::Instant::now() + crate::support::http::PATIENCE;
+    while ask() != 202 {
+        assert!(std::time::Instant::now() < end, "the list is read again");
+    }
+    reload(&good, 3.0);
+    assert_eq!(ask(), 202);
+    assert_eq!(sample(&stage.sidecar, "callgate_deny_list_entries", &[]), Some(0.0));
+    stage.end();
+}
+
+#[test]
 fn config_map_that_kubernetes_swaps_is_noticed_without_a_signal() {
     let (issuer, upstream) = (Issuer::start("https://auth.internal.example"), witness("one"));
     let setup = Setup::before(upstream.address()).trusting(&issuer);

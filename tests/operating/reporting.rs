@@ -102,6 +102,19 @@ fn one_path_or_one_issuer_is_reported_and_the_rest_is_refused() {
 }
 
 #[test]
+fn what_is_only_reported_cannot_lead_the_upstream_to_another_path() {
+    let stage = beginning_with("", "[[report]]\npath = \"/send\"\nmethods = [\"POST\"]");
+    let request = Request::send().header("X-Original-URL", "/admin").header("X-HTTP-Method-Override", "DELETE");
+    assert_eq!(stage.ask(&request).status(), 202);
+    let head = stage.only_received().head;
+    assert_eq!((head.header("x-original-url"), head.header("x-http-method-override")), (None, None));
+    assert_eq!(stage.ask(&request.bearer(&stage.token())).status(), 202);
+    let head = stage.email.latest().unwrap().head;
+    assert_eq!(head.header("x-original-url"), Some("/admin"), "who is proven may say so, as ever");
+    stage.end();
+}
+
+#[test]
 fn upstream_that_does_not_answer_is_still_told_as_such() {
     let issuer = Issuer::start("https://auth.internal.example");
     let setup = Setup::before_address("127.0.0.1:1").trusting(&issuer);

@@ -5,12 +5,36 @@ use std::collections::BTreeMap;
 use super::Findings;
 use crate::config::file;
 use crate::config::path::KeyPath;
-use crate::identity::{CallerRule, ClaimPath, Form, Naming};
+use crate::identity::{CallerRule, ClaimPath, ClaimRule, Form, Naming};
 
 pub fn caller(table: file::Caller, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<CallerRule> {
-    let header = header(table.header, &at.key("header"), findings);
+    let name = header(table.header, &at.key("header"), findings);
     let claim = claim(&table.claim, &at.key("claim"), findings);
-    Some(CallerRule::new(header?, claim?))
+    let mut taken: Vec<_> = name.as_deref().map(fold).into_iter().collect();
+    let mut sound = true;
+    let mut more = Vec::new();
+    for (written, path) in table.forward {
+        let key = at.key("forward").key(&written);
+        let header = header(written, &key, findings);
+        let claim = self::path(&path, &key, findings);
+        if let Some(header) = &header {
+            if taken.contains(&fold(header)) {
+                let message = format!("{header:?} is already the header of another claim; choose another name");
+                findings.error::<()>(&key, message);
+                sound = false;
+            }
+            taken.push(fold(header));
+        }
+        sound &= header.is_some() && claim.is_some();
+        more.extend(header.zip(claim).map(|(header, claim)| ClaimRule::new(header, claim)));
+    }
+    let rule = CallerRule::new(name?, claim?);
+    sound.then(|| rule.with_claims(more))
+}
+
+/// As the sanitizer folds names: a client's header of any such spelling is removed.
+fn fold(name: &str) -> String {
+    name.to_ascii_lowercase().replace('-', "")
 }
 
 /// How the callers of one issuer are named. The inner `None` means that it is by the common rule, the outer one that the rule is
@@ -77,8 +101,6 @@ fn header(written: String, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Op
         );
         return findings.error(key, message);
     }
-    // As the sanitizer folds names: a client's header of any such spelling is removed.
-    let fold = |name: &str| name.to_ascii_lowercase().replace('-', "");
     let folded = fold(&written);
     if TAKEN.iter().any(|taken| fold(taken) == folded) || TAKEN_FAMILIES.iter().any(|family| folded.starts_with(family))
     {
@@ -92,6 +114,17 @@ fn header(written: String, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Op
 }
 
 fn claim(written: &str, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<ClaimPath> {
+    let path = path(written, key, findings)?;
+    let name = written.strip_prefix('/').unwrap_or(written);
+    if NO_CALLERS.contains(&name) {
+        return findings
+            .error(key, format!("{name:?} does not say who is calling; for example \"sub\" or \"client_id\""));
+    }
+    Some(path)
+}
+
+/// The way to a claim, whatever it says.
+fn path(written: &str, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<ClaimPath> {
     let path = match ClaimPath::parse(written) {
         Ok(path) => path,
         Err(fault) => {
@@ -106,11 +139,6 @@ fn claim(written: &str, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Optio
     }
     if written.trim() != written {
         return findings.error(key, format!("{written:?} begins or ends with white space; remove it"));
-    }
-    let name = written.strip_prefix('/').unwrap_or(written);
-    if NO_CALLERS.contains(&name) {
-        return findings
-            .error(key, format!("{name:?} does not say who is calling; for example \"sub\" or \"client_id\""));
     }
     Some(path)
 }

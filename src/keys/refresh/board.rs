@@ -23,7 +23,7 @@ pub enum Freshness {
     TimedOut,
     /// The next refresh is allowed only after this time, which is beyond the bound. It will then be made.
     TooSoon { retry_after: Duration },
-    /// The issuer was asked after the decision, or has lately been asked for this very key: it has no such key.
+    /// The issuer was asked after the decision, or has lately been asked for this very key: it has no such key, or no other.
     Unchanged,
 }
 
@@ -156,12 +156,9 @@ impl Board {
         let since = |moment: Option<Instant>| moment.is_some_and(|moment| moment >= wish.since);
         let published = slot.latest();
         let keys = published.as_ref().and_then(|published| published.usable(wish.now));
-        let is_here = match (wish.kid, keys) {
-            (Some(kid), Some(keys)) => keys.named(kid).is_some(),
-            // Without a name, or without keys, any change may help.
-            (_, keys) => keys.is_some() && since(state.changed),
-        };
-        if is_here {
+        // Only a change after the decision can help: it was made with whatever keys were there. Without a name, any may.
+        let may_help = keys.is_some_and(|keys| wish.kid.is_none_or(|kid| keys.named(kid).is_some()));
+        if may_help && since(state.changed) {
             return Step::Done(Freshness::Changed);
         }
 

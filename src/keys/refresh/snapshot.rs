@@ -260,6 +260,12 @@ mod tests {
             fs::set_permissions(&snapshot.file.path, fs::Permissions::from_mode(mode)).expect("a mode");
             assert_eq!(snapshot.load(NOW, HOUR).await.is_ok(), is_used, "{mode:o}");
         }
+        fs::set_permissions(&snapshot.file.path, fs::Permissions::from_mode(0o600)).expect("a mode");
+        assert!(snapshot.load(NOW, HOUR).await.is_ok());
+        // Only root can give a file away.
+        if std::os::unix::fs::chown(&snapshot.file.path, Some(4711), None).is_ok() {
+            assert_eq!(snapshot.load(NOW, HOUR).await, Err(SnapshotFlaw::Owner));
+        }
     }
 
     #[tokio::test]

@@ -43,6 +43,7 @@ pub enum Location {
 pub struct Origin {
     pub issuer: String,
     pub algorithms: Vec<Algorithm>,
+    pub usage: KeyUse,
     pub location: Location,
     pub settings: FetchSettings,
 }
@@ -141,6 +142,7 @@ impl Source {
         Origin {
             issuer: self.issuer.clone(),
             algorithms: self.algorithms.clone(),
+            usage: self.usage,
             location: self.location.clone(),
             settings: self.settings.clone(),
         }

@@ -36,6 +36,7 @@ struct Orders {
     answer: Result<Vec<u8>, Fault>,
     latency: Duration,
     fetches: Vec<Instant>,
+    forgotten: usize,
 }
 
 impl Issuer {
@@ -44,6 +45,7 @@ impl Issuer {
             answer: Ok(document(kids)),
             latency: Duration::from_millis(20),
             fetches: Vec::new(),
+            forgotten: 0,
         })))
     }
 
@@ -73,6 +75,10 @@ impl Fetch for Issuer {
         };
         sleep(latency).await;
         answer.map(|document| Answer::Document { document, validators: None, fresh_for: None })
+    }
+
+    fn forget(&mut self) {
+        self.orders().forgotten += 1;
     }
 }
 
@@ -176,8 +182,24 @@ async fn a_key_that_came_between_the_decision_and_the_wish_needs_no_fetch() {
     let issuer = Issuer::with(&["a"]);
     let bench = Bench::start(&issuer, FetchSettings::default()).await;
     let since = Instant::now();
-    assert_eq!(bench.keeper.fresher(0, Some("a"), since, BOUND).await, Freshness::Changed);
-    assert_eq!(issuer.fetches(), 1);
+    issuer.publishes(&["b"]);
+    sleep(Duration::from_secs(301)).await;
+    assert_eq!(bench.keeper.fresher(0, Some("b"), since, BOUND).await, Freshness::Changed);
+    assert_eq!(issuer.fetches(), 2, "the scheduled one has brought it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_is_replaced_under_its_name_is_found_and_forged_tokens_of_that_name_cost_little() {
+    let issuer = Issuer::with(&["a"]);
+    let bench = Bench::start(&issuer, FetchSettings::default()).await;
+    issuer.publishes(&["a"]);
+    assert_eq!(bench.fresher("a").await, Freshness::Changed);
+    advance(Duration::from_millis(1)).await;
+    for _ in 0..600 {
+        assert_eq!(bench.fresher("a").await, Freshness::Unchanged);
+        sleep(Duration::from_millis(100)).await;
+    }
+    assert!(issuer.fetches() < 12, "{} fetches in a minute", issuer.fetches());
 }
 
 #[tokio::test(start_paused = true)]
@@ -191,6 +213,33 @@ async fn a_thousand_requests_for_a_new_key_make_one_fetch_and_all_pass() {
     }
     sleep(Duration::from_secs(10)).await;
     assert_eq!(issuer.fetches(), 2, "the one at the start and one for all");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_comes_during_a_fetch_waits_for_it_and_wants_no_other_if_it_helped() {
+    let issuer = Issuer::with(&["a"]);
+    let bench = Bench::start(&issuer, cooldown(Duration::from_secs(10))).await;
+    issuer.publishes(&["b"]);
+    let first = bench.request("b");
+    sleep(Duration::from_millis(10)).await;
+    let second = bench.request("b");
+    assert!(first.await.expect("a request") && second.await.expect("a request"));
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(issuer.fetches(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_keys_have_no_names_a_name_that_fits_none_is_looked_for_again_and_again() {
+    let nameless =
+        |document: Vec<u8>| String::from_utf8(document).expect("text").replace("\"kid\":\"x\",", "").into_bytes();
+    let issuer = Issuer::with(&[]);
+    issuer.orders().answer = Ok(nameless(document(&["x"])));
+    let bench = Bench::start(&issuer, FetchSettings::default()).await;
+    assert_eq!(bench.fresher("any").await, Freshness::Unchanged);
+    advance(Duration::from_millis(1)).await;
+    // The new key has no name either, so the name of the token says nothing about it.
+    issuer.orders().answer = Ok(nameless(document(&["x"])));
+    assert_eq!(bench.fresher("any").await, Freshness::Changed);
 }
 
 #[tokio::test(start_paused = true)]
@@ -357,6 +406,7 @@ async fn a_fetch_that_never_ends_is_given_up() {
     issuer.orders().latency = Duration::MAX;
     let bench = Bench::start(&issuer, FetchSettings::default()).await;
     assert_eq!(bench.status().fault, Some(Fault::Timeout));
+    assert_eq!(issuer.orders().forgotten, 1, "with everything that was kept of it");
     issuer.orders().latency = Duration::ZERO;
     sleep(Duration::from_secs(6)).await;
     assert!(bench.has("a"));
@@ -506,6 +556,8 @@ async fn a_file_is_noticed_when_it_changes_however_it_changes() {
     let volume = Volume::new(&document(&["a"]));
     let watched = Watched::start(volume.path()).await;
     assert_eq!(watched.kids(), ["a"]);
+    let stale = watched.slot.latest().as_ref().map(|published| published.stale);
+    assert_eq!(stale, Some(UnixTime::MAX), "a file never goes stale");
 
     volume.swap("v2", &document(&["b"]));
     sleep(A_LOOK).await;

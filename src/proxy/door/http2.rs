@@ -7,23 +7,27 @@ use std::time::Duration;
 use pingora::apps::HttpServerApp as _;
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v2::server::{H2Accept, HttpSession, default_h2_options, handshake};
-use pingora::protocols::{Digest, GetProxyDigest as _, GetSocketDigest as _, GetTimingDigest as _, Ssl as _};
+use pingora::protocols::{Digest, GetSocketDigest as _, GetTimingDigest as _, Ssl as _};
 use pingora::server::ShutdownWatch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::Door;
 use crate::proxy::client::ClientStream;
+use crate::proxy::connection::Connection;
 
 /// Serves the streams of a connection until either side has had enough.
 pub async fn serve(door: &Door, stream: ClientStream, stop: &ShutdownWatch) {
     let limits = door.gate.limits();
-    let digest = Arc::new(Digest {
-        ssl_digest: stream.get_ssl_digest(),
-        timing_digest: stream.get_timing_digest(),
-        proxy_digest: stream.get_proxy_digest(),
-        socket_digest: stream.get_socket_digest(),
-    });
+    let shared = (stream.get_ssl_digest(), stream.get_timing_digest(), stream.get_socket_digest());
+    // Each stream has a state of its own, which outlives nothing but it.
+    let fresh = || {
+        let connection = Arc::new(Connection::begin(Box::new(())));
+        let proxy_digest = connection.digest().ok();
+        let (ssl_digest, timing_digest, socket_digest) = shared.clone();
+        (connection, Arc::new(Digest { ssl_digest, timing_digest, proxy_digest, socket_digest }))
+    };
+    let held = Arc::clone(&stream.connection);
     let mut options = default_h2_options();
     options.max_header_list_size(u32::try_from(limits.head_size).unwrap_or(u32::MAX));
     options.max_concurrent_streams(STREAMS_MAX);
@@ -32,6 +36,7 @@ pub async fn serve(door: &Door, stream: ClientStream, stop: &ShutdownWatch) {
 
     let mut requests = JoinSet::new();
     let (mut served, mut malformed) = (0, 0);
+    let (mut own, mut digest) = fresh();
     let mut stopping = stop.clone();
     let mut ending = false;
     loop {
@@ -51,10 +56,17 @@ pub async fn serve(door: &Door, stream: ClientStream, stop: &ShutdownWatch) {
                         connection.graceful_shutdown();
                     }
                     let (proxy, stop) = (Arc::clone(&door.proxy), stop.clone());
+                    let of_next = fresh();
+                    digest = of_next.1;
+                    let own = std::mem::replace(&mut own, of_next.0);
                     requests.spawn(async move {
                         let mut session = ServerSession::new_http2(session);
                         session.set_write_timeout(Some(limits.write_timeout));
-                        proxy.process_new_http(session, &stop).await;
+                        tokio::select! {
+                            _ = proxy.process_new_http(session, &stop) => {}
+                            // What is dropped here is recorded, and its stream reset.
+                            () = own.over() => {}
+                        }
                     });
                 }
                 Ok(Some(H2Accept::Rejected)) if malformed < MALFORMED_MAX => malformed += 1,
@@ -67,6 +79,7 @@ pub async fn serve(door: &Door, stream: ClientStream, stop: &ShutdownWatch) {
     drop(connection);
     // Without their connection they end by themselves, and are recorded.
     while requests.join_next().await.is_some() {}
+    drop(held);
 }
 
 /// How long a client may take to acknowledge that no more requests are taken.

@@ -117,9 +117,7 @@ fn the_end_of_a_head_is_found_however_it_is_cut() {
         let first = search.end(&request[..cut]).unwrap();
         assert_eq!(first.or_else(|| search.end(request).unwrap()), Some(27), "{cut}");
     }
-    for bytes in
-        [&b"GET / HTTP/1.1\nHost"[..], b"GET / HTTP/1.1\r\nHost: h\n\n", b"\r\nGET", b"\nGET", b"A\rB", b"A\r\r\n"]
-    {
+    for bytes in [&b"GET / HTTP/1.1\nHost"[..], b"GET / HTTP/1.1\r\nHost: h\n\n", b"\r\nGET", b"\nGET"] {
         assert!(Search::default().end(bytes).is_err(), "{}", bytes.escape_ascii());
     }
 }

@@ -143,6 +143,7 @@ async fn a_server_that_is_not_there_is_told_from_one_that_fails() {
 #[tokio::test]
 async fn redirects_are_followed_up_to_a_bound() {
     let server = Server::start(|head| match head {
+        head if head.starts_with("GET /4 ") => Reply::to("/3"),
         head if head.starts_with("GET /3 ") => Reply::to("/2"),
         head if head.starts_with("GET /2 ") => Reply::to("/1"),
         head if head.starts_with("GET /1 ") => Reply::to("/keys"),
@@ -151,6 +152,7 @@ async fn redirects_are_followed_up_to_a_bound() {
     });
     let follow = async |path| fetched(FetchSettings::default(), keys(&server.url(path))).await;
     assert_eq!(follow("/3").await, Ok(DOCUMENT.into()));
+    assert_eq!(follow("/4").await, Err(Fault::TooManyRedirects));
     assert_eq!(follow("/loop").await, Err(Fault::TooManyRedirects));
 }
 

@@ -1,0 +1,20 @@
+//! HTTP at its edges, on raw sockets against an upstream that writes down what it sees: what is refused, what is forwarded, and
+//! what becomes of it on the way. Each refusal stands beside an acceptance, and each is looked for in the audit.
+
+#[path = "../support/mod.rs"]
+#[allow(dead_code, reason = "shared with the demo and with other tests")]
+mod support;
+
+mod bodies; // chunks that two parties could cut differently
+mod cases; // one line each: smuggling, spoofing, paths
+mod credentials; // headers that look like tokens, and tokens that come twice
+mod grpc; // a client and a server of the field
+mod http2; // the same in frames
+mod idle_gaps; // a Node.js server that closes idle connections
+mod limits; // how much, how long, how many
+mod origin; // where a request came from
+mod pipeline; // what comes after a request on its connection
+mod retries; // what is tried again, and what is not
+mod slow_clients; // heads that trickle, and connections without one
+mod tls; // certificates on both sides
+mod websocket; // tunnels, as long as their token

@@ -1,0 +1,161 @@
+//! TLS on the listener: both versions of HTTP, certificates that change while it runs, and clients that must show one.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer as Authority, KeyPair};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use tempfile::TempDir;
+
+use crate::support::http::PATIENCE;
+use crate::support::request::Request;
+use crate::support::stage::Stage;
+
+/// An authority with what it has vouched for.
+struct Ca {
+    authority: Authority<'static, KeyPair>,
+    pem: String,
+}
+
+impl Ca {
+    fn new() -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut parameters = CertificateParams::new([]).unwrap();
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let pem = parameters.self_signed(&key).unwrap().pem();
+        Self { authority: Authority::new(parameters, key), pem }
+    }
+
+    /// A certificate and its key, as PEM.
+    fn issue(&self) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let parameters = CertificateParams::new(["localhost".to_owned()]).unwrap();
+        (parameters.signed_by(&key, &self.authority).unwrap().pem(), key.serialize_pem())
+    }
+}
+
+/// Writes a pair where the configuration says it is.
+fn write(directory: &Path, pair: &(String, String)) {
+    std::fs::write(directory.join("tls.key"), &pair.1).unwrap();
+    std::fs::write(directory.join("tls.crt"), &pair.0).unwrap();
+}
+
+fn stage(ca: &Ca, client_ca: Option<&Ca>) -> (Stage, TempDir) {
+    let directory = tempfile::tempdir().unwrap();
+    write(directory.path(), &ca.issue());
+    let at = |name: &str| directory.path().join(name).display().to_string();
+    let mut table = format!("[listen.tls]\ncert = \"{}\"\nkey = \"{}\"\n", at("tls.crt"), at("tls.key"));
+    if let Some(client_ca) = client_ca {
+        std::fs::write(directory.path().join("clients.pem"), &client_ca.pem).unwrap();
+        table.push_str(&format!("client_ca = \"{}\"\n", at("clients.pem")));
+    }
+    (Stage::set_with(|setup| setup.with(&table)), directory)
+}
+
+fn client(
+    stage: &Stage,
+    ca: &Ca,
+    alpn: &str,
+    pair: Option<&(String, String)>,
+) -> StreamOwned<ClientConnection, TcpStream> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(ca.pem.as_bytes()).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = config.with_root_certificates(roots);
+    let mut config = match pair {
+        Some((certificate, key)) => {
+            let certificate = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
+            let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+            config.with_client_auth_cert(vec![certificate], key).unwrap()
+        }
+        None => config.with_no_client_auth(),
+    };
+    config.alpn_protocols = vec![alpn.as_bytes().to_vec()];
+    let stream = TcpStream::connect(stage.sidecar.listen()).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let connection = ClientConnection::new(Arc::new(config), ServerName::try_from("localhost").unwrap()).unwrap();
+    StreamOwned::new(connection, stream)
+}
+
+/// The status of an answer, or why there is none.
+fn ask(mut stream: StreamOwned<ClientConnection, TcpStream>, request: &Request) -> Result<String, std::io::Error> {
+    stream.write_all(&request.bytes())?;
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer)?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+#[test]
+fn requests_over_tls_are_judged_like_any_other_and_the_upstream_is_told_of_it() {
+    let ca = Ca::new();
+    let (stage, _directory) = stage(&ca, None);
+    let good = Request::send().bearer(&stage.token());
+    assert_eq!(ask(client(&stage, &ca, "http/1.1", None), &Request::send()).unwrap(), "HTTP/1.1 401");
+    assert_eq!(ask(client(&stage, &ca, "http/1.1", None), &good).unwrap(), "HTTP/1.1 202");
+    assert_eq!(stage.only_received().head.all("x-forwarded-proto"), ["https"]);
+    let malformed = Request::send().header("Transfer-Encoding", "chunked");
+    assert_eq!(ask(client(&stage, &ca, "http/1.1", None), &malformed).unwrap(), "HTTP/1.1 400");
+    assert!(ask(client(&stage, &Ca::new(), "http/1.1", None), &good).is_err(), "another authority's client goes away");
+    // Without TLS there is no answer at all.
+    let mut plain = stage.sidecar.connect();
+    plain.send(good.bytes()).unwrap();
+    assert!(plain.read_answer("").is_err());
+    stage.end();
+}
+
+#[test]
+fn http2_is_spoken_with_those_who_ask_for_it() {
+    let ca = Ca::new();
+    let (stage, _directory) = stage(&ca, None);
+    let mut stream = client(&stage, &ca, "h2", None);
+    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").unwrap();
+    let mut frame = [0; 9];
+    stream.read_exact(&mut frame).unwrap();
+    assert_eq!(frame[3], 4, "the first frame is SETTINGS (RFC 9113 section 3.4)");
+    assert_eq!(stream.conn.alpn_protocol(), Some(&b"h2"[..]));
+    stage.end();
+}
+
+#[test]
+fn a_client_without_a_certificate_of_the_right_authority_is_not_listened_to() {
+    let (ca, clients) = (Ca::new(), Ca::new());
+    let (stage, _directory) = stage(&ca, Some(&clients));
+    let good = Request::send().bearer(&stage.token());
+    let shown = clients.issue();
+    assert_eq!(ask(client(&stage, &ca, "http/1.1", Some(&shown)), &good).unwrap(), "HTTP/1.1 202");
+    assert_eq!(ask(client(&stage, &ca, "http/1.1", Some(&shown)), &Request::send()).unwrap(), "HTTP/1.1 401");
+    assert!(ask(client(&stage, &ca, "http/1.1", None), &good).is_err());
+    assert!(ask(client(&stage, &ca, "http/1.1", Some(&ca.issue())), &good).is_err());
+    assert_eq!(stage.email.received().len(), 1);
+    stage.end();
+}
+
+#[test]
+fn a_new_certificate_is_used_without_a_restart_and_a_broken_one_never() {
+    let (old, new) = (Ca::new(), Ca::new());
+    let (stage, directory) = stage(&old, None);
+    let good = Request::send().bearer(&stage.token());
+    assert_eq!(ask(client(&stage, &old, "http/1.1", None), &good).unwrap(), "HTTP/1.1 202");
+    // A key that is not the certificate's: what was there goes on.
+    std::fs::write(directory.path().join("tls.key"), new.issue().1).unwrap();
+    let told = |words: &str| {
+        let end = Instant::now() + PATIENCE;
+        while !stage.sidecar.log().contains(words) {
+            assert!(Instant::now() < end, "{}", stage.sidecar.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    told("keeps its certificate");
+    assert_eq!(ask(client(&stage, &old, "http/1.1", None), &good).unwrap(), "HTTP/1.1 202");
+    write(directory.path(), &new.issue());
+    told("certificate was replaced");
+    assert_eq!(ask(client(&stage, &new, "http/1.1", None), &good).unwrap(), "HTTP/1.1 202");
+    assert!(ask(client(&stage, &old, "http/1.1", None), &good).is_err());
+    stage.end();
+}
