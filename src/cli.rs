@@ -1,6 +1,8 @@
 //! The command line: one subcommand, one exit code. What is said goes to standard output and standard error, which are passed
 //! in, and nothing here ends the process.
 
+mod explain;
+
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -10,9 +12,10 @@ use clap::{Args, Parser, Subcommand};
 use crate::clock::UnixTime;
 use crate::config::{self, Compiled, Problems};
 use crate::drain;
-use crate::explain::{self, command::Question};
 use crate::rollout;
 use crate::server;
+
+use explain::Question;
 
 /// Tells the service behind it who is calling.
 #[derive(Parser)]
@@ -95,7 +98,7 @@ pub fn run() -> ExitCode {
         Command::Rollout(Rollout { admin: Admin { admin }, within }) => {
             rollout::run(&admin, within, &mut out, &mut err)
         }
-        Command::Explain(arguments) => explain(arguments, &mut out, &mut err),
+        Command::Explain(arguments) => why(arguments, &mut out, &mut err),
         Command::Run(Config { config }) => start(&config, &mut err),
         Command::Schema => schema(&mut out),
     };
@@ -115,10 +118,10 @@ fn start(path: &Path, err: &mut impl Write) -> io::Result<u8> {
 }
 
 /// `callgate explain`: why a token is accepted or refused. Returns the exit code: 0 accepted, 1 refused or not to be judged.
-fn explain(arguments: Explain, out: &mut impl Write, err: &mut impl Write) -> io::Result<u8> {
+fn why(arguments: Explain, out: &mut impl Write, err: &mut impl Write) -> io::Result<u8> {
     let Explain { config: Config { config: path }, keys, at, json, token } = arguments;
     match config::load(&path) {
-        Ok(compiled) => match explain::command::run(compiled, Question { token, keys, at, json }, out) {
+        Ok(compiled) => match explain::run(compiled, Question { token, keys, at, json }, out) {
             Ok(is_accepted) => Ok(u8::from(!is_accepted)),
             Err(fault) => writeln!(err, "callgate cannot explain: {fault}.").map(|()| 1),
         },

@@ -2,7 +2,6 @@
 //! also past the first refusal, and the verdict is the decision's own. It never holds the token or its signature.
 
 mod advice;
-pub mod command;
 pub mod machine;
 pub mod terminal;
 

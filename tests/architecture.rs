@@ -24,6 +24,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "authenticator",
         &["clock", "identity", "jwt", "keys", "rejection", "request", "requirement", "revocation", "route", "token"],
     ),
+    ("explain", &["authenticator", "clock", "jwt", "keys", "rejection", "request", "token"]),
     ("mode", &["request", "route"]),
     ("audit", &["clock", "rejection"]),
     ("trace", &[]),
@@ -69,9 +70,22 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("drain", &[]),
     ("rollout", &["clock"]),
-    // The command that prints it is an edge; what it says comes from the core.
-    ("explain", &["authenticator", "clock", "config", "jwt", "keys", "rejection", "request", "server", "token"]),
-    ("cli", &["clock", "config", "drain", "explain", "rollout", "server"]),
+    (
+        "cli",
+        &[
+            "authenticator",
+            "clock",
+            "config",
+            "drain",
+            "explain",
+            "jwt",
+            "keys",
+            "request",
+            "rollout",
+            "server",
+            "token",
+        ],
+    ),
     ("main", &["cli"]),
 ];
 
@@ -105,7 +119,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("httpdate", &["keys::refresh"]),
     ("nix", &["server"]),
     ("pingora", &["admin", "proxy", "server"]),
-    ("prometheus", &["audit", "explain", "metrics", "keys::refresh", "server", "trace"]),
+    ("prometheus", &["audit", "cli", "metrics", "keys::refresh", "server", "trace"]),
     ("reqwest", &["keys::refresh", "trace"]),
     ("rustls", &["server", "keys::refresh"]),
     ("schemars", &["audit", "config"]),
@@ -115,8 +129,8 @@ const CRATES: &[(&str, &[&str])] = &[
     (
         "thiserror",
         &[
+            "cli",
             "config",
-            "explain",
             "identity",
             "jwt",
             "keys",
@@ -129,7 +143,7 @@ const CRATES: &[(&str, &[&str])] = &[
             "wire",
         ],
     ),
-    ("tokio", &["audit", "explain", "keys::refresh", "proxy", "server", "trace", "watch"]),
+    ("tokio", &["audit", "cli", "keys::refresh", "proxy", "server", "trace", "watch"]),
     ("toml", &["config"]),
     ("tracing", &["admin", "audit", "keys::refresh", "proxy", "server", "trace", "watch"]),
     ("tracing_subscriber", &["server"]),

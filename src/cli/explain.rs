@@ -1,4 +1,4 @@
-//! `callgate explain`: reads the token and the keys, lets [`super::explain`] judge, and prints. Only the keys of the issuer that
+//! `callgate explain`: reads the token and the keys, lets [`crate::explain`] judge, and prints. Only the keys of the issuer that
 //! the token names are fetched, from where the configuration says.
 
 use std::io::{self, IsTerminal as _, Read, Write};
@@ -7,11 +7,11 @@ use std::time::{Duration, SystemTime};
 
 use prometheus::Registry;
 
-use super::terminal::Colour;
-use super::{Verdict, explain, machine, terminal};
 use crate::authenticator::Authenticator;
 use crate::clock::UnixTime;
 use crate::config::Compiled;
+use crate::explain::terminal::Colour;
+use crate::explain::{Verdict, explain, machine, terminal};
 use crate::jwt::parse::{Parts, Unverified};
 use crate::keys::jwks::Reading;
 use crate::keys::refresh::{KeyKeeper, Source};
