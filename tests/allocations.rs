@@ -1,0 +1,173 @@
+//! How often a decision asks for memory: as many times as is written here, and no more. A change that allocates more per
+//! request fails here before anybody measures it; one that allocates less may lower the figure.
+
+#[path = "../examples/demo/keys.rs"]
+#[allow(dead_code)]
+mod keys;
+
+use std::sync::Arc;
+
+use allocation_counter::{AllocationInfo, measure};
+use callgate::algorithm::Algorithm;
+use callgate::audit::{Record, Verdict, timestamp};
+use callgate::authenticator::{Authenticator, Decision, Issuer};
+use callgate::clock::UnixTime;
+use callgate::identity::{CallerRule, ClaimPath};
+use callgate::jwt::parse::{Parts, Unverified};
+use callgate::jwt::verify::verify;
+use callgate::keys::jwks::Reading;
+use callgate::keys::store::{KeySlot, Published};
+use callgate::metrics::{Metrics, Times};
+use callgate::proxy::answer::Answer;
+use callgate::rejection::{Reason, Rejection};
+use callgate::request::{Authorization, RequestHead};
+use callgate::requirement::Requirement;
+use callgate::route::{PublicRoute, PublicRoutes};
+use callgate::token::Token;
+use serde_json::json;
+
+const ISSUER: &str = "https://auth.internal.example";
+const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
+
+#[test]
+fn deciding_allocates_no_more_than_is_known() {
+    let mut counts = Vec::new();
+    for (algorithm, allowed) in [(Algorithm::Rs256, 11), (Algorithm::Es256, 11), (Algorithm::EdDsa, 11)] {
+        let stage = Stage::set(algorithm);
+        counts.push((algorithm.name(), allowed, stage.decide(&stage.bearer(&stage.token))));
+        let mut spoiled = stage.token.clone();
+        let at = spoiled.rfind('.').unwrap() + 11;
+        spoiled.replace_range(at..=at, if &stage.token[at..=at] == "A" { "B" } else { "A" });
+        counts.push(("bad signature", 8, stage.decide(&stage.bearer(&spoiled))));
+    }
+    let stage = Stage::set(Algorithm::Es256);
+    counts.push(("no token", 0, stage.decide_with(Authorization::Absent)));
+    counts.push(("public route", 0, {
+        let head = RequestHead { method: "GET", path: Some("/healthz"), authorization: Authorization::Absent };
+        measure(|| assert!(matches!(stage.authenticator.decide(&head, NOW), Decision::Pass)))
+    }));
+    check(&counts);
+}
+
+#[test]
+fn each_step_allocates_no_more_than_is_known() {
+    let stage = Stage::set(Algorithm::Es256);
+    let parts = Parts::decode(&stage.token).unwrap();
+    let unverified = Unverified::parse(&parts).unwrap();
+    let reading = Reading::parse(&stage.document, &[Algorithm::Es256]).unwrap();
+    let key = reading.keys.named("k1").unwrap().public();
+    let asked = requirement(Algorithm::Es256);
+    let bearer = stage.bearer(&stage.token);
+    check(&[
+        (
+            "extract",
+            0,
+            measure(|| {
+                Token::extract(Authorization::One(bearer.as_bytes()), 8192).unwrap();
+            }),
+        ),
+        ("decode", 3, measure(|| drop(Parts::decode(&stage.token).unwrap()))),
+        ("parse", 3, measure(|| drop(Unverified::parse(&parts).unwrap()))),
+        ("verify", 0, measure(|| assert!(verify(&unverified, &asked, key, NOW).is_ok()))),
+    ]);
+}
+
+#[test]
+fn recording_and_refusing_allocate_no_more_than_is_known() {
+    let metrics = Metrics::new().unwrap();
+    let times = Times::default();
+    let rejection = Rejection::new(Reason::TokenMissing, "send the token as 'Authorization: Bearer <token>'");
+    // The first of a kind makes its time series; only what follows is every request's.
+    metrics.request(Verdict::Forward, None, Some(ISSUER), &times);
+    metrics.caller("billing");
+    check(&[
+        ("count a request", 0, measure(|| metrics.request(Verdict::Forward, None, Some(ISSUER), &times))),
+        ("count a caller", 0, measure(|| metrics.caller("billing"))),
+        ("write a record", 9, measure(|| drop(serde_json::to_vec(&record()).unwrap()))),
+        ("refuse", 15, measure(|| drop(Answer::refuse(&rejection, "email", "r1").unwrap()))),
+    ]);
+}
+
+/// An issuer with one key, a token of its, and the gate that accepts it.
+struct Stage {
+    token: String,
+    document: Vec<u8>,
+    authenticator: Authenticator,
+}
+
+impl Stage {
+    fn set(algorithm: Algorithm) -> Self {
+        let key = keys::Key::generate(algorithm.name(), "k1");
+        let document = json!({ "keys": [key.jwk()] }).to_string().into_bytes();
+        let token = key.mint(&json!({
+            "iss": ISSUER, "aud": "email-service", "sub": "billing", "jti": "0192f7",
+            "iat": NOW.as_secs() - 10, "exp": NOW.as_secs() + 300,
+        }));
+        let slot = Arc::new(KeySlot::default());
+        let keys = Reading::parse(&document, &[algorithm]).unwrap().keys;
+        slot.publish(Published { keys, confirmed: NOW, stale: UnixTime::MAX });
+        let caller = CallerRule::new("X-Caller-Service".into(), ClaimPath::parse("sub").unwrap());
+        let public = PublicRoutes::new(vec![PublicRoute::new("/healthz".into(), vec!["GET".into()]).unwrap()]);
+        let issuers = vec![Issuer { requirement: requirement(algorithm), keys: slot }];
+        Self { token, document, authenticator: Authenticator::new(issuers, caller, public, 8192) }
+    }
+
+    fn bearer(&self, token: &str) -> String {
+        format!("Bearer {token}")
+    }
+
+    fn decide(&self, bearer: &str) -> AllocationInfo {
+        self.decide_with(Authorization::One(bearer.as_bytes()))
+    }
+
+    /// Counts the second decision of a kind: the first may set something up.
+    fn decide_with(&self, authorization: Authorization<'_>) -> AllocationInfo {
+        let head = RequestHead { method: "POST", path: Some("/send"), authorization };
+        drop(self.authenticator.decide(&head, NOW));
+        measure(|| drop(self.authenticator.decide(&head, NOW)))
+    }
+}
+
+fn requirement(algorithm: Algorithm) -> Requirement {
+    Requirement::new(ISSUER.into(), vec!["email-service".into()], vec![algorithm]).unwrap()
+}
+
+fn record() -> Record<'static> {
+    Record {
+        time: timestamp(std::time::SystemTime::UNIX_EPOCH),
+        event: "request",
+        version: 1,
+        request_id: "019b7c1e0f0a7c3e9d1a2b3c4d5e6f70",
+        decision: Verdict::Forward,
+        reason: None,
+        caller: Some("billing"),
+        issuer: Some(ISSUER),
+        kid: Some("k1"),
+        alg: Some("ES256"),
+        jti: Some("0192f7"),
+        method: "POST",
+        path: "/send",
+        status: 202,
+        request_bytes: 12,
+        response_bytes: 34,
+        duration_us: 120,
+        authentication_us: 60,
+        upstream_us: Some(40),
+        client: Some("127.0.0.1:5555".into()),
+    }
+}
+
+/// Says every count that is above what is allowed.
+fn check(counts: &[(&str, u64, AllocationInfo)]) {
+    let wrong: Vec<_> = counts
+        .iter()
+        .filter(|(_, allowed, found)| found.count_total > *allowed)
+        .map(|(what, allowed, found)| {
+            format!(
+                "{what}: {} allocations of {} bytes, and at most {allowed} were known",
+                found.count_total, found.bytes_total
+            )
+        })
+        .collect();
+    assert!(wrong.is_empty(), "a cost that every request pays:\n{}", wrong.join("\n"));
+}
