@@ -1,14 +1,14 @@
 # Everything a person or CI runs. `make` alone lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench idle-gaps slow-clients manifests e2e guides image
+.PHONY: help setup demo test bench idle-gaps slow-clients manifests e2e guides image bench-instructions
 
 # Building the binary together with the demo gives Cargo the same features as `cargo test`, so nothing is built twice.
 DEMO := cargo build --quiet --bin callgate --example demo
 
 help: ## List the targets.
-	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## (.*)/make \1|\2/' | \
-	    while IFS='|' read -r target sentence; do printf '%-11s %s\n' "$$target" "$$sentence"; done
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/make \1|\2/' | \
+	    while IFS='|' read -r target sentence; do printf '%-23s %s\n' "$$target" "$$sentence"; done
 
 setup: ## Install what the build needs and this machine lacks.
 	@./scripts/setup.sh
@@ -49,3 +49,6 @@ e2e: ## Play with the email service behind Callgate in a real pod, with podman.
 guides: setup ## Run every command of the guides in docs/.
 	@cargo build --quiet --bin callgate
 	@./scripts/test_guides.py
+
+bench-instructions: setup ## Count the instructions of each step and compare them with the committed ones (UPDATE=1: commit to these).
+	@python3 benches/instructions/compare.py $(if $(UPDATE),--update)

@@ -1,0 +1,64 @@
+"""Counts the instructions of each step with callgrind and compares them with baseline.json: `make bench-instructions`. A
+count does not depend on how busy the machine is, only on the code, the compiler and the processor's instruction set."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+BASELINE = HERE / "baseline.json"
+
+# What a count may differ from the baseline without anybody having changed anything: allocators and linkers vary a little.
+TOLERANCE = 0.02
+
+
+def main():
+    if not shutil.which("valgrind"):
+        sys.exit("bench-instructions: valgrind is missing; install it (Debian: apt-get install valgrind).")
+    program = build()
+    steps = output([program, "--list"]).split("\n")
+    found = {step: count(program, step) for step in steps if step}
+    known = json.loads(BASELINE.read_text()) if BASELINE.exists() else {}
+    more = [step for step in found if found[step] > known.get(step, 0) * (1 + TOLERANCE)]
+    less = [step for step in found if found[step] < known.get(step, 0) * (1 - TOLERANCE)]
+    print(f"{'step':22}{'instructions':>14}{'baseline':>12}{'change':>9}")
+    for step, figure in found.items():
+        change = f"{figure / known[step] - 1:+.1%}" if known.get(step) else "new"
+        print(f"{step:22}{figure:14,}{known.get(step, 0):12,}{change:>9}")
+    if "--update" in sys.argv[1:]:
+        BASELINE.write_text(json.dumps(found, indent=1) + "\n")
+        print(f"bench-instructions: written to {BASELINE.name}; commit it with what changed it.")
+    elif more:
+        sys.exit(f"bench-instructions: more than the baseline: {', '.join(more)}. If it is worth it: UPDATE=1.")
+    elif less:
+        print(f"bench-instructions: less than the baseline: {', '.join(less)}. Keep it: UPDATE=1.")
+
+
+def build():
+    """Builds the steps and gives their program."""
+    command = ["cargo", "bench", "--quiet", "--no-run", "--bench", "instructions", "--message-format=json"]
+    messages = map(json.loads, output(command).splitlines())
+    return next(message["executable"] for message in messages
+                if message.get("target", {}).get("name") == "instructions" and message.get("executable"))
+
+
+def count(program, step):
+    with tempfile.TemporaryDirectory() as directory:
+        into = Path(directory) / "counts"
+        output(["valgrind", "--tool=callgrind", "--toggle-collect=*measured*", f"--callgrind-out-file={into}", program, step])
+        return int(re.search(r"^totals: (\d+)", into.read_text(), re.M)[1])
+
+
+def output(command):
+    ended = subprocess.run(command, capture_output=True, text=True)
+    if ended.returncode != 0:
+        sys.exit(f"bench-instructions: {' '.join(command)} failed:\n{ended.stderr}")
+    return ended.stdout
+
+
+if __name__ == "__main__":
+    main()

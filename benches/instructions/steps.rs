@@ -1,0 +1,167 @@
+//! One step of a request per run, for callgrind to count: `instructions STEP`, or `instructions --list`. Everything it needs
+//! is fixed, so the count is the same whatever else the machine does. `compare.py` runs it.
+
+use std::hint::black_box;
+use std::sync::Arc;
+
+use callgate::algorithm::Algorithm;
+use callgate::audit::{Record, Verdict, timestamp};
+use callgate::authenticator::{Authenticator, Issuer};
+use callgate::clock::UnixTime;
+use callgate::identity::{CallerRule, ClaimPath};
+use callgate::jwt::parse::{Parts, Unverified};
+use callgate::keys::jwks::Reading;
+use callgate::keys::store::{KeySlot, Published};
+use callgate::metrics::{Metrics, Times};
+use callgate::proxy::answer::Answer;
+use callgate::rejection::{Reason, Rejection};
+use callgate::request::{Authorization, RequestHead};
+use callgate::requirement::Requirement;
+use callgate::route::{PublicRoute, PublicRoutes};
+use callgate::token::Token;
+use serde_json::Value;
+
+const ISSUER: &str = "https://auth.internal.example";
+const ALGORITHMS: [Algorithm; 3] = [Algorithm::Rs256, Algorithm::Es256, Algorithm::EdDsa];
+
+/// The steps, as the baseline names them. `decide` is the whole way from a request's head to the decision.
+const STEPS: [&str; 15] = [
+    "extract",
+    "decode",
+    "parse",
+    "decide RS256",
+    "decide ES256",
+    "decide EdDSA",
+    "decide bad RS256",
+    "decide bad ES256",
+    "decide bad EdDSA",
+    "decide no token",
+    "decide public",
+    "count",
+    "record",
+    "refuse no token",
+    "refuse bad signature",
+];
+
+fn main() {
+    // Cargo adds `--bench`.
+    let step = std::env::args().skip(1).find(|argument| argument != "--bench").unwrap_or_else(|| "--list".into());
+    if step == "--list" {
+        println!("{}", STEPS.join("\n"));
+        return;
+    }
+    let stage = Stage::set();
+    let es256 = stage.token("valid", "ES256").to_owned();
+    let bearer = format!("Bearer {es256}");
+    match step.as_str() {
+        "extract" => twice(|| Token::extract(black_box(Authorization::One(bearer.as_bytes())), 8192).is_ok()),
+        "decode" => twice(|| Parts::decode(black_box(&es256)).is_ok()),
+        "parse" => {
+            let parts = Parts::decode(&es256).expect("three parts");
+            twice(|| Unverified::parse(black_box(&parts)).is_ok());
+        }
+        "decide no token" => stage.decide("/send", None),
+        "decide public" => stage.decide("/healthz", None),
+        "count" => {
+            let (metrics, times) = (Metrics::new().expect("metrics"), Times::default());
+            twice(|| {
+                metrics.request(Verdict::Forward, None, Some(ISSUER), black_box(&times));
+                metrics.caller("billing");
+            });
+        }
+        "record" => twice(|| serde_json::to_vec(black_box(&record())).is_ok()),
+        "refuse no token" => refuse(Reason::TokenMissing, "send the token as 'Authorization: Bearer <token>'"),
+        "refuse bad signature" => {
+            refuse(Reason::SignatureInvalid, "the signature was not made with the issuer's key over this token");
+        }
+        decide => {
+            let words: Vec<_> = decide.split(' ').collect();
+            let token = match words.as_slice() {
+                ["decide", "bad", algorithm] => stage.token("bad", algorithm),
+                ["decide", algorithm] => stage.token("valid", algorithm),
+                _ => panic!("there is no step '{decide}'; --list names them"),
+            };
+            stage.decide("/send", Some(token));
+        }
+    }
+}
+
+/// Only what runs in here is counted.
+#[inline(never)]
+fn measured<R>(work: &mut impl FnMut() -> R) -> R {
+    black_box(work())
+}
+
+/// Does the work once to warm up (first allocations, lazy tables), then for the count.
+fn twice<R>(mut work: impl FnMut() -> R) {
+    black_box(work());
+    measured(&mut work);
+}
+
+/// A gate for one issuer with a key of each algorithm.
+struct Stage {
+    tokens: Value,
+    authenticator: Authenticator,
+    now: UnixTime,
+}
+
+impl Stage {
+    fn set() -> Self {
+        let tokens: Value = serde_json::from_str(include_str!("tokens.json")).expect("JSON");
+        let now = UnixTime::from_secs(tokens["now"].as_u64().expect("a time"));
+        let keys = Reading::parse(tokens.to_string().as_bytes(), &ALGORITHMS).expect("a key set").keys;
+        let slot = Arc::new(KeySlot::default());
+        slot.publish(Published { keys, confirmed: now, stale: UnixTime::MAX });
+        let audiences = vec!["email-service".into()];
+        let requirement = Requirement::new(ISSUER.into(), audiences, ALGORITHMS.to_vec()).expect("a requirement");
+        let caller = CallerRule::new("X-Caller-Service".into(), ClaimPath::parse("sub").expect("a claim"));
+        let healthz = PublicRoute::new("/healthz".into(), vec!["POST".into()]).expect("a route");
+        let issuers = vec![Issuer { requirement, keys: slot }];
+        let authenticator = Authenticator::new(issuers, caller, PublicRoutes::new(vec![healthz]), 8192);
+        Self { tokens, authenticator, now }
+    }
+
+    fn token(&self, kind: &str, algorithm: &str) -> &str {
+        self.tokens[kind][algorithm].as_str().expect("a token")
+    }
+
+    fn decide(&self, path: &str, token: Option<&str>) {
+        let bearer = token.map(|token| format!("Bearer {token}"));
+        let authorization =
+            bearer.as_ref().map_or(Authorization::Absent, |bearer| Authorization::One(bearer.as_bytes()));
+        let head = RequestHead { method: "POST", path: Some(path), authorization };
+        twice(|| self.authenticator.decide(black_box(&head), self.now));
+    }
+}
+
+fn refuse(reason: Reason, detail: &'static str) {
+    twice(|| {
+        let rejection = Rejection::new(reason, detail);
+        Answer::refuse(black_box(&rejection), "email-service", "019b7c1e0f0a7c3e9d1a2b3c4d5e6f70").is_ok()
+    });
+}
+
+fn record() -> Record<'static> {
+    Record {
+        time: timestamp(std::time::SystemTime::UNIX_EPOCH),
+        event: "request",
+        version: 1,
+        request_id: "019b7c1e0f0a7c3e9d1a2b3c4d5e6f70",
+        decision: Verdict::Forward,
+        reason: None,
+        caller: Some("billing"),
+        issuer: Some(ISSUER),
+        kid: Some("key-es256"),
+        alg: Some("ES256"),
+        jti: Some("0192f7"),
+        method: "POST",
+        path: "/send",
+        status: 202,
+        request_bytes: 12,
+        response_bytes: 34,
+        duration_us: 120,
+        authentication_us: 60,
+        upstream_us: Some(40),
+        client: Some("127.0.0.1:5555".into()),
+    }
+}
