@@ -1,7 +1,7 @@
 # Everything a person or CI runs. `make` alone lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench idle-gaps slow-clients manifests e2e guides image bench-instructions
+.PHONY: help setup demo test bench idle-gaps slow-clients manifests e2e guides image bench-instructions bench-peers
 
 # Building the binary together with the demo gives Cargo the same features as `cargo test`, so nothing is built twice.
 DEMO := cargo build --quiet --bin callgate --example demo
@@ -52,3 +52,7 @@ guides: setup ## Run every command of the guides in docs/.
 
 bench-instructions: setup ## Count the instructions of each step and compare them with the committed ones (UPDATE=1: commit to these).
 	@python3 benches/instructions/compare.py $(if $(UPDATE),--update)
+
+bench-peers: setup ## Compare with other proxies on this machine, about an hour (ROUNDS=1 SECONDS=2 to try).
+	@python3 benches/peers --rounds $(or $(ROUNDS),5) --seconds $(or $(SECONDS),5) \
+	    --products '$(PRODUCTS)' --workloads '$(WORKLOADS)'

