@@ -1,13 +1,13 @@
 # Everything a person or CI runs. `make` alone lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench idle-gaps slow-clients
+.PHONY: help setup demo test bench idle-gaps slow-clients manifests e2e guides image
 
 # Building the binary together with the demo gives Cargo the same features as `cargo test`, so nothing is built twice.
 DEMO := cargo build --quiet --bin callgate --example demo
 
 help: ## List the targets.
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1|\2/' | \
+	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## (.*)/make \1|\2/' | \
 	    while IFS='|' read -r target sentence; do printf '%-11s %s\n' "$$target" "$$sentence"; done
 
 setup: ## Install what the build needs and this machine lacks.
@@ -34,3 +34,18 @@ idle-gaps: setup ## Send 100,000 requests with gaps around Node's five seconds (
 
 slow-clients: setup ## Hold 5,000 slow and idle connections and time a good client beside them.
 	cargo test --release --test http -- --ignored --nocapture slow_clients
+
+manifests: ## Check the Dockerfiles, the rendered manifests, the alerts and the scripts.
+	@./scripts/check-manifests.sh
+
+image: setup ## Build the images callgate:0.1.0 and email-service:latest with buildah, and measure the first.
+	@./scripts/tools.sh pod
+	@./scripts/images.sh
+	@./scripts/measure-image.sh
+
+e2e: ## Play with the email service behind Callgate in a real pod, with podman.
+	@./tests/e2e/run.sh
+
+guides: setup ## Run every command of the guides in docs/.
+	@cargo build --quiet --bin callgate
+	@./scripts/test_guides.py

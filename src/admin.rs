@@ -1,5 +1,7 @@
-//! The operator's listener: metrics, liveness and readiness. It answers from memory and changes nothing.
+//! The operator's listener: metrics, liveness and readiness, answered from memory. One thing can be changed here, and only from
+//! this machine: `/drain` lets the connections end, as the first step of a stop.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -7,6 +9,7 @@ use async_trait::async_trait;
 use http::{Response, StatusCode, header};
 use pingora::apps::http_app::ServeHttp;
 use pingora::protocols::http::ServerSession;
+use pingora::protocols::l4::socket::SocketAddr;
 use serde::Serialize;
 
 use crate::keys::refresh::IssuerStatus;
@@ -63,6 +66,19 @@ impl Admin {
         Readiness { ready: !stopping && issuers.iter().all(|issuer| issuer.ready), stopping, issuers }
     }
 
+    /// From now on every answer ends its connection, and `/readyz` says no. Requests are served as before.
+    fn drain(&self, asked: Asked) -> (StatusCode, &'static str, Vec<u8>) {
+        match asked {
+            Asked::FromElsewhere => (StatusCode::FORBIDDEN, TEXT, b"only this machine may ask for that\n".to_vec()),
+            Asked::FromHere => {
+                if !self.draining.swap(true, Ordering::Relaxed) {
+                    tracing::info!("Callgate is draining: each connection ends with its next answer.");
+                }
+                (StatusCode::OK, TEXT, b"draining\n".to_vec())
+            }
+        }
+    }
+
     fn answer(&self, method: &http::Method, path: &str) -> (StatusCode, &'static str, Vec<u8>) {
         if !matches!(*method, http::Method::GET | http::Method::HEAD) {
             return (StatusCode::METHOD_NOT_ALLOWED, TEXT, b"only GET is served here\n".to_vec());
@@ -90,7 +106,10 @@ impl Admin {
 impl ServeHttp for Admin {
     async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
         let head = session.req_header();
-        let (status, content_type, body) = self.answer(&head.method, head.uri.path());
+        let (status, content_type, body) = match (&head.method, head.uri.path()) {
+            (&http::Method::POST, "/drain") => self.drain(Asked::of(session)),
+            (method, path) => self.answer(method, path),
+        };
         let length = body.len();
         let body = if head.method == http::Method::HEAD { Vec::new() } else { body };
         let mut response = Response::new(body);
@@ -102,6 +121,42 @@ impl ServeHttp for Admin {
     }
 }
 
+/// Where a request comes from. In a pod, "here" is every container: they share their network.
+#[derive(Clone, Copy)]
+enum Asked {
+    FromElsewhere,
+    FromHere,
+}
+
+impl Asked {
+    fn of(session: &ServerSession) -> Self {
+        let ip =
+            |address: Option<&SocketAddr>| address.and_then(SocketAddr::as_inet).map(|inet| inet.ip().to_canonical());
+        Self::between(ip(session.client_addr()), ip(session.server_addr()))
+    }
+
+    /// A machine that talks to itself has the same address at both ends.
+    fn between(client: Option<IpAddr>, server: Option<IpAddr>) -> Self {
+        if client.is_some() && client == server { Self::FromHere } else { Self::FromElsewhere }
+    }
+}
+
 const TEXT: &str = "text/plain; charset=utf-8";
 /// The text format of Prometheus.
 const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_known_address_at_both_ends_is_here() {
+        let ip = |text: &str| Some(text.parse().unwrap());
+        let here = |client, server| matches!(Asked::between(client, server), Asked::FromHere);
+        assert!(here(ip("127.0.0.1"), ip("127.0.0.1")));
+        assert!(here(ip("198.51.100.2"), ip("198.51.100.2")));
+        assert!(!here(ip("198.51.100.1"), ip("198.51.100.2")));
+        assert!(!here(ip("127.0.0.1"), ip("198.51.100.2")));
+        assert!(!here(None, None));
+    }
+}

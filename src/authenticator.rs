@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::clock::UnixTime;
 use crate::identity::{CallerRule, ClaimPath, Identity, Naming};
-use crate::jwt::json::{Number, Value};
+use crate::jwt::claims::{Round, time};
+use crate::jwt::json::{Number, Object, Value};
 use crate::jwt::parse::{Parts, Unverified};
 use crate::jwt::verify::{Verified, allowed_algorithm, verify};
 use crate::keys::jwks::{Key, KeySet};
@@ -85,8 +86,8 @@ struct Proven {
 }
 
 /// A refusal on the way, and whether fresher keys of the token's issuer could change it.
-struct Stop {
-    rejection: Rejection,
+pub(crate) struct Stop {
+    pub rejection: Rejection,
     keys_wanted: bool,
 }
 
@@ -115,6 +116,12 @@ impl Authenticator {
     #[must_use]
     pub fn issuers(&self) -> &[Issuer] {
         &self.issuers
+    }
+
+    /// The longest token that is looked at, in bytes.
+    #[must_use]
+    pub const fn token_limit(&self) -> usize {
+        self.token_limit
     }
 
     /// The rule by which callers are named.
@@ -193,24 +200,27 @@ impl Authenticator {
         let keys = keys.ok_or_else(|| Stop::for_keys(keys_unavailable(requirement)))?;
         let (verified, key) = verify_with_any(&unverified, requirement, keys, now)?;
         facts.jti = jti(&verified);
-        self.refuse_revoked(&verified, [key.kid(), unverified.kid()], requirement, now)?;
+        self.refuse_revoked(verified.claims(), [key.kid(), unverified.kid()], requirement, now)?;
 
         let identity = self.caller.identify(&verified, naming.as_ref())?;
-        facts.claims =
-            recorded.iter().filter_map(|(name, path)| Some((name.clone(), shown(path.find(&verified)?)?))).collect();
+        facts.claims = recorded
+            .iter()
+            .filter_map(|(name, path)| Some((name.clone(), shown(path.find(verified.claims())?)?)))
+            .collect();
         let expires = verified.expires().plus(requirement.leeway());
         Ok(Proven { identity, expires, issued: issued(&verified) })
     }
 
-    fn refuse_revoked(
+    /// Refuses a token with these claims if the deny-list does.
+    pub(crate) fn refuse_revoked(
         &self,
-        token: &Verified<'_>,
+        claims: &Object<'_>,
         kids: [Option<&str>; 2],
         asked: &Requirement,
         now: UnixTime,
     ) -> Result<(), Rejection> {
-        let text = |claim| token.claim(claim).and_then(Value::as_str);
-        let credential = Credential { issuer: asked.issuer(), jti: text("jti"), kids, sub: text("sub") };
+        let (jti, sub) = (claims.text("jti"), claims.text("sub"));
+        let credential = Credential { issuer: asked.issuer(), jti, kids, sub };
         let Some(member) = self.revoked.latest().revokes(&credential, now) else { return Ok(()) };
         let detail = format!("the token is valid, and revoked here by its {member}; get a new one, or ask why");
         Err(Rejection::new(Reason::TokenRevoked, detail))
@@ -218,7 +228,7 @@ impl Authenticator {
 }
 
 /// Tries the keys that the token may have been signed with. The first whose signature holds decides.
-fn verify_with_any<'v>(
+pub(crate) fn verify_with_any<'v>(
     token: &'v Unverified<'v>,
     asked: &Requirement,
     keys: &'v KeySet,
@@ -251,20 +261,17 @@ fn verify_with_any<'v>(
     }
 }
 
-fn keys_unavailable(asked: &Requirement) -> Rejection {
+pub(crate) fn keys_unavailable(asked: &Requirement) -> Rejection {
     let detail = format!("the keys of {} cannot be fetched at the moment; try again", quoted(asked.issuer()));
     Rejection::new(Reason::KeysUnavailable, detail)
 }
 
 fn jti(token: &Verified<'_>) -> Option<String> {
-    token.claim("jti").and_then(Value::as_str).filter(|jti| jti.len() <= JTI_MAX).map(str::to_owned)
+    token.claims().text("jti").filter(|jti| jti.len() <= JTI_MAX).map(str::to_owned)
 }
 
 fn issued(token: &Verified<'_>) -> Option<UnixTime> {
-    match token.claim("iat")? {
-        Value::Number(Number::Unsigned(secs)) => Some(UnixTime::from_secs(*secs)),
-        _ => None,
-    }
+    time(token.claims(), "iat", Round::Down).ok().flatten()
 }
 
 /// A claim as it is recorded, if it is one short value.

@@ -1,15 +1,21 @@
 //! The command line: one subcommand, one exit code. What is said goes to standard output and standard error, which are passed
 //! in, and nothing here ends the process.
 
+mod explain;
+
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::clock::UnixTime;
 use crate::config::{self, Compiled, Problems};
+use crate::drain;
 use crate::rollout;
 use crate::server;
+
+use explain::Question;
 
 /// Tells the service behind it who is calling.
 #[derive(Parser)]
@@ -29,12 +35,33 @@ enum Command {
         #[arg(long)]
         expand: bool,
     },
+    /// Ask the running sidecar to let its connections end, and to serve until it is stopped: for a preStop hook
+    Drain(Admin),
+    /// Say why a token is accepted or refused, check by check
+    Explain(Explain),
     /// Ask a running instance who would be refused, to know whether refusing may begin; exit 0 if nobody would be
     Rollout(Rollout),
     /// Run the sidecar
     Run(Config),
     /// Print the JSON Schema of sidecar.toml
     Schema,
+}
+
+#[derive(Args)]
+struct Explain {
+    #[command(flatten)]
+    config: Config,
+    /// Use the keys of this JWK Set instead of fetching them
+    #[arg(long, value_name = "FILE")]
+    keys: Option<PathBuf>,
+    /// Judge for this time instead of now: RFC 3339, or seconds since 1970
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    at: Option<UnixTime>,
+    /// Answer as JSON
+    #[arg(long)]
+    json: bool,
+    /// The token; `-` or none reads it from standard input, which keeps it out of the shell's history
+    token: Option<String>,
 }
 
 #[derive(Args)]
@@ -45,10 +72,16 @@ struct Config {
 }
 
 #[derive(Args)]
-struct Rollout {
+struct Admin {
     /// The admin address of the instance
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:9901")]
     admin: String,
+}
+
+#[derive(Args)]
+struct Rollout {
+    #[command(flatten)]
+    admin: Admin,
     /// Only what was seen in so many hours before now counts against it
     #[arg(long, value_name = "HOURS")]
     within: Option<u64>,
@@ -61,7 +94,11 @@ pub fn run() -> ExitCode {
     let said = match Cli::parse().command {
         Command::Check { config: Config { config }, expand: false } => check(&config, &mut out, &mut err),
         Command::Check { config: Config { config }, expand: true } => expand(&config, &mut out, &mut err),
-        Command::Rollout(Rollout { admin, within }) => rollout::run(&admin, within, &mut out, &mut err),
+        Command::Drain(Admin { admin }) => drain::run(&admin, &mut err),
+        Command::Rollout(Rollout { admin: Admin { admin }, within }) => {
+            rollout::run(&admin, within, &mut out, &mut err)
+        }
+        Command::Explain(arguments) => why(arguments, &mut out, &mut err),
         Command::Run(Config { config }) => start(&config, &mut err),
         Command::Schema => schema(&mut out),
     };
@@ -78,6 +115,22 @@ fn start(path: &Path, err: &mut impl Write) -> io::Result<u8> {
         },
         Err(problems) => refuse(path, &problems, err),
     }
+}
+
+/// `callgate explain`: why a token is accepted or refused. Returns the exit code: 0 accepted, 1 refused or not to be judged.
+fn why(arguments: Explain, out: &mut impl Write, err: &mut impl Write) -> io::Result<u8> {
+    let Explain { config: Config { config: path }, keys, at, json, token } = arguments;
+    match config::load(&path) {
+        Ok(compiled) => match explain::run(compiled, Question { token, keys, at, json }, out) {
+            Ok(is_accepted) => Ok(u8::from(!is_accepted)),
+            Err(fault) => writeln!(err, "callgate cannot explain: {fault}.").map(|()| 1),
+        },
+        Err(problems) => refuse(&path, &problems, err),
+    }
+}
+
+fn time(written: &str) -> Result<UnixTime, &'static str> {
+    UnixTime::parse(written).ok_or("write it as 2026-01-02T03:04:05Z, or as seconds since 1970")
 }
 
 /// The exit code of a bad configuration (`EX_CONFIG` of sysexits.h).

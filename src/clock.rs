@@ -94,6 +94,21 @@ impl fmt::Display for UnixTime {
     }
 }
 
+/// A duration in its largest whole unit, with the next one: `37s`, `4m 5s`, `2h 3m`, `9d 1h`.
+#[must_use]
+pub fn brief(duration: Duration) -> String {
+    let secs = duration.as_secs();
+    let units = [(86_400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s")];
+    for (unit, name, next, next_name) in units {
+        if secs >= unit {
+            let rest = secs % unit / next;
+            let tail = if rest == 0 { String::new() } else { format!(" {rest}{next_name}") };
+            return format!("{}{name}{tail}", secs / unit);
+        }
+    }
+    format!("{secs}s")
+}
+
 /// Numbers with fixed numbers of digits, separated by one character.
 fn fields<const N: usize>(text: &str, separator: char, digits: [usize; N]) -> Option<[u64; N]> {
     let mut parts = text.split(separator);
@@ -222,5 +237,14 @@ mod tests {
         assert_eq!(UnixTime::from_secs(5).minus(Duration::from_secs(9)), UnixTime::from_secs(0));
         assert_eq!(UnixTime::from_secs(5).since(UnixTime::from_secs(9)), Duration::ZERO);
         assert_eq!(UnixTime::from_secs(9).since(UnixTime::from_secs(5)), Duration::from_secs(4));
+    }
+
+    #[test]
+    fn durations_are_written_in_two_units() {
+        for (secs, written) in
+            [(0, "0s"), (37, "37s"), (60, "1m"), (245, "4m 5s"), (7380, "2h 3m"), (781_300, "9d 1h"), (86_400, "1d")]
+        {
+            assert_eq!(brief(Duration::from_secs(secs)), written);
+        }
     }
 }

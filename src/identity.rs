@@ -7,7 +7,7 @@ mod form;
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::jwt::json::Value;
+use crate::jwt::json::{Object, Value};
 use crate::jwt::parse::Unverified;
 use crate::jwt::verify::Verified;
 use crate::rejection::{Reason, Rejection, quoted};
@@ -101,9 +101,16 @@ impl CallerRule {
     /// # Errors
     /// `caller_unusable`, or `claim_invalid` for a claim that cannot be passed on.
     pub fn identify(&self, token: &Verified<'_>, own: Option<&Naming>) -> Result<Identity, Rejection> {
-        let caller = own.unwrap_or(&self.naming).name(token)?;
-        let more = self.more.iter().map(|rule| rule.value(token)).collect::<Result<_, _>>()?;
-        Ok(Identity { caller, more })
+        let caller = own.unwrap_or(&self.naming).name(token.claims())?;
+        Ok(Identity { caller, more: self.forwarded(token.claims())? })
+    }
+
+    /// What further headers say by these claims, in the order of the rules; `None` for a claim that is not there.
+    ///
+    /// # Errors
+    /// `claim_invalid` for a claim that cannot be passed on.
+    pub fn forwarded(&self, claims: &Object<'_>) -> Result<Vec<Option<String>>, Rejection> {
+        self.more.iter().map(|rule| rule.value(claims)).collect()
     }
 
     /// Whether a field of this name could be taken for ours by a backend. CGI-like environments map `-` to `_` and upper
@@ -136,14 +143,17 @@ impl Naming {
     /// Who a token says is calling. It is unverified: to be shown to people, and never to be an [`Identity`].
     #[must_use]
     pub fn claimed<'v>(&self, token: &'v Unverified<'_>) -> Option<&'v str> {
-        token.claimed(&self.claim.steps)
+        self.claim.find(token.unproven_claims())?.as_str()
     }
 
-    /// The caller's name in a token.
-    fn name(&self, token: &Verified<'_>) -> Result<String, Rejection> {
+    /// The name of the caller by these claims, which proves nothing about whose claims they are.
+    ///
+    /// # Errors
+    /// `caller_unusable`.
+    pub fn name(&self, claims: &Object<'_>) -> Result<String, Rejection> {
         let unusable = |detail| Err(Rejection::new(Reason::CallerUnusable, detail));
         let claim = quoted(&self.claim.written);
-        let found = match self.claim.find(token) {
+        let found = match self.claim.find(claims) {
             Some(Value::String(found)) => found,
             Some(other) => {
                 return unusable(format!(
@@ -196,11 +206,11 @@ impl ClaimPath {
         Ok(Self { written: written.to_owned(), steps })
     }
 
-    /// The claim of a verified token.
+    /// The claim among these.
     #[must_use]
-    pub fn find<'v>(&self, token: &Verified<'v>) -> Option<&'v Value<'v>> {
+    pub fn find<'c, 'a>(&self, claims: &'c Object<'a>) -> Option<&'c Value<'a>> {
         let (first, rest) = self.steps.split_first()?;
-        rest.iter().try_fold(token.claim(first)?, |value, step| match value {
+        rest.iter().try_fold(claims.get(first)?, |value, step| match value {
             Value::Object(object) => object.get(step),
             _ => None,
         })

@@ -28,6 +28,8 @@ pub mod authenticator;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod drain;
+pub mod explain;
 pub mod identity;
 pub mod jwt;
 pub mod keys;

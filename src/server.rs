@@ -37,6 +37,8 @@ use crate::proxy::{Gate, Policy};
 use crate::trace;
 use crate::watch::Watch;
 
+pub use plan::Judge;
+
 use accept::{Acceptor, Plain};
 use guarded::Guarded;
 use log::Volume;
@@ -81,8 +83,7 @@ pub enum Ending {
 /// If it cannot start.
 pub fn run(path: &Path, config: Compiled) -> Result<Ending, ServerFault> {
     let volume = log::install(config.log);
-    // One implementation of TLS for listeners, upstreams and key fetches. It fails only if one is installed already.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    prepare_tls();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("callgate")
@@ -97,6 +98,12 @@ pub fn run(path: &Path, config: Compiled) -> Result<Ending, ServerFault> {
     }
     tracing::info!(orderly = ending == Ending::Orderly, "Callgate has stopped.");
     Ok(ending)
+}
+
+/// One implementation of TLS for listeners, upstreams and key fetches.
+pub fn prepare_tls() {
+    // It fails only if one is installed already.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
 }
 
 async fn serve(path: &Path, config: Compiled, volume: Volume) -> Result<(Ending, Option<audit::Writer>), ServerFault> {
@@ -130,7 +137,7 @@ struct Service {
 
 impl Service {
     async fn start(path: &Path, config: Compiled, volume: Volume) -> Result<(Self, audit::Writer), ServerFault> {
-        descriptors::make_room(config.limits.connections);
+        descriptors::make_room(config.limits.connections, config.limits.requests);
         let listener = bind("listen.address", config.listen).await?;
         let admin_listener = bind("admin.address", config.admin).await?;
         let tls = config.tls.clone().map(TlsListener::new).transpose()?;

@@ -25,10 +25,13 @@ mod structure;
 mod times;
 
 use callgate::authenticator::Decision;
+use callgate::clock::UnixTime;
+use callgate::explain::terminal::{self, Colour};
+use callgate::explain::{Outcome, explain, machine};
 use callgate::rejection::{DETAIL_MAX, Reason};
 
 use kit::token::TokenSpec;
-use kit::world::{judge, verdict, world};
+use kit::world::{NOW, judge, verdict, world};
 
 /// One line of a table.
 pub struct Case {
@@ -127,5 +130,30 @@ fn refusals_are_plain_bounded_and_repeat_no_part_of_the_token() {
         }
         assert!(refused.facts.kid.as_ref().is_none_or(|kid| kid.len() <= 256), "{}", case.what);
         assert!(refused.facts.alg.as_ref().is_none_or(|alg| alg.chars().count() <= 32), "{}", case.what);
+    }
+}
+
+/// An explanation walks through the checks by itself, and must come to the reason that the proxy gives.
+#[test]
+fn explanations_agree_with_the_decision_and_show_no_part_of_the_token() {
+    let world = world();
+    for case in cases() {
+        let explanation = explain(&world, &case.field, UnixTime::from_secs(NOW), None);
+        let found = match explanation.refusing().map(|check| check.outcome) {
+            Some(Outcome::Refused(reason)) => reason.as_str().to_owned(),
+            _ => format!("-> {}", explanation.checks.last().expect("a check").found.trim_matches('\'')),
+        };
+        // A long name is shown cut.
+        let cut = found.strip_suffix("...").is_some_and(|found| case.expected.starts_with(found));
+        assert!(cut || found == case.expected, "{} ({}): {found}, not {}", case.what, case.source, case.expected);
+        let mut said = Vec::new();
+        terminal::write(&explanation, Colour::Never, &mut said).expect("memory");
+        machine::write(&explanation, &mut said).expect("memory");
+        let said = String::from_utf8(said).expect("text");
+        assert!(said.bytes().all(|byte| byte == b'\n' || matches!(byte, 0x20..=0x7e)), "{}: {said}", case.what);
+        let field = String::from_utf8_lossy(&case.field);
+        for part in field.split(['.', ' ']).filter(|part| part.len() >= 16) {
+            assert!(!said.contains(part), "{}: {said}", case.what);
+        }
     }
 }

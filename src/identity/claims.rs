@@ -2,8 +2,7 @@
 //! are a header's value as they are. One that is not refuses the token; one that is not there leaves its header out.
 
 use super::{ClaimPath, fold};
-use crate::jwt::json::{Number, Value};
-use crate::jwt::verify::Verified;
+use crate::jwt::json::{Number, Object, Value};
 use crate::rejection::{Reason, Rejection, quoted};
 
 /// A claim that is passed on under a header.
@@ -38,8 +37,8 @@ impl ClaimRule {
     ///
     /// # Errors
     /// `claim_invalid`.
-    pub fn value(&self, token: &Verified<'_>) -> Result<Option<String>, Rejection> {
-        let Some(claim) = self.claim.find(token) else { return Ok(None) };
+    pub fn value(&self, claims: &Object<'_>) -> Result<Option<String>, Rejection> {
+        let Some(claim) = self.claim.find(claims) else { return Ok(None) };
         let written = match claim {
             Value::Array(items) => list(items),
             other => single(other),

@@ -1,11 +1,9 @@
 //! One check for each thing asked of a token, in one list that the verifier and an explanation walk alike. A check judges
 //! without words; what was wanted and found is put into words only for a refusal or an explanation.
 
-use std::time::Duration;
-
-use super::json::{Number, Value};
+use super::json::{Number, Object, Value};
 use super::parse::Unverified;
-use crate::clock::UnixTime;
+use crate::clock::{UnixTime, brief};
 use crate::rejection::{Reason, Rejection, quoted};
 use crate::requirement::{Exact, Requirement, same_media_type};
 
@@ -174,7 +172,7 @@ fn holds(condition: bool, otherwise: Reason) -> Result<(), Reason> {
 
 /// Which way a fraction of a second is rounded: always the one that refuses more.
 #[derive(Clone, Copy)]
-pub(super) enum Round {
+pub(crate) enum Round {
     Down,
     Up,
 }
@@ -185,22 +183,8 @@ impl Case<'_> {
         self.token.claims.get(name).map(|value| value.as_str().ok_or(Reason::ClaimInvalid)).transpose()
     }
 
-    /// A NumericDate claim (RFC 7519 §2): if it is there, a number of seconds from 1970 to 9999.
-    pub(super) fn time(&self, name: &str, round: Round) -> Result<Option<UnixTime>, Reason> {
-        let seconds = match self.token.claims.get(name) {
-            None => return Ok(None),
-            Some(Value::Number(Number::Unsigned(seconds))) => *seconds,
-            // The range lies far below 2^53, so these conversions are exact.
-            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
-            Some(Value::Number(Number::Float(seconds))) if (0.0..=LAST_SECOND as f64).contains(seconds) => {
-                match round {
-                    Round::Down => seconds.floor() as u64,
-                    Round::Up => seconds.ceil() as u64,
-                }
-            }
-            Some(_) => return Err(Reason::ClaimInvalid),
-        };
-        if seconds <= LAST_SECOND { Ok(Some(UnixTime::from_secs(seconds))) } else { Err(Reason::ClaimInvalid) }
+    fn time(&self, name: &str, round: Round) -> Result<Option<UnixTime>, Reason> {
+        time(&self.token.claims, name, round)
     }
 
     fn describe(&self, claim: &str) -> String {
@@ -214,6 +198,25 @@ impl Case<'_> {
             _ => self.describe(claim),
         }
     }
+}
+
+/// A NumericDate claim (RFC 7519 §2): if it is there, a number of seconds from 1970 to 9999.
+///
+/// # Errors
+/// `claim_invalid` if it is anything else.
+pub(crate) fn time(claims: &Object<'_>, name: &str, round: Round) -> Result<Option<UnixTime>, Reason> {
+    let seconds = match claims.get(name) {
+        None => return Ok(None),
+        Some(Value::Number(Number::Unsigned(seconds))) => *seconds,
+        // The range lies far below 2^53, so these conversions are exact.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
+        Some(Value::Number(Number::Float(seconds))) if (0.0..=LAST_SECOND as f64).contains(seconds) => match round {
+            Round::Down => seconds.floor() as u64,
+            Round::Up => seconds.ceil() as u64,
+        },
+        Some(_) => return Err(Reason::ClaimInvalid),
+    };
+    if seconds <= LAST_SECOND { Ok(Some(UnixTime::from_secs(seconds))) } else { Err(Reason::ClaimInvalid) }
 }
 
 fn wanted_type(case: &Case<'_>) -> String {
@@ -231,17 +234,20 @@ fn wanted_audience(case: &Case<'_>) -> String {
 }
 
 fn wanted_expiry(case: &Case<'_>) -> String {
-    let Case { now, asked, .. } = case;
-    format!("in seconds since 1970, and after now ({now}) less the leeway ({})", brief(asked.leeway))
+    let leeway = case.asked.leeway;
+    let earliest = UnixTime::from_secs(case.now.as_secs().saturating_sub(leeway.as_secs()));
+    format!("in seconds since 1970, and later than {earliest} (now less {})", brief(leeway))
 }
 
 fn wanted_start(case: &Case<'_>) -> String {
-    let Case { now, asked, .. } = case;
-    format!("missing, or in seconds since 1970 and not after now ({now}) plus the leeway ({})", brief(asked.leeway))
+    let leeway = case.asked.leeway;
+    format!("missing, or in seconds since 1970 and not after {} (now and {})", case.now.plus(leeway), brief(leeway))
 }
 
 fn wanted_lifetime(case: &Case<'_>) -> String {
-    case.asked.max_lifetime.map_or_else(|| "anything".to_owned(), |longest| format!("at most {}", brief(longest)))
+    case.asked
+        .max_lifetime
+        .map_or_else(|| "anything, without max_lifetime".to_owned(), |longest| format!("at most {}", brief(longest)))
 }
 
 fn found_lifetime(case: &Case<'_>) -> String {
@@ -252,7 +258,9 @@ fn found_lifetime(case: &Case<'_>) -> String {
 }
 
 fn wanted_age(case: &Case<'_>) -> String {
-    case.asked.max_age.map_or_else(|| "anything".to_owned(), |oldest| format!("less than {}", brief(oldest)))
+    case.asked
+        .max_age
+        .map_or_else(|| "anything, without max_age".to_owned(), |oldest| format!("less than {} ago", brief(oldest)))
 }
 
 fn wanted_required(case: &Case<'_>) -> String {
@@ -266,20 +274,6 @@ fn found_required(case: &Case<'_>) -> String {
 fn listed(items: impl Iterator<Item = String>) -> String {
     let items: Vec<_> = items.collect();
     if items.is_empty() { "none".to_owned() } else { items.join(", ") }
-}
-
-/// A duration in its largest whole unit, with the next one: `37s`, `4m 5s`, `2h 3m`, `9d 1h`.
-pub(crate) fn brief(duration: Duration) -> String {
-    let secs = duration.as_secs();
-    let units = [(86_400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s")];
-    for (unit, name, next, next_name) in units {
-        if secs >= unit {
-            let rest = secs % unit / next;
-            let tail = if rest == 0 { String::new() } else { format!(" {rest}{next_name}") };
-            return format!("{}{name}{tail}", secs / unit);
-        }
-    }
-    format!("{secs}s")
 }
 
 const LAST_SECOND: u64 = UnixTime::MAX.as_secs();

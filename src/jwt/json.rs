@@ -67,6 +67,12 @@ impl<'a> Object<'a> {
         self.0.iter().find(|(member, _)| member == name).map(|(_, value)| value)
     }
 
+    /// The text of a member that is a string.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.get(name).and_then(Value::as_str)
+    }
+
     /// The members in the order of the text.
     pub fn members(&self) -> impl Iterator<Item = (&str, &Value<'a>)> {
         self.0.iter().map(|(name, value)| (name.as_ref(), value))
@@ -88,7 +94,7 @@ impl Value<'_> {
     }
 
     /// A word or two for a person: bounded, and plain enough for a header.
-    pub(super) fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         match self {
             Self::Array(items) => {
                 let shown: Vec<_> = items.iter().take(SHOWN_MAX).map(Self::describe_flat).collect();

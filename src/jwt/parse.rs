@@ -103,16 +103,11 @@ impl<'p> Unverified<'p> {
         self.header.kid.as_deref()
     }
 
-    /// What the token says under this way of names, if that is a text. It proves nothing, decides nothing and must never reach
-    /// an upstream: it helps people to find out whose tokens are refused.
+    /// The claims, of which nothing is proven. They decide nothing and must never reach an upstream: they help people to
+    /// find out why a token is refused, and whose.
     #[must_use]
-    pub fn claimed(&self, steps: &[String]) -> Option<&str> {
-        let (first, rest) = steps.split_first()?;
-        let found = rest.iter().try_fold(self.claims.get(first)?, |value, step| match value {
-            Value::Object(object) => object.get(step),
-            _ => None,
-        });
-        found.and_then(Value::as_str)
+    pub const fn unproven_claims(&self) -> &Object<'p> {
+        &self.claims
     }
 
     /// Which of the trusted issuers the token claims to come from, as an index: whose keys may be tried. The name itself

@@ -1,8 +1,8 @@
 //! The proof. [`verify`] is the only place where a [`Verified`] is made: the algorithm is allowed, the key is of its kind, the
 //! signature holds, and every check of [`super::claims`] passes, in this order.
 
-use super::claims::{CHECKS, Case, Finding, Round};
-use super::json::Value;
+use super::claims::{CHECKS, Case, Finding, Round, time};
+use super::json::Object;
 use super::parse::Unverified;
 use super::signature::PublicKey;
 use crate::algorithm::Algorithm;
@@ -37,7 +37,7 @@ pub fn verify<'v>(
     }
     // The checks demand an `exp`; were that ever lost, a token without one would be refused here.
     let missing = || Rejection::new(Reason::ClaimMissing, "the token has no exp claim");
-    let expires = case.time("exp", Round::Down).ok().flatten().ok_or_else(missing)?;
+    let expires = time(&token.claims, "exp", Round::Down).ok().flatten().ok_or_else(missing)?;
     Ok(Verified { token, algorithm, expires })
 }
 
@@ -65,10 +65,10 @@ pub fn findings<'f>(
 }
 
 impl<'v> Verified<'v> {
-    /// A claim.
+    /// The claims.
     #[must_use]
-    pub fn claim(&self, name: &str) -> Option<&'v Value<'v>> {
-        self.token.claims.get(name)
+    pub const fn claims(&self) -> &'v Object<'v> {
+        &self.token.claims
     }
 
     /// The algorithm of its signature.

@@ -3,9 +3,9 @@
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-/// Makes room for that many connections, or says that there is none.
-pub fn make_room(connections: usize) {
-    let wanted = (connections as u64).saturating_mul(2).saturating_add(OTHERS);
+/// Makes room for that many connections and requests at once, or says that there is none.
+pub fn make_room(connections: usize, requests: usize) {
+    let wanted = (connections as u64).saturating_add(requests as u64).saturating_add(OTHERS);
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return };
     let raised = wanted.min(hard).max(soft);
     if raised > soft && setrlimit(Resource::RLIMIT_NOFILE, raised, hard).is_err() {

@@ -45,6 +45,40 @@ impl Plan {
         let upstream = peer(&config.upstream).await?;
         let realm = config.issuers.first().and_then(|issuer| issuer.requirement.audiences().first());
         let realm = realm.map(|audience| plain(audience)).unwrap_or_default();
+        let forward = forward(config.forwarding, config.forward_token);
+        let (modes, limits) = (config.modes.clone(), config.limits.clone());
+        let Judge { authenticator, sources, revocation } = Judge::new(config, running);
+        Ok(Self { authenticator, sources, revocation, upstream, realm, modes, limits, forward })
+    }
+
+    /// The policy, with the keeper of the sources.
+    pub fn into_policy(self, keeper: Arc<KeyKeeper>) -> Policy {
+        Policy {
+            authenticator: self.authenticator,
+            modes: self.modes,
+            keeper,
+            upstream: self.upstream,
+            realm: self.realm,
+            key_wait: self.limits.key_wait,
+            limits: client_limits(&self.limits),
+            forward: self.forward,
+            close_at_expiry: expiring(&self.limits),
+        }
+    }
+}
+
+/// What decides about tokens, with what feeds it.
+pub struct Judge {
+    pub authenticator: Authenticator,
+    /// In the order of the authenticator's issuers.
+    pub sources: Vec<Source>,
+    /// The deny-list's file and its place, if there is one.
+    pub revocation: Option<(PathBuf, Arc<DenyListSlot>)>,
+}
+
+impl Judge {
+    /// Prepares what a configuration says about tokens. What `running` already keeps the keys of has them at once.
+    pub fn new(config: Compiled, running: Option<&KeyKeeper>) -> Self {
         let mut sources = Vec::with_capacity(config.issuers.len());
         let mut issuers = Vec::with_capacity(config.issuers.len());
         for issuer in config.issuers {
@@ -67,33 +101,14 @@ impl Plan {
             });
             sources.push(source);
         }
-        let mut authenticator = Authenticator::new(issuers, config.caller, config.public, config.limits.token_size);
-        let revocation = config.revocation.map(|Revocation { file, list }| {
-            let slot = Arc::new(DenyListSlot::default());
-            slot.publish(list);
-            (file, slot)
-        });
-        if let Some((_, slot)) = &revocation {
-            authenticator = authenticator.with_revocation(Arc::clone(slot));
-        }
-        let forward = forward(config.forwarding, config.forward_token);
-        let (modes, limits) = (config.modes, config.limits);
-        Ok(Self { authenticator, sources, revocation, upstream, realm, modes, limits, forward })
-    }
-
-    /// The policy, with the keeper of the sources.
-    pub fn into_policy(self, keeper: Arc<KeyKeeper>) -> Policy {
-        Policy {
-            authenticator: self.authenticator,
-            modes: self.modes,
-            keeper,
-            upstream: self.upstream,
-            realm: self.realm,
-            key_wait: self.limits.key_wait,
-            limits: client_limits(&self.limits),
-            forward: self.forward,
-            close_at_expiry: expiring(&self.limits),
-        }
+        let authenticator = Authenticator::new(issuers, config.caller, config.public, config.limits.token_size);
+        let Some(Revocation { file, list }) = config.revocation else {
+            return Self { authenticator, sources, revocation: None };
+        };
+        let slot = Arc::new(DenyListSlot::default());
+        slot.publish(list);
+        let authenticator = authenticator.with_revocation(Arc::clone(&slot));
+        Self { authenticator, sources, revocation: Some((file, slot)) }
     }
 }
 

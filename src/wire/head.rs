@@ -166,7 +166,7 @@ impl<'a> Fields<'a> {
                 "a header name is no token: it is empty, or has white space before its colon, or a strange character",
             );
         }
-        if !value.iter().copied().all(is_value_byte) {
+        if !value.iter().fold(true, |sound, byte| sound & is_value_byte(*byte)) {
             return malformed("a header value has a control character");
         }
         if let Some(meant) = disguise(name) {

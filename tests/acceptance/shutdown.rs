@@ -1,6 +1,7 @@
 //! SIGTERM: what has begun is finished, nothing new is begun, and the process ends as soon as nothing is left.
 
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Command, ExitStatus};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -11,7 +12,7 @@ use crate::support::request::Request;
 use crate::support::server::Server;
 use crate::support::setup::{AUDIENCE, Setup};
 use crate::support::sidecar::Sidecar;
-use crate::support::stage::{Stage, start_ready};
+use crate::support::stage::{Stage, binary, start_ready};
 
 /// Long enough for a slow machine, far shorter than the drain and any grace period.
 const PROMPTLY: Duration = Duration::from_secs(10);
@@ -147,4 +148,31 @@ fn half_a_request_does_not_hold_the_process_back() {
     let began = Instant::now();
     stage.end();
     assert!(began.elapsed() < PROMPTLY, "it took {:?}", began.elapsed());
+}
+
+fn drain(admin: SocketAddr) -> ExitStatus {
+    Command::new(binary()).args(["drain", "--admin", &admin.to_string()]).status().unwrap()
+}
+
+#[test]
+fn drain_lets_connections_end_and_goes_on_serving() {
+    let stage = Stage::set();
+    let mut kept = stage.sidecar.connect();
+    let request = Request::send().bearer(&stage.token());
+    assert_eq!(kept.exchange(request.bytes()).unwrap().header("connection"), Some("keep-alive"));
+
+    assert!(drain(stage.sidecar.admin()).success());
+    assert_eq!(stage.sidecar.ask_admin("/readyz").status(), 503);
+    assert_eq!(stage.sidecar.ask_admin("/livez").status(), 200);
+    for connection in [&mut kept, &mut stage.sidecar.connect()] {
+        let answer = connection.exchange(request.bytes()).unwrap();
+        assert_eq!((answer.status(), answer.header("connection")), (202, Some("close")));
+    }
+    stage.end();
+}
+
+#[test]
+fn drain_without_a_sidecar_fails() {
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    assert_eq!(drain(nobody).code(), Some(69));
 }

@@ -82,7 +82,8 @@ async fn what_could_be_read_in_two_ways_is_refused_in_frames_too_and_others_go_o
     let many: Vec<_> = (0..20).map(|n| (format!("x-{n}"), "y")).collect();
     let many: Vec<_> = many.iter().map(|(name, value)| (name.as_str(), *value)).chain([token]).collect();
     let large = vec![b'x'; 2000];
-    let cases: [(&str, Request<()>, &[u8], u16, &str); 9] = [
+    type Case<'a> = (&'a str, Request<()>, &'a [u8], u16, &'a str);
+    let cases: [Case<'_>; 9] = [
         (
             "a length in disguise",
             request("POST", "/send", &[token, ("content_length", "0")]),

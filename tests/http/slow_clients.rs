@@ -39,7 +39,7 @@ fn play(clients: usize, requests: usize) -> Times {
     let open = |n: usize| {
         let mut stream = TcpStream::connect(stage.sidecar.listen()).expect("there is room");
         // Every other one says nothing at all.
-        if n % 2 == 0 {
+        if n.is_multiple_of(2) {
             stream.write_all(b"POST /send HTTP/1.1\r\nHost: h\r\nX: ").expect("it is sent");
         }
         stream

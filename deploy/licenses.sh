@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Prints the licences of all crates in the program: which crate has which, then each text once.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+sources=("${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/)
+texts=$(mktemp -d)
+trap 'rm -rf "$texts"' EXIT
+
+echo "Callgate contains the following crates. The texts of their licences follow, each once."
+echo
+while IFS='|' read -r name version license; do
+    version=${version#v}
+    files=0
+    for source in "${sources[@]}"; do
+        directory=$source$name-$version
+        [[ -d $directory ]] || continue
+        # The C sources inside some crates have licences of their own, deeper down.
+        while IFS= read -r file; do
+            hash=$(sha256sum "$file" | cut -c 1-12)
+            echo "$name $version: ${file#"$directory"/}" >>"$texts/$hash.of"
+            [[ -e $texts/$hash.text ]] || cp "$file" "$texts/$hash.text"
+            files=$((files + 1))
+        done < <(find "$directory" -type f \( -iname 'licen[cs]e*' -o -iname 'copying*' -o -iname 'notice*' \) | LC_ALL=C sort)
+    done
+    note=
+    ((files > 0)) || note='  (the crate comes without a text; see the one of that name below)'
+    echo "$name $version  $license$note"
+done < <(cargo tree --locked --edges normal --prefix none --format '{p}|{l}' |
+    sed -E 's/^([^ ]+) (v[^ |]+)[^|]*\|/\1|\2|/; s/ \(\*\)$//' | LC_ALL=C sort -u | grep -v '^callgate|')
+
+for text in "$texts"/*.text; do
+    printf '\n%s\n' '--------------------------------------------------------------------------------'
+    LC_ALL=C sort -u "${text%.text}.of"
+    echo
+    tr -d '\r' <"$text"
+done

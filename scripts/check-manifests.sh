@@ -1,0 +1,85 @@
+#!/usr/bin/env bash
+# Checks everything in deploy/ that can be checked without a cluster: shell scripts, Dockerfiles, the rendered manifests against
+# the schemas of the two newest Kubernetes minors and the restricted Pod Security Standard, the alerts, and each sidecar.toml.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+scripts/tools.sh manifests
+PATH=$PWD/target/tools/bin:$PWD/target/tools/venv/bin:$PATH
+callgate=${CALLGATE:-target/debug/callgate}
+
+passed=0
+ok() {
+    passed=$((passed + 1))
+    echo "ok: $*"
+}
+
+mapfile -t scripts < <(git ls-files --cached --others --exclude-standard '*.sh')
+shellcheck --external-sources "${scripts[@]}"
+ok "shellcheck of ${#scripts[@]} scripts"
+
+mapfile -t dockerfiles < <(git ls-files --cached --others --exclude-standard '*Dockerfile')
+hadolint "${dockerfiles[@]}"
+ok "hadolint of ${dockerfiles[*]}"
+
+rendered=$(mktemp -d)
+trap 'rm -rf "$rendered"' EXIT
+mapfile -t minors < <(python - <<'PYTHON'
+import pathlib, kubernetes_validate
+schemas = pathlib.Path(kubernetes_validate.__file__).parent / "kubernetes-json-schema"
+minors = {tuple(map(int, path.name[1:].split("-")[0].split(".")[:2])) for path in schemas.glob("v*-local-strict")}
+print(*(f"{major}.{minor}" for major, minor in sorted(minors)[-2:]), sep="\n")
+PYTHON
+)
+for example in protected unix-socket service-account-tokens tls caller; do
+    kubectl kustomize "deploy/example/$example" >"$rendered/$example.yaml"
+    for minor in "${minors[@]}"; do
+        kubernetes-validate --quiet --strict --kubernetes-version "$minor" "$rendered/$example.yaml"
+        ok "$example is valid for Kubernetes $minor"
+    done
+    python scripts/check_pods.py "$rendered/$example.yaml"
+    ok "$example passes the restricted Pod Security Standard"
+done
+
+# The same patch, applied by name without kustomize, makes the same pod.
+kubectl patch --local --filename deploy/example/email/deployment.yaml --patch-file deploy/component/sidecar.yaml \
+    --output yaml >"$rendered/patched.yaml"
+python scripts/check_pods.py "$rendered/patched.yaml"
+ok 'sidecar.yaml applies with kubectl patch'
+
+# A Kustomization of resources that the schemas do not know: only its alerts can be checked.
+kubectl kustomize deploy/monitoring >"$rendered/monitoring.yaml"
+python - "$rendered" <<'PYTHON'
+import sys, yaml
+documents = list(yaml.safe_load_all(open(f"{sys.argv[1]}/monitoring.yaml")))
+rule, = (document for document in documents if document["kind"] == "PrometheusRule")
+assert rule["spec"] == yaml.safe_load(open("deploy/monitoring/rules.yaml")), "prometheus-rule.yaml is not rules.yaml"
+PYTHON
+ok 'the PrometheusRule has the alerts of rules.yaml'
+promtool check rules deploy/monitoring/rules.yaml >/dev/null
+promtool test rules deploy/monitoring/rules.test.yaml >"$rendered/promtool.log" || { cat "$rendered/promtool.log" && exit 1; }
+ok 'the alerts fire, and do not, as rules.test.yaml says'
+while read -r anchor; do
+    grep -qi "^## $anchor$" docs/runbook.md || { echo "docs/runbook.md has no section $anchor" >&2 && exit 1; }
+done < <(sed -n 's/.*runbook.md#//p' deploy/monitoring/rules.yaml)
+ok 'each alert has its section in the runbook'
+
+if [[ -x $callgate ]]; then
+    mkdir "$rendered/stand-in"
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=email \
+        -keyout "$rendered/stand-in/tls.key" -out "$rendered/stand-in/tls.crt" 2>/dev/null
+    cp "$rendered/stand-in/tls.crt" "$rendered/stand-in/ca.crt"
+    echo a.b.c >"$rendered/stand-in/token"
+    mapfile -t configurations < <(git ls-files --cached --others --exclude-standard 'deploy/*sidecar.toml' 'tests/e2e/*sidecar.toml')
+    for configuration in "${configurations[@]}"; do
+        # With its neighbours, and with stand-ins for the files that only a cluster has.
+        rm -rf "$rendered/configuration"
+        cp -r "$(dirname "$configuration")" "$rendered/configuration"
+        cp "$rendered"/stand-in/* "$rendered/configuration"
+        sed -Ei 's#"/(var/run/cluster|etc/callgate-tls)/#"#' "$rendered/configuration/sidecar.toml"
+        "$callgate" check --config "$rendered/configuration/sidecar.toml" >"$rendered/said" 2>&1 || { cat "$rendered/said" >&2 && exit 1; }
+        ok "$configuration is accepted"
+    done
+else
+    echo "skipped: $callgate is not built, so no sidecar.toml was checked" >&2
+fi
+echo "$passed passed, 0 failed"

@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# Builds the images callgate:0.1.0 and email-service:latest from their Dockerfiles where no registry of images can be reached:
+# the base images are made of this machine's own files. Needs root, buildah and runc. Compiled things are kept in target/pod, so
+# a second run takes seconds. Prints nothing on standard output.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/containers.sh
+
+cargo_home=${CARGO_HOME:-$HOME/.cargo}
+rustup_home=${RUSTUP_HOME:-$HOME/.rustup}
+node=$(command -v node)
+
+say() { echo "images: $*" >&2; }
+
+# A container of an empty image, changed by a function that gets its directory.
+base() { # NAME FUNCTION [OPTION OF buildah config]…
+    local name=$1 fill=$2 container root
+    shift 2
+    buildah images --quiet "$name" >/dev/null 2>&1 && return
+    say "making the base image $name"
+    container=$(buildah from scratch)
+    root=$(buildah mount "$container")
+    "$fill" "$root"
+    buildah umount "$container" >/dev/null
+    buildah config "$@" "$container"
+    buildah commit --quiet --rm "$container" "$name" >/dev/null
+}
+
+# Holds nothing: /usr and the toolchains are mounted into it for the time of a build.
+build_root() {
+    mkdir -p "$1"/{usr,etc/ssl,etc/alternatives,root,tmp,proc,sys,dev}
+    chmod 1777 "$1/tmp"
+    local directory
+    for directory in bin sbin lib lib32 lib64 libx32; do
+        [[ ! -L /$directory ]] || ln -s "usr/$directory" "$1/$directory"
+    done
+    echo 'root:x:0:0:root:/root:/bin/sh' >"$1/etc/passwd"
+}
+
+# Node.js and the shared libraries it needs.
+node_root() {
+    mkdir -p "$1/tmp" "$1/etc"
+    chmod 1777 "$1/tmp"
+    install -D "$node" "$1/usr/bin/node"
+    local library
+    while read -r library; do
+        install -D "$library" "$1$library"
+    done < <(ldd "$node" | grep -oE '/[^ ]+')
+}
+
+mounts=(--volume /usr:/usr:ro --volume /etc/ssl:/etc/ssl:ro --volume /etc/alternatives:/etc/alternatives:ro)
+
+base localhost/base-build build_root --env "PATH=$cargo_home/bin:/usr/local/bin:/usr/bin:/bin" --env "HOME=$HOME" \
+    --env "CARGO_HOME=$cargo_home" --env "RUSTUP_HOME=$rustup_home"
+base localhost/base-node node_root --env PATH=/usr/bin
+
+# Builds a Dockerfile with the network of this machine, for the package registries, unless the image is there and was built from
+# the same files. Shows the output only of a failure.
+build() { # TAG INPUT [OPTION]… CONTEXT
+    local tag=$1 input=$2 log=target/pod/build.log inputs
+    shift 2
+    # shellcheck disable=SC2086  # several paths
+    inputs=$(git ls-files --cached --others --exclude-standard $input scripts/images.sh | xargs sha256sum | sha256sum | cut -c 1-16)
+    if [[ $(buildah inspect --type image --format '{{index .OCIv1.Config.Labels "inputs"}}' "$tag" 2>/dev/null) == "$inputs" ]]; then
+        say "$tag is up to date"
+        return
+    fi
+    say "building $tag"
+    if ! buildah build --quiet --network host --timestamp 0 --label "inputs=$inputs" "${mounts[@]}" --tag "$tag" "$@" >"$log" 2>&1; then
+        cat "$log" >&2
+        say "$tag could not be built"
+        exit 1
+    fi
+}
+
+mkdir -p target/pod/cargo "$HOME/.npm"
+build localhost/callgate:0.1.0 'Cargo.toml Cargo.lock src benches deploy/*.sh deploy/Dockerfile' --build-arg BUILD_IMAGE=localhost/base-build \
+    --volume "$cargo_home:$cargo_home" --volume "$rustup_home:$rustup_home:ro" --volume "$PWD/target/pod/cargo:/src/target" \
+    --file deploy/Dockerfile .
+build localhost/email-service:latest examples/nestjs-email --build-arg BUILD_IMAGE=localhost/base-build --build-arg RUN_IMAGE=localhost/base-node \
+    --volume "$HOME/.npm:$HOME/.npm" examples/nestjs-email

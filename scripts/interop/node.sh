@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Prints what mint.mjs makes. Its libraries are installed once, into target/interop.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+home=$here/../../target/interop/node
+if ! cmp -s "$here/package.json" "$home/installed.json"; then
+    rm -rf "$home"
+    mkdir -p "$home"
+    cp "$here/package.json" "$home/package.json"
+    npm install --prefix "$home" --no-package-lock --no-audit --no-fund --silent >&2
+    cp "$here/package.json" "$home/installed.json"
+fi
+# A module looks for others beside itself.
+cp "$here/mint.mjs" "$home/mint.mjs"
+exec node "$home/mint.mjs" "$@"

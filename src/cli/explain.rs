@@ -1,0 +1,183 @@
+//! `callgate explain`: reads the token and the keys, lets [`crate::explain`] judge, and prints. Only the keys of the issuer that
+//! the token names are fetched, from where the configuration says.
+
+use std::io::{self, IsTerminal as _, Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use prometheus::Registry;
+
+use crate::authenticator::Authenticator;
+use crate::clock::UnixTime;
+use crate::config::Compiled;
+use crate::explain::terminal::Colour;
+use crate::explain::{Verdict, explain, machine, terminal};
+use crate::jwt::parse::{Parts, Unverified};
+use crate::keys::jwks::Reading;
+use crate::keys::refresh::{KeyKeeper, Source};
+use crate::keys::store::Published;
+use crate::request::Authorization;
+use crate::server::{Judge, prepare_tls};
+use crate::token::Token;
+
+/// What is asked.
+#[derive(Debug)]
+pub struct Question {
+    /// The token, or `None` for standard input.
+    pub token: Option<String>,
+    /// A JWK Set to use instead of the configured sources.
+    pub keys: Option<PathBuf>,
+    /// The time for which to judge, instead of now.
+    pub at: Option<UnixTime>,
+    /// JSON for machines instead of text for people.
+    pub json: bool,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandFault {
+    #[error("{0} cannot be read: {1}")]
+    Keys(String, io::Error),
+    #[error("{0} is no key set for the token's issuer: {1}")]
+    KeySet(String, crate::keys::jwks::Unusable),
+    #[error("the operating system refused {0}: {1}")]
+    System(&'static str, io::Error),
+    #[error("there is no token; give it as the argument, or on standard input")]
+    NoToken,
+    #[error("what was read is not text")]
+    NotText,
+    #[error(transparent)]
+    Output(#[from] io::Error),
+}
+
+/// Answers a question. Returns whether the token is accepted.
+///
+/// # Errors
+/// If the token or the keys cannot be read, or the answer not be written.
+pub fn run(config: Compiled, question: Question, out: &mut impl Write) -> Result<bool, CommandFault> {
+    let text = match question.token.as_deref() {
+        None | Some("-") => read_token(&mut io::stdin().lock())?,
+        Some(token) => token.to_owned(),
+    };
+    let field = field(&text).ok_or(CommandFault::NoToken)?;
+    let at = question.at.unwrap_or_else(|| SystemTime::now().into());
+    let Judge { authenticator: judge, sources, .. } = Judge::new(config, None);
+    let fault = match named_issuer(&judge, &field) {
+        None => None,
+        Some(index) => match &question.keys {
+            Some(path) => use_file(&judge, index, path, at).map(|()| None)?,
+            None => sources.into_iter().nth(index).map_or(Ok(None), fetch)?,
+        },
+    };
+    let explanation = explain(&judge, &field, at, fault.as_deref());
+    if question.json {
+        machine::write(&explanation, out)?;
+    } else {
+        let is_plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let colour = if io::stdout().is_terminal() && !is_plain { Colour::Always } else { Colour::Never };
+        terminal::write(&explanation, colour, out)?;
+    }
+    Ok(matches!(explanation.verdict, Verdict::Accepted { .. }))
+}
+
+/// Reads a token from a stream, up to a bound.
+fn read_token(input: &mut impl Read) -> Result<String, CommandFault> {
+    if io::stdin().is_terminal() {
+        // Not an answer, so not on standard output.
+        writeln!(io::stderr(), "Paste the token, then press Enter and Ctrl-D.")?;
+    }
+    let mut bytes = Vec::new();
+    input.take(INPUT_MAX).read_to_end(&mut bytes)?;
+    String::from_utf8(bytes).map_err(|_| CommandFault::NotText)
+}
+
+/// The value of an `Authorization` field, from a token, from `Bearer <token>`, or from a whole pasted line of a request.
+fn field(text: &str) -> Option<Vec<u8>> {
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    let text = text.strip_suffix('\r').unwrap_or(text);
+    let is_scheme = |text: &str| text.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer "));
+    match text.split_once(':') {
+        Some((name, value)) if name.trim().eq_ignore_ascii_case("authorization") => {
+            Some(value.trim().as_bytes().to_vec())
+        }
+        _ if text.is_empty() => None,
+        _ if is_scheme(text) => Some(text.as_bytes().to_vec()),
+        _ => Some(format!("Bearer {text}").into_bytes()),
+    }
+}
+
+/// The trusted issuer that the token names, by its index.
+fn named_issuer(judge: &Authenticator, field: &[u8]) -> Option<usize> {
+    let token = Token::extract(Authorization::One(field), judge.token_limit()).ok()?;
+    let parts = Parts::decode(token.as_str()).ok()?;
+    let token = Unverified::parse(&parts).ok()?;
+    token.match_issuer(judge.issuers().iter().map(|issuer| issuer.requirement.issuer())).ok()
+}
+
+/// Gives an issuer the keys of a file.
+fn use_file(judge: &Authenticator, index: usize, path: &Path, at: UnixTime) -> Result<(), CommandFault> {
+    let name = || path.display().to_string();
+    let document = std::fs::read(path).map_err(|error| CommandFault::Keys(name(), error))?;
+    let Some(issuer) = judge.issuers().get(index) else { return Ok(()) };
+    let reading = Reading::parse(&document, issuer.requirement.algorithms());
+    let keys = reading.map_err(|fault| CommandFault::KeySet(name(), fault))?.keys;
+    issuer.keys.publish(Published { keys, confirmed: at, stale: UnixTime::MAX });
+    Ok(())
+}
+
+/// Fetches an issuer's keys into its slot. Returns why there are none.
+fn fetch(mut source: Source) -> Result<Option<String>, CommandFault> {
+    prepare_tls();
+    // What is fetched here serves one answer, whatever the time for which it is given.
+    source.settings.stale_limit = Duration::MAX;
+    source.settings.snapshot_dir = None;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CommandFault::System("a runtime", error))?;
+    let patience = source.settings.timeout.saturating_add(Duration::from_secs(1));
+    Ok(runtime.block_on(async {
+        let keeper = match KeyKeeper::start(vec![source], &Registry::new()) {
+            Ok(keeper) => keeper,
+            Err(fault) => return Some(fault.to_string()),
+        };
+        keeper.first_attempts(patience).await;
+        let status = keeper.status().into_iter().next();
+        status.filter(|status| !status.ready).and_then(|status| status.fault).map(|fault| fault.to_string())
+    }))
+}
+
+/// More than any token that is looked at, in bytes.
+const INPUT_MAX: u64 = 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_may_be_pasted_with_its_field() {
+        for text in [
+            "a.b.c",
+            "a.b.c\n",
+            "a.b.c\r\n",
+            "Bearer a.b.c",
+            "Authorization: Bearer a.b.c\n",
+            "authorization:Bearer a.b.c",
+            "Authorization:   Bearer a.b.c  \r\n",
+        ] {
+            assert_eq!(field(text).as_deref(), Some(&b"Bearer a.b.c"[..]), "{text:?}");
+        }
+        assert_eq!(field("bearer a.b.c").as_deref(), Some(&b"bearer a.b.c"[..]));
+        assert_eq!(field("\n"), None);
+        assert_eq!(field(""), None);
+    }
+
+    #[test]
+    fn what_is_more_than_a_token_is_judged_as_it_is() {
+        assert_eq!(field(" a.b.c").as_deref(), Some(&b"Bearer  a.b.c"[..]));
+        assert_eq!(field("a.b.c\n\n").as_deref(), Some(&b"Bearer a.b.c\n"[..]), "one line end is stripped");
+        assert_eq!(field("Basic YTpi").as_deref(), Some(&b"Bearer Basic YTpi"[..]));
+        assert_eq!(field("Authorization: Basic YTpi").as_deref(), Some(&b"Basic YTpi"[..]));
+        assert_eq!(field("Authorization:").as_deref(), Some(&b""[..]));
+    }
+}

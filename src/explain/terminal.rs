@@ -1,0 +1,107 @@
+//! An explanation for a person at a terminal: the verdict last, where the eye is, and the refusing check marked.
+
+use std::io::{self, Write};
+
+use super::{Check, Explanation, Outcome, Times, Verdict, advice};
+use crate::clock::{UnixTime, brief};
+
+/// Whether colours are used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Colour {
+    Always,
+    Never,
+}
+
+/// Writes an explanation.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn write(explanation: &Explanation, colour: Colour, out: &mut impl Write) -> io::Result<()> {
+    let Explanation { at, checks, keys, times, verdict } = explanation;
+    writeln!(out, "Judged for {at}.")?;
+    writeln!(out)?;
+    for check in checks {
+        line(check, colour, out)?;
+    }
+    writeln!(out)?;
+    if keys.iter().any(|key| !key.holds) {
+        let tried: Vec<_> = keys.iter().map(ToString::to_string).collect();
+        writeln!(out, "Keys tried  {}", tried.join(", "))?;
+    }
+    let times = clock(times, *at);
+    if !times.is_empty() {
+        writeln!(out, "Times       {}", times.join(", "))?;
+    }
+    match verdict {
+        Verdict::Accepted { caller } => {
+            writeln!(out, "Caller      {caller}")?;
+            writeln!(out, "Verdict     {}", colour.paint(GREEN, "accepted"))
+        }
+        Verdict::Refused(rejection) => {
+            let reason = rejection.reason();
+            writeln!(out, "Verdict     {}", colour.paint(RED, &format!("refused: {reason}")))?;
+            writeln!(out, "            {}: {}", reason.title(), rejection.detail())?;
+            writeln!(out, "What to do  {}", advice(reason))
+        }
+    }
+}
+
+fn line(check: &Check, colour: Colour, out: &mut impl Write) -> io::Result<()> {
+    let Check { name, outcome, wanted, found } = check;
+    let (mark, paint) = match outcome {
+        Outcome::AlsoRefused(_) => ("no", YELLOW),
+        Outcome::Passed => ("ok", GREEN),
+        Outcome::Refused(_) => ("NO", RED),
+        Outcome::Unchecked => ("--", DIM),
+    };
+    let mark = colour.paint(paint, mark);
+    match outcome {
+        Outcome::Unchecked => writeln!(out, "{mark}  {name:<16}not checked"),
+        Outcome::Passed => {
+            writeln!(out, "{mark}  {name:<16}{found}")?;
+            writeln!(out, "    {:<16}{}", "", colour.paint(DIM, &format!("wanted: {wanted}")))
+        }
+        Outcome::AlsoRefused(reason) | Outcome::Refused(reason) => {
+            let also = if matches!(outcome, Outcome::AlsoRefused(_)) { " (would be refused too)" } else { "" };
+            writeln!(out, "{mark}  {name:<16}{found}")?;
+            writeln!(out, "    {:<16}wanted: {wanted}", "")?;
+            writeln!(out, "    {:<16}{}{also}", "", colour.paint(paint, reason.as_str()))
+        }
+    }
+}
+
+/// How the token's times lie to the moment for which it is judged.
+fn clock(times: &Times, at: UnixTime) -> Vec<String> {
+    let lies = |what: &str, past: &str, future: &str, time: UnixTime| {
+        if time > at {
+            format!("{what} {future} {}", brief(time.since(at)))
+        } else {
+            format!("{what} {} {past}", brief(at.since(time)))
+        }
+    };
+    [
+        times.issued.map(|time| lies("issued", "ago", "in", time)),
+        times.not_before.map(|time| lies("good since", "ago", "in", time)),
+        times.expires.map(|time| {
+            if time > at { format!("{} left", brief(time.since(at))) } else { lies("expired", "ago", "", time) }
+        }),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+impl Colour {
+    fn paint(self, paint: &str, text: &str) -> String {
+        match self {
+            Self::Always => format!("\x1b[{paint}m{text}\x1b[0m"),
+            Self::Never => text.to_owned(),
+        }
+    }
+}
+
+// Select Graphic Rendition (ECMA-48 §8.3.117).
+const DIM: &str = "2";
+const GREEN: &str = "32";
+const RED: &str = "1;31";
+const YELLOW: &str = "33";

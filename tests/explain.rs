@@ -1,0 +1,262 @@
+//! `callgate explain`: the real binary, a configuration, a token, and what a person or a machine reads.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a suite that meets what it does not expect fails on the spot"
+)]
+
+#[path = "kit/kit.rs"]
+mod kit;
+
+use std::fs;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use kit::signing::pair;
+use kit::token::{TokenSpec, token};
+use kit::world::NOW;
+
+/// A directory with a configuration and a key set.
+struct Place(TempDir);
+
+impl Place {
+    fn new() -> Self {
+        Self::with("keys = { file = \"keys.json\" }", "")
+    }
+
+    fn with(keys: &str, more: &str) -> Self {
+        let place = Self(tempfile::tempdir().expect("a directory"));
+        let config = format!(
+            "[listen]\naddress = \"127.0.0.1:0\"\n[upstream]\naddress = \"127.0.0.1:1\"\n[admin]\naddress = \"127.0.0.1:0\"\n\
+             [[issuers]]\nissuer = \"https://issuer.test\"\naudiences = [\"email-service\"]\nalgorithms = [\"ES256\"]\n{keys}\n{more}"
+        );
+        place.write("sidecar.toml", &config);
+        let keys = json!({"keys": [pair("p256").jwk(Some("p256")), pair("other-p256").jwk(Some("other"))]});
+        place.write("keys.json", &keys.to_string());
+        place
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).expect("a file");
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_callgate"));
+        command.arg("explain").arg("--config").arg(self.path("sidecar.toml")).args(arguments).env_remove("NO_COLOR");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Explains what comes on standard input.
+    fn read(&self, arguments: &[&str], input: &str) -> Output {
+        let mut child = self.command(arguments).spawn().expect("the binary");
+        child.stdin.take().expect("a pipe").write_all(input.as_bytes()).expect("a pipe");
+        child.wait_with_output().expect("an end")
+    }
+
+    /// Explains a token at the time of the kit.
+    fn explain(&self, token: &TokenSpec, arguments: &[&str]) -> Output {
+        let now = NOW.to_string();
+        self.read(&[arguments, &["--at", &now]].concat(), &text(token))
+    }
+
+    fn json(&self, token: &TokenSpec) -> Value {
+        let output = self.explain(token, &["--json"]);
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
+    }
+}
+
+fn text(token: &TokenSpec) -> String {
+    String::from_utf8(token.build()).expect("text")
+}
+
+fn said(output: &Output) -> String {
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    String::from_utf8(output.stdout.clone()).expect("text")
+}
+
+#[test]
+fn accepted_token_is_explained_with_its_caller_its_key_and_the_time_left() {
+    let output = Place::new().explain(&token(), &[]);
+    let said = said(&output);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    for words in [
+        "ok  aud             'email-service'",
+        "ok  signature       made with key 'p256' (P-256)",
+        "ok  exp             2026-01-01T00:04:50Z, in 4m 50s",
+        "wanted: 'https://issuer.test'",
+        "Times       issued 10s ago, 4m 50s left",
+        "Caller      billing",
+        "Verdict     accepted",
+    ] {
+        assert!(said.contains(words), "{words}\n{said}");
+    }
+    assert!(!said.contains("NO "), "{said}");
+}
+
+#[test]
+fn refused_token_is_explained_with_all_that_is_wrong_and_the_one_reason_of_the_answer() {
+    let bad = token().claim("aud", "\"invoice-service\"").claim("exp", &(NOW - 3600).to_string()).without("sub");
+    let output = Place::new().explain(&bad, &[]);
+    let said = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    for words in [
+        "NO  aud             'invoice-service'",
+        "wanted: 'email-service', alone or in a list of strings",
+        "no  exp             2025-12-31T23:00:00Z, 1h ago",
+        "token_expired (would be refused too)",
+        "no  caller          the token has no claim 'sub' to name its caller",
+        "Times       issued 10s ago, expired 1h ago",
+        "Verdict     refused: audience_mismatch",
+        "What to do  The caller asks its issuer for a token for this service",
+    ] {
+        assert!(said.contains(words), "{words}\n{said}");
+    }
+    assert!(!said.contains("Caller      "), "{said}");
+}
+
+#[test]
+fn keys_that_were_tried_in_vain_are_named() {
+    let forged = token().without_head("kid").signed_by("eve-p256", "ES256");
+    let output = Place::new().explain(&forged, &[]);
+    let said = said(&output);
+    assert!(said.contains("Keys tried  key 'p256' (P-256), key 'other' (P-256)"), "{said}");
+    assert!(said.contains("NO  signature"), "{said}");
+    assert!(said.contains("ok  aud"), "the claims are looked at all the same\n{said}");
+}
+
+#[test]
+fn what_cannot_be_checked_is_said_to_be_unchecked() {
+    let output = Place::new().explain(&token().text(|token| token.replace('.', "")), &[]);
+    let said = said(&output);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said.contains("NO  form            the token has 1 parts"), "{said}");
+    assert!(
+        said.contains("--  signature       not checked") && said.contains("--  caller          not checked"),
+        "{said}"
+    );
+    assert!(said.contains("Verdict     refused: token_malformed"), "{said}");
+}
+
+#[test]
+fn machines_read_the_same_as_people() {
+    let place = Place::new();
+    let accepted = place.json(&token());
+    assert_eq!((&accepted["accepted"], &accepted["caller"]), (&json!(true), &json!("billing")), "{accepted:#}");
+    assert_eq!(accepted["reason"], Value::Null);
+    assert_eq!(accepted["times"]["seconds_left"], 290);
+    assert_eq!(accepted["times"]["seconds_since_issue"], 10);
+    assert_eq!(accepted["keys_tried"], json!([{"kid": "p256", "kind": "P-256", "signature_holds": true}]));
+
+    let refused = place.json(&token().claim("exp", &(NOW - 3600).to_string()));
+    assert_eq!((&refused["accepted"], &refused["caller"]), (&json!(false), &Value::Null), "{refused:#}");
+    assert_eq!((&refused["reason"], &refused["status"]), (&json!("token_expired"), &json!(401)));
+    assert_eq!(refused["times"]["seconds_left"], -3600);
+    let checks = refused["checks"].as_array().expect("a list");
+    assert_eq!(checks.len(), 19, "{refused:#}");
+    let of = |name: &str| checks.iter().find(|check| check["check"] == name).expect("a check");
+    assert_eq!((&of("exp")["outcome"], &of("exp")["reason"]), (&json!("refused"), &json!("token_expired")));
+    assert_eq!((&of("aud")["outcome"], &of("aud")["reason"]), (&json!("passed"), &Value::Null));
+    let names: Vec<_> = accepted["checks"].as_array().expect("a list").iter().map(|check| &check["check"]).collect();
+    assert_eq!(
+        names,
+        checks.iter().map(|check| &check["check"]).collect::<Vec<_>>(),
+        "the checks do not depend on the token"
+    );
+}
+
+#[test]
+fn token_is_read_from_the_argument_from_standard_input_and_from_a_pasted_line() {
+    let place = Place::new();
+    let now = NOW.to_string();
+    let token = text(&token());
+    let argument = place.read(&["--at", &now, &token], "");
+    assert_eq!(argument.status.code(), Some(0), "{}", said(&argument));
+    for (arguments, input) in [
+        (vec!["--at", &now], token.clone()),
+        (vec!["--at", &now, "-"], format!("{token}\n")),
+        (vec!["--at", &now, "-"], format!("{token}\r\n")),
+        (vec!["--at", &now], format!("Bearer {token}")),
+        (vec!["--at", &now], format!("Authorization: Bearer {token}\n")),
+        (vec!["--at", "2026-01-01T00:00:00Z"], format!("authorization: bearer {token}\n")),
+    ] {
+        assert_eq!(place.read(&arguments, &input).status.code(), Some(0), "{arguments:?}");
+    }
+    let basic = place.read(&["--json"], "Authorization: Basic YTpi\n");
+    assert!(said(&basic).contains("\"token_missing\""));
+    let nothing = place.read(&[], "\n");
+    assert_eq!(nothing.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&nothing.stderr).contains("there is no token"));
+}
+
+#[test]
+fn keys_of_a_file_stand_in_for_the_issuers() {
+    let unreachable = Place::with("keys = { url = \"http://127.0.0.1:1/jwks.json\", timeout = \"1s\" }", "");
+    let refused = unreachable.json(&token());
+    assert_eq!(refused["reason"], "keys_unavailable", "{refused:#}");
+    let keys = refused["checks"].as_array().expect("a list").iter().find(|check| check["check"] == "keys").expect("it");
+    assert!(keys["found"].as_str().is_some_and(|found| found.starts_with("there are none: ")), "{keys:#}");
+
+    let file = unreachable.path("keys.json").display().to_string();
+    let accepted = unreachable.explain(&token(), &["--keys", &file]);
+    assert_eq!(accepted.status.code(), Some(0), "{}", said(&accepted));
+    let missing = unreachable.explain(&token(), &["--keys", "/nowhere.json"]);
+    assert_eq!(missing.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&missing.stderr).contains("/nowhere.json cannot be read"));
+}
+
+#[test]
+fn deny_list_is_looked_at() {
+    let place = Place::new();
+    place.write("revoked.jsonl", "{\"jti\":\"token-1\"}");
+    let config = fs::read_to_string(place.path("sidecar.toml")).expect("a file");
+    place.write("sidecar.toml", &format!("{config}\n[revocation]\nfile = \"revoked.jsonl\"\n"));
+    assert_eq!(place.json(&token())["reason"], "token_revoked");
+    assert_eq!(place.json(&token().claim("jti", "\"token-2\""))["accepted"], true);
+}
+
+#[test]
+fn neither_token_nor_signature_is_ever_printed() {
+    let place = Place::new();
+    for bad in
+        [token(), token().claim("exp", "1"), token().signed_by("eve-p256", "ES256"), token().head("alg", "\"none\"")]
+    {
+        let text = text(&bad);
+        for arguments in [&[][..], &["--json"]] {
+            let output = place.explain(&bad, arguments);
+            let all = [output.stdout, output.stderr].concat();
+            let all = String::from_utf8(all).expect("text");
+            for part in text.split('.') {
+                assert!(!all.contains(part), "{all}");
+            }
+        }
+    }
+}
+
+#[test]
+fn there_are_no_colours_but_on_a_terminal() {
+    let output = Place::new().explain(&token(), &[]);
+    assert!(!said(&output).contains('\x1b'));
+}
+
+#[test]
+fn bad_configuration_is_told_with_its_exit_code() {
+    let place = Place::new();
+    place.write("sidecar.toml", "[listen]\n");
+    let output = place.read(&[], "a.b.c");
+    assert_eq!(output.status.code(), Some(78));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("the configuration cannot be used"));
+    let usage = Place::new().read(&["--at", "yesterday"], "a.b.c");
+    assert_eq!(usage.status.code(), Some(2));
+}
