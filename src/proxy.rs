@@ -332,8 +332,12 @@ async fn decide(session: &ServerSession, policy: &Policy) -> (Decision, Duration
         let Some(issuer) = refused.keys_wanted else { return (decision, took) };
         let left = latest.saturating_duration_since(Instant::now());
         let kid = refused.facts.kid.as_deref();
-        if policy.keeper.fresher(issuer, kid, since, left).await != Freshness::Changed {
-            return (decision, took);
+        match (policy.keeper.fresher(issuer, kid, since, left).await, decision) {
+            (Freshness::Changed, _) => {}
+            (Freshness::Failed { .. } | Freshness::TimedOut, Decision::Reject(refused)) => {
+                return (Decision::Reject(policy.authenticator.unsettled(refused)), took);
+            }
+            (_, decision) => return (decision, took),
         }
     }
 }
