@@ -1,6 +1,9 @@
 //! The decision: one request head and the time in, one [`Decision`] out, from memory alone. It reads top to bottom: find the
 //! token, take it apart, find its issuer and key, verify it, name the caller. What fails on the way is a refusal.
 
+mod accepted;
+mod cache;
+
 use std::sync::Arc;
 
 use crate::clock::UnixTime;
@@ -16,7 +19,13 @@ use crate::request::RequestHead;
 use crate::requirement::Requirement;
 use crate::revocation::{Credential, DenyListSlot};
 use crate::route::PublicRoutes;
-use crate::token::Token;
+use crate::token::{Token, presented};
+
+pub use accepted::{Accepted, Facts};
+pub use cache::Usage;
+
+use accepted::Basis;
+use cache::TokenCache;
 
 /// Everything that decides about requests, compiled from one configuration and never changed.
 pub struct Authenticator {
@@ -25,6 +34,7 @@ pub struct Authenticator {
     public: PublicRoutes,
     revoked: Arc<DenyListSlot>,
     token_limit: usize,
+    cache: Option<TokenCache>,
 }
 
 /// A trusted issuer: what its tokens must fulfil, and where its keys are.
@@ -40,21 +50,20 @@ pub struct Issuer {
 /// What is done with a request.
 pub enum Decision {
     /// It goes to the upstream with its caller's name.
-    Forward(Accepted),
+    Forward(Arc<Accepted>, Proof),
     /// It needs no token and goes to the upstream without a caller's name.
     Pass,
     /// It is answered with a refusal.
     Reject(Refused),
 }
 
-/// An accepted token: who calls, and until when that is proven.
-pub struct Accepted {
-    pub identity: Identity,
-    pub facts: Facts,
-    /// The token's `exp` plus leeway.
-    pub expires: UnixTime,
-    /// The token's `iat`, rounded down, if it has one.
-    pub issued: Option<UnixTime>,
+/// How it is known that a token is good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// This very token was accepted before, and nothing has changed that this rests on.
+    Remembered,
+    /// Its signature and claims were verified now.
+    Verified,
 }
 
 /// A refusal, and whether fresher keys could change it.
@@ -65,24 +74,13 @@ pub struct Refused {
     pub keys_wanted: Option<usize>,
 }
 
-/// What is known of a token for the record. `kid` and `alg` are bounded, and may be anybody's words in a refusal.
-#[derive(Debug, Default)]
-pub struct Facts {
-    /// The configured issuer that the token names, by index.
-    pub issuer: Option<usize>,
-    pub kid: Option<String>,
-    pub alg: Option<String>,
-    /// The token's `jti`, if it is verified and has a sound one.
-    pub jti: Option<String>,
-    /// Further claims of an accepted token, under the names that the configuration gives them.
-    pub claims: Vec<(String, String)>,
-}
-
 /// What a verified token says.
-struct Proven {
+struct Proven<'t> {
+    token: Token<'t>,
     identity: Identity,
     expires: UnixTime,
     issued: Option<UnixTime>,
+    basis: Basis,
 }
 
 /// A refusal on the way, and whether fresher keys of the token's issuer could change it.
@@ -103,13 +101,25 @@ impl Authenticator {
     /// Trusts these issuers, whose names differ.
     #[must_use]
     pub fn new(issuers: Vec<Issuer>, caller: CallerRule, public: PublicRoutes, token_limit: usize) -> Self {
-        Self { issuers, caller, public, revoked: Arc::default(), token_limit }
+        Self { issuers, caller, public, revoked: Arc::default(), token_limit, cache: None }
     }
 
     /// Refuses what the deny-list in this place revokes.
     #[must_use]
     pub fn with_revocation(self, revoked: Arc<DenyListSlot>) -> Self {
         Self { revoked, ..self }
+    }
+
+    /// Remembers accepted tokens in so many bytes of memory; none with 0.
+    #[must_use]
+    pub fn with_cache(self, bytes: u64) -> Self {
+        Self { cache: (bytes > 0).then(|| TokenCache::new(bytes)), ..self }
+    }
+
+    /// How full the memory of accepted tokens is, if there is one.
+    #[must_use]
+    pub fn cache_usage(&self) -> Option<Usage> {
+        self.cache.as_ref().map(TokenCache::usage)
     }
 
     /// The trusted issuers, in the order of the configuration.
@@ -136,16 +146,54 @@ impl Authenticator {
         if self.public.contains(head) {
             return Decision::Pass;
         }
-        let mut facts = Facts::default();
-        match self.judge(head, now, &mut facts) {
-            Ok(Proven { identity, expires, issued }) => {
-                Decision::Forward(Accepted { identity, facts, expires, issued })
+        let text = match presented(head.authorization) {
+            Ok(text) => text,
+            Err(rejection) => {
+                return Decision::Reject(Refused { rejection, facts: Facts::default(), keys_wanted: None });
             }
+        };
+        if let Some(accepted) = self.recall(text, now) {
+            return Decision::Forward(accepted, Proof::Remembered);
+        }
+        let mut facts = Facts::default();
+        match self.judge(text, now, &mut facts) {
+            Ok(proven) => Decision::Forward(self.remember(proven, facts), Proof::Verified),
             Err(Stop { rejection, keys_wanted }) => {
                 let keys_wanted = facts.issuer.filter(|_| keys_wanted);
                 Decision::Reject(Refused { rejection, facts, keys_wanted })
             }
         }
+    }
+
+    /// An earlier acceptance of this very token, if all that it rests on still holds.
+    fn recall(&self, text: &[u8], now: UnixTime) -> Option<Arc<Accepted>> {
+        let cache = self.cache.as_ref()?;
+        let accepted = cache.find(text)?;
+        if self.still_holds(&accepted, now) {
+            return Some(accepted);
+        }
+        cache.drop(text);
+        None
+    }
+
+    /// Whether a token that was accepted under this configuration would be accepted again.
+    fn still_holds(&self, accepted: &Accepted, now: UnixTime) -> bool {
+        let Accepted { facts, basis, .. } = accepted;
+        let Some(issuer) = facts.issuer.and_then(|index| self.issuers.get(index)) else { return false };
+        let published = issuer.keys.latest();
+        let keys = published.as_ref().and_then(|published| published.usable(now));
+        basis.validity.holds(now)
+            && keys.is_some_and(|keys| Arc::ptr_eq(keys, &basis.keys))
+            && self.revoked.latest().revokes(&basis.credential(issuer.requirement.issuer()), now).is_none()
+    }
+
+    fn remember(&self, proven: Proven<'_>, facts: Facts) -> Arc<Accepted> {
+        let Proven { token, identity, expires, issued, basis } = proven;
+        let accepted = Arc::new(Accepted { identity, facts, expires, issued, basis });
+        if let Some(cache) = &self.cache {
+            cache.keep(token, &accepted);
+        }
+        accepted
     }
 
     /// The caller that a request's token claims to come from, cleaned and at most [`CLAIMED_MAX`] characters long. It is
@@ -181,8 +229,8 @@ impl Authenticator {
         }
     }
 
-    fn judge(&self, head: &RequestHead<'_>, now: UnixTime, facts: &mut Facts) -> Result<Proven, Stop> {
-        let token = Token::extract(head.authorization, self.token_limit)?;
+    fn judge<'t>(&self, text: &'t [u8], now: UnixTime, facts: &mut Facts) -> Result<Proven<'t>, Stop> {
+        let token = Token::read(text, self.token_limit)?;
         let parts = Parts::decode(token.as_str())?;
         let unverified = Unverified::parse(&parts)?;
         facts.alg = Some(unverified.alg().chars().take(ALG_SHOWN).collect());
@@ -208,7 +256,14 @@ impl Authenticator {
             .filter_map(|(name, path)| Some((name.clone(), shown(path.find(verified.claims())?)?)))
             .collect();
         let expires = verified.expires().plus(requirement.leeway());
-        Ok(Proven { identity, expires, issued: issued(&verified) })
+        let basis = Basis {
+            validity: verified.validity(),
+            keys: Arc::clone(keys),
+            kids: [key.kid(), unverified.kid()].map(|kid| kid.map(Into::into)),
+            jti: verified.claims().text("jti").map(Into::into),
+            sub: verified.claims().text("sub").map(Into::into),
+        };
+        Ok(Proven { token, identity, expires, issued: issued(&verified), basis })
     }
 
     /// Refuses a token with these claims if the deny-list does.

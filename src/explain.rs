@@ -81,7 +81,7 @@ pub enum Verdict {
 pub fn explain(judge: &Authenticator, field: &[u8], at: UnixTime, keys_fault: Option<&str>) -> Explanation {
     let head = RequestHead { method: "POST", path: None, authorization: Authorization::One(field) };
     let verdict = match judge.decide(&head, at) {
-        Decision::Forward(accepted) => Verdict::Accepted { caller: accepted.identity.caller().to_owned() },
+        Decision::Forward(accepted, _) => Verdict::Accepted { caller: accepted.identity.caller().to_owned() },
         // No path is public here.
         Decision::Pass => {
             Verdict::Refused(Rejection::new(Reason::InternalError, "a request without path was let pass"))
@@ -188,7 +188,7 @@ impl Walk<'_> {
             }),
         };
         let keys = self.add("keys", "keys of this issuer that are not stale".to_owned(), found);
-        let signer = self.signature(token, issuer, keys);
+        let signer = self.signature(token, issuer, keys.map(AsRef::as_ref));
 
         // The issuer's name was looked at above.
         for finding in findings(token, asked, self.at).filter(|finding| finding.check != "iss") {

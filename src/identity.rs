@@ -190,6 +190,13 @@ impl Identity {
     pub fn caller(&self) -> &str {
         &self.caller
     }
+
+    /// The memory that its texts take, in bytes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let more = self.more.iter().map(|value| size_of::<Option<String>>() + value.as_ref().map_or(0, String::len));
+        self.caller.len() + more.sum::<usize>()
+    }
 }
 
 impl ClaimPath {

@@ -2,6 +2,8 @@
 //! words, and the first callers that were seen.
 
 mod bounded;
+pub mod cache;
+pub mod callers;
 pub mod config;
 pub mod keys;
 pub mod report;
@@ -19,19 +21,19 @@ use crate::audit::{Meters, Verdict};
 use crate::rejection::Reason;
 use crate::trace::SpanMeters;
 
-use bounded::Bounded;
+use cache::CacheMetrics;
+use callers::Callers;
 use config::ConfigMetrics;
 use report::ReportMetrics;
 use revocation::RevocationMetrics;
-use tokens::TokenMetrics;
+use tokens::{IssuerTokenMetrics, TokenMetrics};
 
 /// The metrics of the requests, and the registry that all metrics share.
 pub struct Metrics {
     registry: Registry,
     requests: IntCounterVec,
-    callers: IntCounterVec,
-    /// The callers that have a time series of their own.
-    known_callers: Bounded<String>,
+    /// By caller.
+    pub callers: Callers,
     authentication: Histogram,
     request: Histogram,
     upstream: Histogram,
@@ -40,7 +42,9 @@ pub struct Metrics {
     connections: IntGauge,
     connections_limit: IntGauge,
     /// About accepted tokens.
-    pub tokens: TokenMetrics,
+    tokens: TokenMetrics,
+    /// About the cache of accepted tokens.
+    pub cache: CacheMetrics,
     /// About what is only reported.
     pub report: ReportMetrics,
     /// About reloads.
@@ -69,12 +73,11 @@ impl Metrics {
                 "Requests by outcome (forward, pass, reject, would_reject), reason and configured issuer.",
                 &["outcome", "reason", "issuer"],
             )?,
-            callers: into.counters(
+            callers: Callers::new(into.counters(
                 "callgate_caller_requests_total",
                 "Forwarded requests by caller; callers beyond the first 200 are counted as other.",
                 &["caller"],
-            )?,
-            known_callers: Bounded::new(CALLERS_MAX),
+            )?),
             authentication: into.histogram(
                 "callgate_authentication_seconds",
                 "Time spent on deciding about a request, waiting for keys included.",
@@ -95,6 +98,7 @@ impl Metrics {
             connections: into.gauge("callgate_connections", "Client connections that are open.")?,
             connections_limit: into.gauge("callgate_connections_limit", "Client connections that may be open.")?,
             tokens: TokenMetrics::register(&into)?,
+            cache: CacheMetrics::register(&into)?,
             report: ReportMetrics::register(&into)?,
             config: ConfigMetrics::register(&into)?,
             revocation: RevocationMetrics::register(&registry)?,
@@ -107,21 +111,30 @@ impl Metrics {
         })
     }
 
-    /// Counts a request that was answered. The issuer is a configured one.
-    pub fn request(&self, verdict: Verdict, reason: Option<Reason>, issuer: Option<&str>, times: &Times) {
-        let reason = reason.map_or(NONE, Reason::as_str);
-        self.requests.with_label_values(&[verdict.as_str(), reason, issuer.unwrap_or(NONE)]).inc();
+    /// The metrics that are looked up once for a configured issuer rather than at every request.
+    #[must_use]
+    pub fn issuer(&self, issuer: &str) -> IssuerMetrics {
+        IssuerMetrics {
+            name: issuer.to_owned(),
+            forwarded: self.requests.with_label_values(&[Verdict::Forward.as_str(), NONE, issuer]),
+            tokens: self.tokens.issuer(issuer),
+        }
+    }
+
+    /// Counts a request that was answered.
+    pub fn request(&self, verdict: Verdict, reason: Option<Reason>, issuer: Option<&IssuerMetrics>, times: &Times) {
+        match (verdict, reason, issuer) {
+            (Verdict::Forward, None, Some(issuer)) => issuer.forwarded.inc(),
+            _ => {
+                let issuer = issuer.map_or(NONE, |issuer| &issuer.name);
+                self.requests.with_label_values(&[verdict.as_str(), reason.map_or(NONE, Reason::as_str), issuer]).inc();
+            }
+        }
         self.authentication.observe(times.authentication.as_secs_f64());
         self.request.observe(times.request.as_secs_f64());
         if let Some(upstream) = times.upstream {
             self.upstream.observe(upstream.as_secs_f64());
         }
-    }
-
-    /// Counts a forwarded request of a proven caller.
-    pub fn caller(&self, caller: &str) {
-        let label = if self.known_callers.admits(caller) { caller } else { OTHER };
-        self.callers.with_label_values(&[label]).inc();
     }
 
     /// The number of requests that are under way.
@@ -177,6 +190,14 @@ impl Metrics {
     }
 }
 
+/// The metrics of one configured issuer.
+pub struct IssuerMetrics {
+    name: String,
+    forwarded: IntCounter,
+    /// About its accepted tokens.
+    pub tokens: IssuerTokenMetrics,
+}
+
 /// How long the parts of a request took.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Times {
@@ -225,10 +246,7 @@ fn audit_meters(into: &Into<'_>) -> Result<Meters, prometheus::Error> {
     })
 }
 
-/// How many callers are counted by name.
-const CALLERS_MAX: usize = 200;
-
-/// The label value of all others. A caller of this name is counted with them.
+/// The label value of all those that are not counted by name.
 const OTHER: &str = "other";
 
 /// The label value where there is nothing to name.
@@ -242,15 +260,16 @@ const REQUEST_BUCKETS: [f64; 13] = [5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2
 
 #[cfg(test)]
 mod tests {
+    use super::callers::CALLERS_MAX;
     use super::*;
 
     #[test]
     fn callers_beyond_the_bound_share_one_series() {
         let metrics = Metrics::new().unwrap();
         for n in 0..CALLERS_MAX + 50 {
-            metrics.caller(&format!("caller-{n}"));
+            metrics.callers.count(&format!("caller-{n}"));
         }
-        metrics.caller("caller-0");
+        metrics.callers.count("caller-0");
         let text = String::from_utf8(metrics.encode().unwrap()).unwrap();
         assert!(text.contains("callgate_caller_requests_total{caller=\"caller-0\"} 2"));
         assert!(text.contains("callgate_caller_requests_total{caller=\"other\"} 50"));
@@ -260,7 +279,7 @@ mod tests {
     #[test]
     fn requests_are_counted_by_outcome_reason_and_issuer() {
         let metrics = Metrics::new().unwrap();
-        metrics.request(Verdict::Forward, None, Some("https://a"), &Times::default());
+        metrics.request(Verdict::Forward, None, Some(&metrics.issuer("https://a")), &Times::default());
         metrics.request(Verdict::Reject, Some(Reason::TokenMissing), None, &Times::default());
         let text = String::from_utf8(metrics.encode().unwrap()).unwrap();
         for line in [

@@ -33,6 +33,7 @@ use crate::audit::Verdict;
 use crate::authenticator::{Authenticator, Decision};
 use crate::clock::UnixTime;
 use crate::keys::refresh::{Freshness, KeyKeeper};
+use crate::metrics::IssuerMetrics;
 use crate::mode::{Mode, Modes};
 use crate::rejection::Rejection;
 
@@ -49,6 +50,8 @@ use tunnel::TunnelConnect;
 /// Everything that one configuration says about requests. It is replaced whole.
 pub struct Policy {
     pub authenticator: Authenticator,
+    /// The metrics of its issuers, in its order.
+    pub issuers: Vec<IssuerMetrics>,
     /// What a refusal leads to.
     pub modes: Modes,
     pub keeper: Arc<KeyKeeper>,
@@ -152,8 +155,8 @@ impl ProxyHttp for Gate {
         let (decision, took) = decide(session, &exchange.policy).await;
         exchange.decided();
         match decision {
-            Decision::Forward(accepted) => {
-                exchange.accept(accepted, took);
+            Decision::Forward(accepted, proof) => {
+                exchange.accept(accepted, proof, took);
             }
             Decision::Pass => {
                 exchange.verdict = Verdict::Pass;
@@ -162,9 +165,9 @@ impl ProxyHttp for Gate {
                 ignore_upgrade(session.req_header_mut());
             }
             Decision::Reject(refused) => {
-                exchange.facts = refused.facts;
+                exchange.refused = refused.facts;
                 let head = request_head(session.req_header());
-                if exchange.policy.modes.of(&head, exchange.facts.issuer) == Mode::Report {
+                if exchange.policy.modes.of(&head, exchange.refused.issuer) == Mode::Report {
                     exchange.reason = Some(refused.rejection.reason());
                     exchange.verdict = Verdict::WouldReject;
                     exchange.claimed_caller = exchange.policy.authenticator.claimed_caller(&head);

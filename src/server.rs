@@ -31,6 +31,7 @@ use crate::audit::{self, Audit};
 use crate::config::{self, Compiled};
 use crate::keys::refresh::{KeyKeeper, StartFault};
 use crate::metrics::Metrics;
+use crate::metrics::cache::CacheMetrics;
 use crate::proxy::door::Door;
 use crate::proxy::ledger::Ledger;
 use crate::proxy::{Gate, Policy};
@@ -148,7 +149,11 @@ impl Service {
         let mut plan = Plan::new(config.clone(), None).await?;
         let keeper = Arc::new(KeyKeeper::start(std::mem::take(&mut plan.sources), metrics.registry())?);
         let deny_list = plan.revocation.take().map(|(file, slot)| Watch::start(file, slot, metrics.revocation.clone()));
-        let policy = Arc::new(ArcSwap::from_pointee(plan.into_policy(keeper)));
+        let policy = Arc::new(ArcSwap::from_pointee(plan.into_policy(keeper, &metrics)));
+        let watched = Arc::clone(&policy);
+        CacheMetrics::watch(metrics.registry(), move || {
+            watched.load().authenticator.cache_usage().map_or((0, 0), |usage| (usage.tokens, usage.bytes))
+        })?;
         metrics.config.started(SystemTime::now().into());
         reload::tell(&config, &metrics);
         announce::listening(&listener, &admin_listener, &config);

@@ -14,21 +14,7 @@ impl<'a> Token<'a> {
     /// # Errors
     /// `token_missing`, `token_ambiguous`, `token_malformed` or `token_too_large`.
     pub fn extract(authorization: Authorization<'a>, limit: usize) -> Result<Self, Rejection> {
-        let missing = |detail| Err(Rejection::new(Reason::TokenMissing, detail));
-        let value = match authorization {
-            Authorization::Absent => return missing("send the token as 'Authorization: Bearer <token>'"),
-            Authorization::Several => {
-                let detail = "the request has more than one Authorization field; send one";
-                return Err(Rejection::new(Reason::TokenAmbiguous, detail));
-            }
-            Authorization::One(value) => value,
-        };
-        let scheme_len = value.iter().position(|byte| *byte == b' ').unwrap_or(value.len());
-        let (scheme, rest) = value.split_at_checked(scheme_len).unwrap_or((value, &[]));
-        if !scheme.eq_ignore_ascii_case(b"bearer") {
-            return missing("the Authorization field has another scheme; send 'Authorization: Bearer <token>'");
-        }
-        Self::read(rest.strip_prefix(b" ").unwrap_or_default(), limit)
+        Self::read(presented(authorization)?, limit)
     }
 
     /// A token by itself, without the field it came in.
@@ -59,6 +45,28 @@ impl<'a> Token<'a> {
     pub const fn as_str(self) -> &'a str {
         self.0
     }
+}
+
+/// What stands where the token must: after the scheme, as sent. It may be anything.
+///
+/// # Errors
+/// `token_missing` or `token_ambiguous`.
+pub fn presented(authorization: Authorization<'_>) -> Result<&[u8], Rejection> {
+    let missing = |detail| Err(Rejection::new(Reason::TokenMissing, detail));
+    let value = match authorization {
+        Authorization::Absent => return missing("send the token as 'Authorization: Bearer <token>'"),
+        Authorization::Several => {
+            let detail = "the request has more than one Authorization field; send one";
+            return Err(Rejection::new(Reason::TokenAmbiguous, detail));
+        }
+        Authorization::One(value) => value,
+    };
+    let scheme_len = value.iter().position(|byte| *byte == b' ').unwrap_or(value.len());
+    let (scheme, rest) = value.split_at_checked(scheme_len).unwrap_or((value, &[]));
+    if !scheme.eq_ignore_ascii_case(b"bearer") {
+        return missing("the Authorization field has another scheme; send 'Authorization: Bearer <token>'");
+    }
+    Ok(rest.strip_prefix(b" ").unwrap_or_default())
 }
 
 /// The characters of a compact JWS (RFC 7515 §7.1): narrower than `b64token` of RFC 6750, which also has `~ + / =`.

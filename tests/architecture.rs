@@ -120,6 +120,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("nix", &["server"]),
     ("pingora", &["admin", "proxy", "server"]),
     ("prometheus", &["audit", "cli", "metrics", "keys::refresh", "server", "trace"]),
+    ("quick_cache", &["authenticator"]),
     ("reqwest", &["keys::refresh", "trace"]),
     ("rustls", &["server", "keys::refresh"]),
     ("schemars", &["audit", "config"]),

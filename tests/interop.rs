@@ -75,7 +75,7 @@ fn world(document: &Value) -> Authenticator {
     let reading = Reading::parse(document.to_string().as_bytes(), &Algorithm::ALL).expect("a key set");
     assert_eq!(reading.left_out, [], "every key is understood");
     let keys = Arc::new(KeySlot::default());
-    keys.publish(Published { keys: reading.keys, confirmed: UnixTime::from_secs(NOW), stale: UnixTime::MAX });
+    keys.publish(Published { keys: reading.keys.into(), confirmed: UnixTime::from_secs(NOW), stale: UnixTime::MAX });
     let issuer = Issuer { requirement: requirement(ISSUER, &Algorithm::ALL), keys, naming: None, recorded: Vec::new() };
     let caller = CallerRule::new("X-Caller-Service".into(), ClaimPath::parse("sub").expect("a claim"));
     Authenticator::new(vec![issuer], caller, PublicRoutes::default(), 8192)

@@ -18,6 +18,8 @@ mod mutation;
 mod naive;
 #[path = "properties/reading.rs"]
 mod reading;
+#[path = "properties/remembering.rs"]
+mod remembering;
 #[path = "properties/second_opinion.rs"]
 mod second_opinion;
 

@@ -64,9 +64,10 @@ fn main() {
         "decide public" => stage.decide("/healthz", None),
         "count" => {
             let (metrics, times) = (Metrics::new().expect("metrics"), Times::default());
+            let issuer = metrics.issuer(ISSUER);
             twice(|| {
-                metrics.request(Verdict::Forward, None, Some(ISSUER), black_box(&times));
-                metrics.caller("billing");
+                metrics.request(Verdict::Forward, None, Some(&issuer), black_box(&times));
+                metrics.callers.count("billing");
             });
         }
         "record" => twice(|| serde_json::to_vec(black_box(&record())).is_ok()),
@@ -111,12 +112,12 @@ impl Stage {
         let now = UnixTime::from_secs(tokens["now"].as_u64().expect("a time"));
         let keys = Reading::parse(tokens.to_string().as_bytes(), &ALGORITHMS).expect("a key set").keys;
         let slot = Arc::new(KeySlot::default());
-        slot.publish(Published { keys, confirmed: now, stale: UnixTime::MAX });
+        slot.publish(Published { keys: keys.into(), confirmed: now, stale: UnixTime::MAX });
         let audiences = vec!["email-service".into()];
         let requirement = Requirement::new(ISSUER.into(), audiences, ALGORITHMS.to_vec()).expect("a requirement");
         let caller = CallerRule::new("X-Caller-Service".into(), ClaimPath::parse("sub").expect("a claim"));
         let healthz = PublicRoute::new("/healthz".into(), vec!["POST".into()]).expect("a route");
-        let issuers = vec![Issuer { requirement, keys: slot }];
+        let issuers = vec![Issuer::new(requirement, slot)];
         let authenticator = Authenticator::new(issuers, caller, PublicRoutes::new(vec![healthz]), 8192);
         Self { tokens, authenticator, now }
     }
@@ -154,6 +155,9 @@ fn record() -> Record<'static> {
         kid: Some("key-es256"),
         alg: Some("ES256"),
         jti: Some("0192f7"),
+        claims: &[],
+        claimed_caller: None,
+        trace_id: None,
         method: "POST",
         path: "/send",
         status: 202,
@@ -162,6 +166,6 @@ fn record() -> Record<'static> {
         duration_us: 120,
         authentication_us: 60,
         upstream_us: Some(40),
-        client: Some("127.0.0.1:5555".into()),
+        client: Some("127.0.0.1:5555"),
     }
 }

@@ -1,3 +1,5 @@
+mod cache;
+
 use std::time::Duration;
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
@@ -33,7 +35,7 @@ impl World {
                 let document = format!(r#"{{"keys":[{{"kty":"OKP","crv":"Ed25519","x":"{x}"{kid}}}]}}"#);
                 let keys_read = Reading::parse(document.as_bytes(), &[Algorithm::EdDsa]).expect("a key set").keys;
                 let (confirmed, stale) = (UnixTime::from_secs(NOW), UnixTime::from_secs(NOW + 600));
-                keys.publish(Published { keys: keys_read, confirmed, stale });
+                keys.publish(Published { keys: keys_read.into(), confirmed, stale });
             }
             let requirement = Requirement::new(name.into(), vec!["mail".into()], vec![Algorithm::EdDsa]);
             Issuer::new(requirement.expect("full lists").with_leeway(LEEWAY), keys)
@@ -52,9 +54,9 @@ impl World {
         self.authenticator.decide(&head, UnixTime::from_secs(now))
     }
 
-    fn accepted(&self, token: &str) -> Accepted {
+    fn accepted(&self, token: &str) -> Arc<Accepted> {
         match self.decide(token, NOW) {
-            Decision::Forward(accepted) => accepted,
+            Decision::Forward(accepted, _) => accepted,
             Decision::Reject(refused) => panic!("{}", refused.rejection),
             Decision::Pass => panic!("no public route"),
         }
@@ -96,7 +98,7 @@ fn good_token_names_its_caller_and_says_until_when() {
 fn token_is_accepted_until_it_expires_and_not_a_second_longer() {
     let world = World::new();
     let token = sign(&world.b, WITHOUT_KID, &claims("b"));
-    assert!(matches!(world.decide(&token, NOW + 89), Decision::Forward(_)));
+    assert!(matches!(world.decide(&token, NOW + 89), Decision::Forward(..)));
     assert!(matches!(world.decide(&token, NOW + 90), Decision::Reject(_)));
 }
 
@@ -165,7 +167,7 @@ fn stale_keys_prove_nothing() {
     let world = World::new();
     let long = claims("a").replace(&(NOW + 60).to_string(), &(NOW + 6000).to_string());
     let token = sign(&world.a, WITH_KID, &long);
-    assert!(matches!(world.decide(&token, NOW + 599), Decision::Forward(_)));
+    assert!(matches!(world.decide(&token, NOW + 599), Decision::Forward(..)));
     let Decision::Reject(refused) = world.decide(&token, NOW + 600) else { panic!("stale keys were used") };
     assert_eq!((refused.rejection.reason(), refused.keys_wanted), (Reason::KeysUnavailable, Some(0)));
 }

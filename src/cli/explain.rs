@@ -121,7 +121,7 @@ fn use_file(judge: &Authenticator, index: usize, path: &Path, at: UnixTime) -> R
     let Some(issuer) = judge.issuers().get(index) else { return Ok(()) };
     let reading = Reading::parse(&document, issuer.requirement.algorithms());
     let keys = reading.map_err(|fault| CommandFault::KeySet(name(), fault))?.keys;
-    issuer.keys.publish(Published { keys, confirmed: at, stale: UnixTime::MAX });
+    issuer.keys.publish(Published { keys: keys.into(), confirmed: at, stale: UnixTime::MAX });
     Ok(())
 }
 

@@ -44,6 +44,7 @@ pub fn compile(file: File, base: &Path, findings: &mut Findings<'_, '_>) -> Opti
     if let (Some(issuers), Some(limits)) = (&issuers, &limits) {
         keys::fit_wait(issuers, limits.key_wait, &root, findings);
     }
+    let cache = limits::cache(&file.cache, &root.key("cache"), findings);
     let audit = operation::audit(&file.audit, &root.key("audit"), base, findings);
     let tracing = operation::tracing(&file.tracing, &root.key("tracing"), findings);
     let shutdown = limits::shutdown(&file.shutdown, &root.key("shutdown"), findings);
@@ -60,6 +61,7 @@ pub fn compile(file: File, base: &Path, findings: &mut Findings<'_, '_>) -> Opti
         forwarding: forwarding?,
         modes: modes?,
         limits: limits?,
+        cache: cache?,
         audit: audit?,
         tracing: tracing?,
         reload: Reload { watch: file.reload.watch },

@@ -10,7 +10,7 @@ mod edge;
 mod issuer;
 mod operation;
 
-pub use edge::{Closing, Forwarding, Limits, Protocol, RequestId, Tls};
+pub use edge::{Closing, Forwarding, Limits, Protocol, RequestId, Tls, TokenCache};
 pub use issuer::{AllKeys, IssuerCaller, KeyUse, Preset};
 pub use operation::{Audit, Format, Level, Log, Reload, Shutdown, Tracing, WhenFull};
 
@@ -52,6 +52,9 @@ pub struct File {
     /// Bounds on what clients can make Callgate do.
     #[serde(default)]
     pub limits: Limits,
+    /// What is remembered of tokens that were accepted.
+    #[serde(default)]
+    pub cache: TokenCache,
     /// Where the audit record of each request goes. It has no switch.
     #[serde(default)]
     pub audit: Audit,

@@ -29,6 +29,7 @@ mod tests {
 
     /// The keys, or whole tables, that a reload brings into force.
     const LIVE: &[&str] = &[
+        "cache",
         "caller",
         "forwarding",
         "issuers",

@@ -40,6 +40,8 @@ pub struct Compiled {
     /// What is refused and what is only reported.
     pub modes: Modes,
     pub limits: Limits,
+    /// The bytes for accepted tokens; 0 for none.
+    pub cache: u64,
     pub audit: Audit,
     pub log: Log,
     /// `None` if nothing is traced.

@@ -14,6 +14,13 @@ pub(super) struct Case<'c> {
     pub(super) now: UnixTime,
 }
 
+/// The seconds in which a token is good by its own word: from one on, and before the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Validity {
+    from: UnixTime,
+    until: UnixTime,
+}
+
 /// What one check wanted and found, for a person.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
@@ -57,6 +64,14 @@ pub(super) const CHECKS: [Check; 11] = [
     },
     Check { name: "required claims", judge: required, wanted: wanted_required, found: found_required },
 ];
+
+impl Validity {
+    /// Whether the token is good then.
+    #[must_use]
+    pub fn holds(self, now: UnixTime) -> bool {
+        self.from <= now && now < self.until
+    }
+}
 
 impl Check {
     /// Lets a token pass or refuses it. Only `verify` may draw a conclusion from it: nothing here says whose token it is.
@@ -111,20 +126,17 @@ fn audience(case: &Case<'_>) -> Result<(), Reason> {
 
 /// RFC 7519 §4.1.4: refused on and after `exp`, which is required.
 fn expiry(case: &Case<'_>) -> Result<(), Reason> {
-    let exp = case.time("exp", Round::Down)?.ok_or(Reason::ClaimMissing)?;
-    holds(case.now < exp.plus(case.asked.leeway), Reason::TokenExpired)
+    holds(case.now < case.expires()?, Reason::TokenExpired)
 }
 
 /// RFC 7519 §4.1.5.
 fn not_before(case: &Case<'_>) -> Result<(), Reason> {
-    let nbf = case.time("nbf", Round::Up)?;
-    holds(nbf.is_none_or(|nbf| nbf <= case.now.plus(case.asked.leeway)), Reason::TokenNotYetValid)
+    holds(case.starts("nbf")? <= case.now, Reason::TokenNotYetValid)
 }
 
 /// RFC 7519 §4.1.6 asks nothing of `iat`; a token from the future was made by a wrong clock or a wrong hand.
 fn issued_at(case: &Case<'_>) -> Result<(), Reason> {
-    let iat = case.time("iat", Round::Up)?;
-    holds(iat.is_none_or(|iat| iat <= case.now.plus(case.asked.leeway)), Reason::TokenNotYetValid)
+    holds(case.starts("iat")? <= case.now, Reason::TokenNotYetValid)
 }
 
 fn lifetime(case: &Case<'_>) -> Result<(), Reason> {
@@ -135,9 +147,7 @@ fn lifetime(case: &Case<'_>) -> Result<(), Reason> {
 }
 
 fn age(case: &Case<'_>) -> Result<(), Reason> {
-    let Some(oldest) = case.asked.max_age else { return Ok(()) };
-    let iat = case.time("iat", Round::Down)?.ok_or(Reason::ClaimMissing)?;
-    holds(case.now < iat.plus(oldest).plus(case.asked.leeway), Reason::TokenExpired)
+    holds(case.now < case.ages()?, Reason::TokenExpired)
 }
 
 /// RFC 7519 §4.1.2.
@@ -185,6 +195,31 @@ impl Case<'_> {
 
     fn time(&self, name: &str, round: Round) -> Result<Option<UnixTime>, Reason> {
         time(&self.token.claims, name, round)
+    }
+
+    /// From when on `exp` refuses it.
+    fn expires(&self) -> Result<UnixTime, Reason> {
+        let exp = self.time("exp", Round::Down)?.ok_or(Reason::ClaimMissing)?;
+        Ok(exp.plus(self.asked.leeway))
+    }
+
+    /// From when on this claim does not refuse it.
+    fn starts(&self, name: &str) -> Result<UnixTime, Reason> {
+        let start = self.time(name, Round::Up)?;
+        Ok(start.map_or(UnixTime::default(), |start| start.minus(self.asked.leeway)))
+    }
+
+    /// From when on it is too old.
+    fn ages(&self) -> Result<UnixTime, Reason> {
+        let Some(oldest) = self.asked.max_age else { return Ok(UnixTime::MAX) };
+        let iat = self.time("iat", Round::Down)?.ok_or(Reason::ClaimMissing)?;
+        Ok(iat.plus(oldest).plus(self.asked.leeway))
+    }
+
+    /// When the checks that look at a clock let it pass, if the others do.
+    pub(super) fn validity(&self) -> Result<Validity, Reason> {
+        let from = self.starts("nbf")?.max(self.starts("iat")?);
+        Ok(Validity { from, until: self.expires()?.min(self.ages()?) })
     }
 
     fn describe(&self, claim: &str) -> String {

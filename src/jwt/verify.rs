@@ -1,7 +1,7 @@
 //! The proof. [`verify`] is the only place where a [`Verified`] is made: the algorithm is allowed, the key is of its kind, the
 //! signature holds, and every check of [`super::claims`] passes, in this order.
 
-use super::claims::{CHECKS, Case, Finding, Round, time};
+use super::claims::{CHECKS, Case, Finding, Round, Validity, time};
 use super::json::Object;
 use super::parse::Unverified;
 use super::signature::PublicKey;
@@ -15,6 +15,7 @@ pub struct Verified<'v> {
     token: &'v Unverified<'v>,
     algorithm: Algorithm,
     expires: UnixTime,
+    validity: Validity,
 }
 
 /// Judges a well-formed token by what its issuer's tokens must fulfil, with one of that issuer's keys.
@@ -38,7 +39,8 @@ pub fn verify<'v>(
     // The checks demand an `exp`; were that ever lost, a token without one would be refused here.
     let missing = || Rejection::new(Reason::ClaimMissing, "the token has no exp claim");
     let expires = time(&token.claims, "exp", Round::Down).ok().flatten().ok_or_else(missing)?;
-    Ok(Verified { token, algorithm, expires })
+    let validity = case.validity().map_err(|_| missing())?;
+    Ok(Verified { token, algorithm, expires, validity })
 }
 
 /// The algorithm that the token names, if its issuer's tokens may use it (RFC 8725 §3.1).
@@ -75,6 +77,12 @@ impl<'v> Verified<'v> {
     #[must_use]
     pub const fn algorithm(&self) -> Algorithm {
         self.algorithm
+    }
+
+    /// When it is good by its own word, leeway included. Nothing else about it depends on a clock.
+    #[must_use]
+    pub const fn validity(&self) -> Validity {
+        self.validity
     }
 
     /// When it expires, without leeway.

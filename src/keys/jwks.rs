@@ -148,6 +148,15 @@ impl KeySet {
         self.0.iter().find(|key| key.kid.as_deref() == Some(kid))
     }
 
+    /// Whether it has the same keys for the same algorithms, in the same order.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let fits_alike =
+            |one: &Key, other: &Key| Algorithm::ALL.iter().all(|it| one.public.fits(*it) == other.public.fits(*it));
+        let same = |(one, other): (&Key, &Key)| one.is_same(other) && fits_alike(one, other);
+        self.0.len() == other.0.len() && self.0.iter().zip(&other.0).all(same)
+    }
+
     /// All keys, in the order of the document.
     #[must_use]
     pub fn keys(&self) -> &[Key] {

@@ -17,8 +17,8 @@ pub struct KeySlot {
 /// A key set with the time for which it is good.
 #[derive(Debug)]
 pub struct Published {
-    /// The keys.
-    pub keys: KeySet,
+    /// The keys. As long as they are the same, so is this pointer.
+    pub keys: Arc<KeySet>,
     /// When the issuer last confirmed them.
     pub confirmed: UnixTime,
     /// From when on they are too old to be trusted, if nobody confirms them before.
@@ -26,8 +26,13 @@ pub struct Published {
 }
 
 impl KeySlot {
-    /// Replaces the keys.
-    pub fn publish(&self, published: Published) {
+    /// Replaces the keys. There is one who publishes at a time.
+    pub fn publish(&self, mut published: Published) {
+        if let Some(serving) = self.published.load().as_ref()
+            && serving.keys.is_same(&published.keys)
+        {
+            published.keys = Arc::clone(&serving.keys);
+        }
         self.published.store(Some(Arc::new(published)));
     }
 
@@ -41,7 +46,7 @@ impl KeySlot {
 impl Published {
     /// The keys, if they are not stale.
     #[must_use]
-    pub fn usable(&self, now: UnixTime) -> Option<&KeySet> {
+    pub fn usable(&self, now: UnixTime) -> Option<&Arc<KeySet>> {
         (now < self.stale).then_some(&self.keys)
     }
 }

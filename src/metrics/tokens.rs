@@ -1,11 +1,10 @@
 //! What is counted about accepted tokens: what their verification costs, how long they still live, and what their times say
 //! about the issuer's clock. The labels are configured issuers and registered algorithms.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use prometheus::{HistogramOpts, HistogramVec, IntGaugeVec};
+use prometheus::{Histogram, HistogramOpts, HistogramVec, IntGauge, IntGaugeVec};
 
 use super::Into;
 use crate::clock::UnixTime;
@@ -15,22 +14,15 @@ pub struct TokenMetrics {
     verification: HistogramVec,
     remaining: HistogramVec,
     clock: IntGaugeVec,
-    windows: Mutex<HashMap<String, Window>>,
 }
 
-/// An accepted token, as far as it is counted.
-#[derive(Clone, Copy, Debug)]
-pub struct Seen<'s> {
-    pub issuer: &'s str,
-    /// The algorithm of its signature: it was accepted, so this is a registered name.
-    pub algorithm: &'s str,
-    /// The time of the decision itself, without waiting for keys.
-    pub took: Duration,
-    pub now: UnixTime,
-    /// Its `exp`.
-    pub expires: UnixTime,
-    /// Its `iat`.
-    pub issued: Option<UnixTime>,
+/// Those of one issuer's tokens.
+#[derive(Clone)]
+pub struct IssuerTokenMetrics {
+    verification: HistogramVec,
+    remaining: Histogram,
+    clock: IntGauge,
+    window: Arc<Mutex<Option<Window>>>,
 }
 
 /// The largest `iat` less our time, of the last minutes.
@@ -64,28 +56,41 @@ impl TokenMetrics {
                 "The largest iat of the issuer's tokens of the last minutes, less our time at their arrival: the issuer's clock is ahead by at least this, or, if it is negative, behind by at most this.",
                 &["issuer"],
             )?,
-            windows: Mutex::default(),
         })
     }
 
-    /// Counts an accepted token.
-    pub fn accepted(&self, seen: &Seen<'_>) {
-        self.verification.with_label_values(&[seen.algorithm]).observe(seen.took.as_secs_f64());
-        let left = seen.expires.since(seen.now).as_secs_f64();
-        self.remaining.with_label_values(&[seen.issuer]).observe(left);
-        if let Some(issued) = seen.issued {
-            let difference = signed(issued).saturating_sub(signed(seen.now));
-            self.clock.with_label_values(&[seen.issuer]).set(self.largest(seen.issuer, seen.now, difference));
+    /// Those of a configured issuer.
+    #[must_use]
+    pub fn issuer(&self, issuer: &str) -> IssuerTokenMetrics {
+        IssuerTokenMetrics {
+            verification: self.verification.clone(),
+            remaining: self.remaining.with_label_values(&[issuer]),
+            clock: self.clock.with_label_values(&[issuer]),
+            window: Arc::default(),
+        }
+    }
+}
+
+impl IssuerTokenMetrics {
+    /// Counts a request with an accepted token, by the token's `exp`.
+    pub fn accepted(&self, expires: UnixTime, now: UnixTime) {
+        self.remaining.observe(expires.since(now).as_secs_f64());
+    }
+
+    /// Counts a verification: the time of the decision itself, without waiting for keys. The algorithm is a registered name: the
+    /// token was accepted.
+    pub fn verified(&self, algorithm: &str, took: Duration, issued: Option<UnixTime>, now: UnixTime) {
+        self.verification.with_label_values(&[algorithm]).observe(took.as_secs_f64());
+        if let Some(issued) = issued {
+            let difference = signed(issued).saturating_sub(signed(now));
+            self.clock.set(self.largest(now, difference));
         }
     }
 
-    fn largest(&self, issuer: &str, now: UnixTime, difference: i64) -> i64 {
-        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(window) = windows.get_mut(issuer) {
-            return window.largest(now, difference);
-        }
-        windows.insert(issuer.to_owned(), Window { began: now, largest: difference, previous: i64::MIN });
-        difference
+    fn largest(&self, now: UnixTime, difference: i64) -> i64 {
+        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
+        let begun = Window { began: now, largest: difference, previous: i64::MIN };
+        window.get_or_insert(begun).largest(now, difference)
     }
 }
 
@@ -120,30 +125,34 @@ mod tests {
 
     use super::*;
 
-    fn seen(now: u64, issued: u64) -> Seen<'static> {
-        Seen {
-            issuer: "a",
-            algorithm: "ES256",
-            took: Duration::from_micros(60),
-            now: UnixTime::from_secs(now),
-            expires: UnixTime::from_secs(now + 20),
-            issued: Some(UnixTime::from_secs(issued)),
-        }
-    }
-
     #[test]
     fn the_clock_is_judged_by_the_newest_tokens_of_the_last_minutes() {
         let registry = Registry::new();
         let tokens = TokenMetrics::register(&Into(&registry)).unwrap();
         let difference = || tokens.clock.with_label_values(&["a"]).get();
-        tokens.accepted(&seen(10_000, 9_000));
+        let issuer = tokens.issuer("a");
+        let see = |now: u64, issued: u64| {
+            let (now, issued) = (UnixTime::from_secs(now), UnixTime::from_secs(issued));
+            issuer.verified("ES256", Duration::from_micros(60), Some(issued), now);
+        };
+        see(10_000, 9_000);
         assert_eq!(difference(), -1000, "an old token says little");
-        tokens.accepted(&seen(10_001, 10_004));
+        see(10_001, 10_004);
         assert_eq!(difference(), 3, "one from the future says much");
-        tokens.accepted(&seen(10_400, 10_395));
+        see(10_400, 10_395);
         assert_eq!(difference(), 3, "and is remembered");
-        tokens.accepted(&seen(11_000, 10_995));
+        see(11_000, 10_995);
         assert_eq!(difference(), -5, "but not for ever");
-        assert_eq!(tokens.remaining.with_label_values(&["a"]).get_sample_count(), 4);
+    }
+
+    #[test]
+    fn every_accepted_request_counts_the_time_its_token_had_left() {
+        let registry = Registry::new();
+        let tokens = TokenMetrics::register(&Into(&registry)).unwrap();
+        let issuer = tokens.issuer("a");
+        issuer.accepted(UnixTime::from_secs(130), UnixTime::from_secs(100));
+        issuer.accepted(UnixTime::from_secs(130), UnixTime::from_secs(150));
+        let remaining = tokens.remaining.with_label_values(&["a"]);
+        assert_eq!((remaining.get_sample_count(), remaining.get_sample_sum()), (2, 30.0), "0 for what lives on leeway");
     }
 }

@@ -10,11 +10,10 @@ use pingora::proxy::Session;
 
 use crate::audit::record::{EVENT, VERSION};
 use crate::audit::{PATH_SHOWN, Record, Verdict, timestamp};
-use crate::authenticator::{Accepted, Facts};
+use crate::authenticator::{Accepted, Facts, Proof};
 use crate::clock::UnixTime;
 use crate::identity::Identity;
 use crate::metrics::Times;
-use crate::metrics::tokens::Seen;
 use crate::proxy::Policy;
 use crate::proxy::admission::InFlight;
 use crate::proxy::connection::Connection;
@@ -32,10 +31,11 @@ pub struct Exchange {
     pub verdict: Verdict,
     pub reason: Option<Reason>,
     /// Only a decision to forward sets it.
-    pub identity: Option<Identity>,
+    accepted: Option<Arc<Accepted>>,
     /// Who the token of a request that is only reported claims to be; unverified.
     pub claimed_caller: Option<String>,
-    pub facts: Facts,
+    /// What is known of a token that was not accepted.
+    pub refused: Facts,
     /// The connection it came on; in HTTP/2 its stream.
     pub connection: Option<Arc<Connection>>,
     /// Its place among the requests in progress.
@@ -89,9 +89,9 @@ impl Exchange {
             request_id: uuid::Uuid::now_v7().simple().to_string(),
             verdict: Verdict::Reject,
             reason: None,
-            identity: None,
+            accepted: None,
             claimed_caller: None,
-            facts: Facts::default(),
+            refused: Facts::default(),
             connection: None,
             place: None,
             is_tunnel: false,
@@ -164,22 +164,33 @@ impl Exchange {
     }
 
     /// Takes an accepted token. `took` is the time of the decision itself.
-    pub fn accept(&mut self, accepted: Accepted, took: Duration) {
+    pub fn accept(&mut self, accepted: Arc<Accepted>, proof: Proof, took: Duration) {
         self.verdict = Verdict::Forward;
-        let issuer = accepted.facts.issuer.and_then(|index| self.policy.authenticator.issuers().get(index));
-        if let (Some(issuer), Some(algorithm)) = (issuer, accepted.facts.alg.as_deref()) {
-            self.ledger.metrics.tokens.accepted(&Seen {
-                issuer: issuer.requirement.issuer(),
-                algorithm,
-                took,
-                now: SystemTime::now().into(),
-                expires: accepted.expires.minus(issuer.requirement.leeway()),
-                issued: accepted.issued,
-            });
-        }
         self.expires = Some(accepted.expires);
-        self.facts = accepted.facts;
-        self.identity = Some(accepted.identity);
+        let accepted = self.accepted.insert(accepted);
+        let Some(index) = accepted.facts.issuer else { return };
+        let issuer = self.policy.authenticator.issuers().get(index);
+        let (Some(issuer), Some(metrics)) = (issuer, self.policy.issuers.get(index)) else { return };
+        let now = SystemTime::now().into();
+        metrics.tokens.accepted(accepted.expires.minus(issuer.requirement.leeway()), now);
+        match proof {
+            Proof::Remembered => self.ledger.metrics.cache.hits.inc(),
+            Proof::Verified => {
+                self.ledger.metrics.cache.misses.inc();
+                let algorithm = accepted.facts.alg.as_deref().unwrap_or_default();
+                metrics.tokens.verified(algorithm, took, accepted.issued, now);
+            }
+        }
+    }
+
+    /// The caller, proven.
+    pub fn identity(&self) -> Option<&Identity> {
+        self.accepted.as_deref().map(|accepted| &accepted.identity)
+    }
+
+    /// What is known of the token.
+    fn facts(&self) -> &Facts {
+        self.accepted.as_deref().map_or(&self.refused, |accepted| &accepted.facts)
     }
 
     /// Marks the moment of the upstream's answer.
@@ -226,19 +237,20 @@ impl Exchange {
     }
 
     fn issuer(&self) -> Option<&str> {
-        let issuer = self.policy.authenticator.issuers().get(self.facts.issuer?)?;
+        let issuer = self.policy.authenticator.issuers().get(self.facts().issuer?)?;
         Some(issuer.requirement.issuer())
     }
 
     fn count(&mut self, times: &Times, end: End) {
-        let (metrics, issuer) = (&self.ledger.metrics, self.issuer());
+        let metrics = &self.ledger.metrics;
+        let issuer = self.facts().issuer.and_then(|index| self.policy.issuers.get(index));
         metrics.request(self.verdict, self.reason, issuer, times);
-        if let Some(identity) = &self.identity {
-            metrics.caller(identity.caller());
+        if let Some(identity) = self.identity() {
+            metrics.callers.count(identity.caller());
         }
         if let (Verdict::WouldReject, Some(reason)) = (self.verdict, self.reason) {
             let now = UnixTime::from(SystemTime::now());
-            metrics.report.would_reject(self.claimed_caller.as_deref(), reason, issuer, now);
+            metrics.report.would_reject(self.claimed_caller.as_deref(), reason, self.issuer(), now);
         }
         self.leave_span(times, end);
         self.progress = Progress::Counted;
@@ -248,6 +260,7 @@ impl Exchange {
         let Some(tracer) = &self.ledger.tracer else { return };
         let Some(arrival) = &mut self.arrival else { return };
         let Some(place) = arrival.place.clone() else { return };
+        let caller = self.accepted.as_deref().map(|accepted| accepted.identity.caller().to_owned());
         tracer.record(Span {
             place,
             method: arrival.method.clone(),
@@ -255,7 +268,7 @@ impl Exchange {
             status: end.status,
             decision: self.verdict.as_str(),
             reason: self.reason.map(Reason::as_str),
-            caller: self.identity.as_ref().map(|identity| identity.caller().to_owned()),
+            caller,
             request_id: self.request_id.clone(),
             client: arrival.client.clone(),
             ended: SystemTime::now(),
@@ -268,6 +281,7 @@ impl Exchange {
         let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         let arrival = self.arrival.as_ref()?;
         let trace = arrival.place.as_ref().map(Place::trace);
+        let facts = self.facts();
         Some(Record {
             time,
             event: EVENT,
@@ -276,13 +290,13 @@ impl Exchange {
             trace_id: trace.or_else(|| arrival.context.as_ref().map(Context::trace)),
             decision: self.verdict,
             reason: self.reason,
-            caller: self.identity.as_ref().map(Identity::caller),
+            caller: self.identity().map(Identity::caller),
             claimed_caller: self.claimed_caller.as_deref(),
             issuer: self.issuer(),
-            kid: self.facts.kid.as_deref(),
-            alg: self.facts.alg.as_deref(),
-            jti: self.facts.jti.as_deref(),
-            claims: &self.facts.claims,
+            kid: facts.kid.as_deref(),
+            alg: facts.alg.as_deref(),
+            jti: facts.jti.as_deref(),
+            claims: &facts.claims,
             method: &arrival.method,
             path: &arrival.path,
             status: end.status,

@@ -17,6 +17,7 @@ use crate::config::{
 };
 use crate::keys::refresh::{FetchSettings, KeyKeeper, Location, Source};
 use crate::keys::store::KeySlot;
+use crate::metrics::Metrics;
 use crate::mode::Modes;
 use crate::proxy::forward::{ForwardRule, Onward, RequestIds};
 use crate::proxy::{ClientLimits, Expiring, Policy};
@@ -52,8 +53,10 @@ impl Plan {
     }
 
     /// The policy, with the keeper of the sources.
-    pub fn into_policy(self, keeper: Arc<KeyKeeper>) -> Policy {
+    pub fn into_policy(self, keeper: Arc<KeyKeeper>, metrics: &Metrics) -> Policy {
+        let issuers = self.authenticator.issuers().iter().map(|issuer| metrics.issuer(issuer.requirement.issuer()));
         Policy {
+            issuers: issuers.collect(),
             authenticator: self.authenticator,
             modes: self.modes,
             keeper,
@@ -102,6 +105,7 @@ impl Judge {
             sources.push(source);
         }
         let authenticator = Authenticator::new(issuers, config.caller, config.public, config.limits.token_size);
+        let authenticator = authenticator.with_cache(config.cache);
         let Some(Revocation { file, list }) = config.revocation else {
             return Self { authenticator, sources, revocation: None };
         };

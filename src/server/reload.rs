@@ -135,7 +135,7 @@ impl Reloader {
         }
         let keeper = Arc::new(keeper);
         let deny_list = plan.revocation.take();
-        let policy = Arc::new(plan.into_policy(Arc::clone(&keeper)));
+        let policy = Arc::new(plan.into_policy(Arc::clone(&keeper), &self.metrics));
         keeper.take_over();
         tell(&next, &self.metrics);
         self.volume.set(next.log.level);

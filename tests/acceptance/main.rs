@@ -21,4 +21,5 @@ mod revocation; // what is valid, and taken away
 mod shutdown; // SIGTERM
 mod spoofing; // the caller's name is ours alone to write
 mod streaming; // bodies go through as they come
+mod token_cache; // tokens that are shown again
 mod upstream_failures; // 502 and 504

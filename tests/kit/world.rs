@@ -77,7 +77,7 @@ pub fn judge_at(world: &Authenticator, field: &[u8], now: u64) -> Decision {
 /// A decision in one word: `-> caller`, or the reason.
 pub fn verdict(decision: &Decision) -> String {
     match decision {
-        Decision::Forward(accepted) => format!("-> {}", accepted.identity.caller()),
+        Decision::Forward(accepted, _) => format!("-> {}", accepted.identity.caller()),
         Decision::Pass => "pass".to_owned(),
         Decision::Reject(refused) => refused.rejection.reason().as_str().to_owned(),
     }
@@ -88,7 +88,7 @@ pub fn publish(jwks: &[Value], allowed: &[Algorithm]) -> Published {
     let document = json!({"keys": jwks}).to_string();
     let reading = Reading::parse(document.as_bytes(), allowed).expect("a key set");
     let (confirmed, stale) = (UnixTime::from_secs(NOW - 60), UnixTime::MAX);
-    Published { keys: reading.keys, confirmed, stale }
+    Published { keys: reading.keys.into(), confirmed, stale }
 }
 
 /// What the service asks of an issuer's tokens.

@@ -30,7 +30,7 @@ static TOKENS: LazyLock<Vec<String>> = LazyLock::new(|| {
 
 /// Asserts that a text is refused, unless it is the same signed content as one of the tokens, with the same caller.
 fn means_nothing_new(text: &[u8]) -> Result<(), TestCaseError> {
-    let Decision::Forward(accepted) = judge(&WORLD, &[b"Bearer ", text].concat()) else { return Ok(()) };
+    let Decision::Forward(accepted, _) = judge(&WORLD, &[b"Bearer ", text].concat()) else { return Ok(()) };
     let text = std::str::from_utf8(text).expect("a token is text");
     let signed = |token: &str| token.rsplit_once('.').expect("three parts").0.to_owned();
     let original = TOKENS.iter().find(|token| signed(token) == signed(text));
@@ -156,7 +156,7 @@ proptest! {
 fn the_tokens_themselves_are_accepted() {
     for token in TOKENS.iter() {
         let decision = judge(&WORLD, format!("Bearer {token}").as_bytes());
-        assert!(matches!(decision, Decision::Forward(accepted) if accepted.identity.caller() == caller(token)));
+        assert!(matches!(decision, Decision::Forward(accepted, _) if accepted.identity.caller() == caller(token)));
     }
 }
 

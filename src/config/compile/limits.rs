@@ -47,6 +47,17 @@ pub fn limits(table: &file::Limits, at: &KeyPath, findings: &mut Findings<'_, '_
     })
 }
 
+/// The bytes for accepted tokens.
+pub fn cache(table: &file::TokenCache, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<u64> {
+    let key = at.key("size");
+    let bytes = size(&table.size, (0, 1024 * KIB * KIB), &key, findings)?;
+    if bytes > 0 && bytes < 64 * KIB {
+        let message = format!("is {}; allowed are 0B, which turns it off, and 64KiB to 1024MiB", in_bytes(bytes));
+        return findings.error(&key, message);
+    }
+    Some(bytes as u64)
+}
+
 pub fn shutdown(table: &file::Shutdown, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<Shutdown> {
     let lame_duck =
         Span::wait(Duration::ZERO, MINUTE.saturating_mul(5)).read(&table.lame_duck, &at.key("lame_duck"), findings);

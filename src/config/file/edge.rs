@@ -41,6 +41,16 @@ pub struct Limits {
     pub close_at_expiry: Closing,
 }
 
+/// What is remembered of tokens that were accepted.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(title = "cache")]
+pub struct TokenCache {
+    /// The memory for accepted tokens, about 1 KiB each: one that is shown again costs no signature. What it was accepted for is
+    /// asked again at every use: time, keys, deny-list. With `0B` every request is verified. 0B, or 64KiB to 1024MiB.
+    pub size: Size,
+}
+
 /// What the upstream is told about where a request came from.
 #[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -97,6 +107,12 @@ pub enum RequestId {
     Keep,
     #[default]
     Make,
+}
+
+impl Default for TokenCache {
+    fn default() -> Self {
+        Self { size: size("16MiB") }
+    }
 }
 
 impl Default for Limits {

@@ -150,13 +150,13 @@ impl<F: Fetch> Task<F> {
         let was_usable = previous.as_ref().is_some_and(|previous| previous.usable(confirmed).is_some());
         let is_same = self.serving.as_ref().is_none_or(|previous| previous.document == serving.document);
         let effect = if was_usable && is_same { Effect::Unchanged } else { Effect::Changed };
-        self.news.rotation(previous.as_ref().map(|previous| &previous.keys), &keys);
+        self.news.rotation(previous.as_ref().map(|previous| previous.keys.as_ref()), &keys);
         let stale = match self.aging {
             Aging::Never => UnixTime::MAX,
             Aging::StaleAfter(limit) => confirmed.plus(limit),
         };
         let count = keys.keys().len();
-        self.source.slot.publish(Published { keys, confirmed, stale });
+        self.source.slot.publish(Published { keys: keys.into(), confirmed, stale });
         self.serving = Some(serving);
         Ok((effect, count))
     }

@@ -1,0 +1,71 @@
+//! What is kept of an accepted token: who calls, what is recorded, and everything that the acceptance rests on. It is made once
+//! and shared by all requests that show the token.
+
+use std::sync::Arc;
+
+use crate::clock::UnixTime;
+use crate::identity::Identity;
+use crate::jwt::claims::Validity;
+use crate::keys::jwks::KeySet;
+use crate::revocation::Credential;
+
+/// An accepted token: who calls, and until when that is proven.
+pub struct Accepted {
+    pub identity: Identity,
+    pub facts: Facts,
+    /// The token's `exp` plus leeway.
+    pub expires: UnixTime,
+    /// The token's `iat`, rounded down, if it has one.
+    pub issued: Option<UnixTime>,
+    pub(super) basis: Basis,
+}
+
+/// What is known of a token for the record. `kid` and `alg` are bounded, and may be anybody's words in a refusal.
+#[derive(Debug, Default)]
+pub struct Facts {
+    /// The configured issuer that the token names, by index.
+    pub issuer: Option<usize>,
+    pub kid: Option<String>,
+    pub alg: Option<String>,
+    /// The token's `jti`, if it is verified and has a sound one.
+    pub jti: Option<String>,
+    /// Further claims of an accepted token, under the names that the configuration gives them.
+    pub claims: Vec<(String, String)>,
+}
+
+/// What can change after a token was accepted, while the configuration stays: time, its issuer's keys, the deny-list.
+pub(super) struct Basis {
+    pub validity: Validity,
+    /// The key set with the key that verified it.
+    pub keys: Arc<KeySet>,
+    /// By what it can be revoked: the name of that key, its own `kid`, its `jti` and `sub`, all whole.
+    pub kids: [Option<Box<str>>; 2],
+    pub jti: Option<Box<str>>,
+    pub sub: Option<Box<str>>,
+}
+
+impl Basis {
+    /// What the deny-list is asked about.
+    pub fn credential<'c>(&'c self, issuer: &'c str) -> Credential<'c> {
+        let [key, own] = &self.kids;
+        Credential {
+            issuer,
+            jti: self.jti.as_deref(),
+            kids: [key.as_deref(), own.as_deref()],
+            sub: self.sub.as_deref(),
+        }
+    }
+}
+
+impl Accepted {
+    /// The memory that it takes, in bytes, as well as that can be told.
+    pub(super) fn size(&self) -> usize {
+        let Facts { kid, alg, jti, claims, issuer: _ } = &self.facts;
+        let facts: usize = [kid, alg, jti].into_iter().flatten().map(String::len).sum();
+        let claims: usize =
+            claims.iter().map(|(name, value)| name.len() + value.len() + size_of::<(String, String)>()).sum();
+        let Basis { kids, jti, sub, .. } = &self.basis;
+        let basis: usize = kids.iter().chain([jti, sub]).flatten().map(|name| name.len()).sum();
+        size_of::<Self>() + self.identity.size() + facts + claims + basis
+    }
+}

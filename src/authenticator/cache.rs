@@ -1,0 +1,65 @@
+//! Tokens that were accepted, so that a token which is shown again costs no signature. The whole token is compared. It holds no
+//! refusal, so nobody can fill it who has no good tokens, and it is bounded by bytes. It judges nothing: whether what a token
+//! was accepted for still holds is asked by the authenticator at every use.
+
+use std::sync::Arc;
+
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+
+use super::accepted::Accepted;
+use crate::token::Token;
+
+/// The cache of one configuration: another one begins with nothing.
+pub(super) struct TokenCache(Cache<Box<[u8]>, Arc<Accepted>, Bytes>);
+
+/// How full a cache is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    pub tokens: usize,
+    pub bytes: u64,
+}
+
+/// Weighs an entry by the memory that it takes.
+#[derive(Clone)]
+struct Bytes;
+
+impl Weighter<Box<[u8]>, Arc<Accepted>> for Bytes {
+    fn weight(&self, token: &Box<[u8]>, accepted: &Arc<Accepted>) -> u64 {
+        (token.len() + accepted.size() + OVERHEAD) as u64
+    }
+}
+
+impl TokenCache {
+    /// An empty cache of at most so many bytes.
+    pub fn new(bytes: u64) -> Self {
+        let expected = usize::try_from(bytes / EXPECTED).unwrap_or(usize::MAX);
+        Self(Cache::with_weighter(expected, bytes, Bytes))
+    }
+
+    /// What this text was accepted as, if it was.
+    pub fn find(&self, text: &[u8]) -> Option<Arc<Accepted>> {
+        self.0.get(text)
+    }
+
+    /// Keeps an accepted token, if there is room for it.
+    pub fn keep(&self, token: Token<'_>, accepted: &Arc<Accepted>) {
+        self.0.insert(token.as_str().as_bytes().into(), Arc::clone(accepted));
+    }
+
+    /// Lets a token go.
+    pub fn drop(&self, text: &[u8]) {
+        self.0.remove(text);
+    }
+
+    /// How full it is.
+    pub fn usage(&self) -> Usage {
+        Usage { tokens: self.0.len(), bytes: self.0.weight() }
+    }
+}
+
+/// What an entry takes beside its contents: its place in the tables, and what the allocator adds to a dozen pieces.
+const OVERHEAD: usize = 256;
+
+/// How large an entry is taken to be when the tables are made, in bytes.
+const EXPECTED: u64 = 1536;
