@@ -117,7 +117,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("clap", &["cli"]),
     ("http", &["admin", "config", "keys::refresh", "proxy"]),
     ("httpdate", &["keys::refresh"]),
-    ("nix", &["server"]),
+    ("nix", &["proxy", "server"]),
     ("pingora", &["admin", "proxy", "server"]),
     ("prometheus", &["audit", "cli", "metrics", "keys::refresh", "server", "trace"]),
     ("reqwest", &["keys::refresh", "trace"]),

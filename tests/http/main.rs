@@ -15,6 +15,7 @@ mod limits; // how much, how long, how many
 mod origin; // where a request came from
 mod pipeline; // what comes after a request on its connection
 mod retries; // what is tried again, and what is not
+mod retries_http2; // the same, where the upstream can say what it has not seen
 mod slow_clients; // heads that trickle, and connections without one
 mod tls; // certificates on both sides
 mod websocket; // tunnels, as long as their token
