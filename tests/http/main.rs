@@ -18,4 +18,5 @@ mod retries; // what is tried again, and what is not
 mod retries_http2; // the same, where the upstream can say what it has not seen
 mod slow_clients; // heads that trickle, and connections without one
 mod tls; // certificates on both sides
+mod unix_socket; // a listener without a port
 mod websocket; // tunnels, as long as their token
