@@ -121,7 +121,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("pingora", &["admin", "proxy", "server"]),
     ("prometheus", &["audit", "cli", "metrics", "keys::refresh", "server", "trace"]),
     ("reqwest", &["keys::refresh", "trace"]),
-    ("rustls", &["server", "keys::refresh"]),
+    ("rustls", &["config", "server", "keys::refresh"]),
     ("schemars", &["audit", "config"]),
     ("serde", &["admin", "audit", "config", "jwt", "keys", "keys::refresh", "proxy"]),
     ("serde_json", &["admin", "audit", "config", "explain", "jwt", "keys", "keys::refresh", "proxy", "trace"]),
