@@ -10,6 +10,7 @@ mod cases; // one line each: smuggling, spoofing, paths
 mod credentials; // headers that look like tokens, and tokens that come twice
 mod grpc; // a client and a server of the field
 mod http2; // the same in frames
+mod http2_end; // and how they are told of the end
 mod idle_gaps; // a Node.js server that closes idle connections
 mod limits; // how much, how long, how many
 mod origin; // where a request came from

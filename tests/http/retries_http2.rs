@@ -75,7 +75,11 @@ fn serve(mut stream: TcpStream, plan: &[Does], seen: &Mutex<usize>) -> io::Resul
             Does::Close => return Ok(()),
             Does::GoAway { last, code } => {
                 let payload = [last.to_be_bytes(), code.to_be_bytes()].concat();
-                return stream.write_all(&frame(GOAWAY, 0, 0, &payload));
+                stream.write_all(&frame(GOAWAY, 0, 0, &payload))?;
+                if last >= id {
+                    return Ok(());
+                }
+                // Closed with bytes unread, the connection would be reset, and the reset would overtake the frame.
             }
             Does::Reset(code) => stream.write_all(&frame(RST_STREAM, 0, id, &code.to_be_bytes()))?,
         }
