@@ -7,7 +7,9 @@ mod support;
 
 mod bodies; // chunks that two parties could cut differently
 mod cases; // one line each: smuggling, spoofing, paths
+mod claims; // more than the caller's name, and less than the token
 mod credentials; // headers that look like tokens, and tokens that come twice
+mod events; // answers that go on and on
 mod grpc; // a client and a server of the field
 mod http2; // the same in frames
 mod http2_end; // and how they are told of the end
