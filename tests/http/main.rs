@@ -16,6 +16,7 @@ mod http2_end; // and how they are told of the end
 mod idle_gaps; // a Node.js server that closes idle connections
 mod limits; // how much, how long, how many
 mod origin; // where a request came from
+mod patience; // what stops halfway
 mod pipeline; // what comes after a request on its connection
 mod retries; // what is tried again, and what is not
 mod retries_http2; // the same, where the upstream can say what it has not seen

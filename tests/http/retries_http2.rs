@@ -160,3 +160,87 @@ fn what_the_upstream_may_have_processed_is_not_tried_again() {
         }
     }
 }
+
+/// What an upstream of HTTP/2 has seen of a request.
+#[derive(Debug)]
+struct Seen {
+    callers: Vec<String>,
+    body: Vec<u8>,
+    trailers: Option<http::HeaderMap>,
+}
+
+/// An upstream that refuses the first so many requests, and answers those after them when it has read them whole.
+async fn reading(refused: usize) -> (std::net::SocketAddr, tokio::sync::mpsc::UnboundedReceiver<Seen>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
+    let count = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (sender, count) = (sender.clone(), Arc::clone(&count));
+            tokio::spawn(async move {
+                let mut connection = h2::server::handshake(stream).await.unwrap();
+                while let Some(Ok((request, mut answer))) = connection.accept().await {
+                    let (sender, n) = (sender.clone(), count.fetch_add(1, std::sync::atomic::Ordering::SeqCst));
+                    tokio::spawn(async move {
+                        let callers = request.headers().get_all("x-caller-service").iter();
+                        let callers = callers.map(|value| value.to_str().unwrap().to_owned()).collect();
+                        let (mut body, mut whole) = (request.into_body(), Vec::new());
+                        if n < refused {
+                            answer.send_reset(h2::Reason::REFUSED_STREAM);
+                            return sender.send(Seen { callers, body: whole, trailers: None });
+                        }
+                        while let Some(Ok(piece)) = body.data().await {
+                            whole.extend_from_slice(&piece);
+                        }
+                        let trailers = body.trailers().await.ok().flatten();
+                        let head = http::Response::builder().status(202).body(()).unwrap();
+                        answer.send_response(head, true).unwrap();
+                        sender.send(Seen { callers, body: whole, trailers })
+                    });
+                }
+            });
+        }
+    });
+    (address, receiver)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_second_try_has_the_same_body_and_the_same_caller_and_none_of_the_clients() {
+    let (upstream, mut seen) = reading(1).await;
+    let issuer = Issuer::start("https://auth.internal.example");
+    let setup = Setup::before_address(&upstream.to_string()).upstream("protocol = \"h2c\"").trusting(&issuer);
+    let sidecar = start_ready(&setup);
+    let token = issuer.mint(&issuer.claims("billing", AUDIENCE));
+    let request = Request::send().bearer(&token).header("X-Caller-Service", "admin").header("X_Caller_Service", "root");
+    let answer = sidecar.connect().exchange(request.bytes()).unwrap();
+    assert_eq!(answer.status(), 202);
+    let (first, second) = (seen.recv().await.unwrap(), seen.recv().await.unwrap());
+    assert_eq!((first.callers, second.callers), (vec!["billing".to_owned()], vec!["billing".to_owned()]));
+    assert!(request.bytes().ends_with(&second.body) && !second.body.is_empty());
+    assert_eq!(sidecar.audit(0).unwrap()["caller"], "billing");
+    assert_eq!(sidecar.audit_so_far().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_in_a_trailer_does_not_pass_from_frames_to_frames() {
+    let (upstream, mut seen) = reading(0).await;
+    let issuer = Issuer::start("https://auth.internal.example");
+    let setup = Setup::before_address(&upstream.to_string()).upstream("protocol = \"h2c\"").trusting(&issuer);
+    let sidecar = start_ready(&setup);
+    let token = issuer.mint(&issuer.claims("billing", AUDIENCE));
+    let stream = tokio::net::TcpStream::connect(sidecar.listen()).await.unwrap();
+    let (client, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    let request = http::Request::builder().method("POST").uri("http://email.internal.example/send");
+    let request = request.header("authorization", format!("Bearer {token}")).body(()).unwrap();
+    let (answer, mut body) = client.ready().await.unwrap().send_request(request, false).unwrap();
+    body.send_data(bytes::Bytes::from_static(b"{}"), false).unwrap();
+    let mut trailers = http::HeaderMap::new();
+    trailers.insert("x-caller-service", "admin".parse().unwrap());
+    body.send_trailers(trailers).unwrap();
+    assert_eq!(answer.await.unwrap().status(), 202);
+    let seen = seen.recv().await.unwrap();
+    assert_eq!((seen.callers, seen.body), (vec!["billing".to_owned()], b"{}".to_vec()));
+    assert!(seen.trailers.is_none(), "{:?}", seen.trailers);
+}
