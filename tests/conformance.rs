@@ -13,6 +13,8 @@ mod encoding;
 mod header;
 #[path = "kit/kit.rs"]
 mod kit;
+#[path = "conformance/pss.rs"]
+mod pss;
 #[path = "conformance/rfc.rs"]
 mod rfc;
 #[path = "conformance/rfc8725.rs"]
@@ -57,6 +59,7 @@ fn cases() -> Vec<Case> {
         claims::cases(),
         encoding::cases(),
         header::cases(),
+        pss::cases(),
         rfc::cases(),
         rfc8725::cases(),
         signatures::cases(),
