@@ -233,6 +233,23 @@ fn keys_of_a_file_stand_in_for_the_issuers() {
     assert!(String::from_utf8_lossy(&missing.stderr).contains("/nowhere.json cannot be read"));
 }
 
+/// They were read as if every issuer's keys were for signatures: a bundle was refused, and a key of another use accepted.
+#[test]
+fn keys_of_a_file_must_be_meant_for_what_the_issuers_are() {
+    let place = Place::with("keys = { url = \"http://127.0.0.1:1/bundle\", use = \"jwt-svid\" }", "");
+    let with_use = |usage: &str| {
+        let mut key = pair("p256").jwk(Some("p256"));
+        key["use"] = json!(usage);
+        place.write("bundle.json", &json!({"keys": [key]}).to_string());
+        let file = place.path("bundle.json").display().to_string();
+        place.explain(&token(), &["--keys", &file])
+    };
+    let accepted = with_use("jwt-svid");
+    assert_eq!(accepted.status.code(), Some(0), "{accepted:?}");
+    let refused = with_use("sig");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("is no key set for the token's issuer"), "{refused:?}");
+}
+
 #[test]
 fn deny_list_is_looked_at() {
     let place = Place::new();
