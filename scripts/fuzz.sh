@@ -18,11 +18,11 @@ skip() {
 }
 
 # Asked so that rustup does not fetch a toolchain that nobody wanted.
-rustup toolchain list 2>/dev/null | grep -Eq '^nightly(-[a-z]|$)' ||
+rustup toolchain list 2>/dev/null | grep -E '^nightly(-[a-z]|$)' >/dev/null ||
     skip 'this machine lacks a nightly toolchain (rustup toolchain install nightly).'
 if ! command -v cargo-fuzz >/dev/null; then
     echo 'fuzz: building cargo-fuzz into target/tools.'
-    cargo install --quiet --locked --root target/tools cargo-fuzz ||
+    cargo install --quiet --locked --debug --root target/tools cargo-fuzz ||
         skip 'cargo-fuzz is missing and cannot be built (cargo install cargo-fuzz).'
 fi
 
@@ -30,6 +30,8 @@ fi
 cargo +nightly fuzz build
 
 # No input may take seconds, hundreds of megabytes, or a single large piece of memory.
+# What was freed is kept back for a while to find its users: a little of it, or it counts for most of the memory.
+export ASAN_OPTIONS=quarantine_size_mb=32
 limits=(-timeout=10 -rss_limit_mb=1024 -malloc_limit_mb=64 -max_len=16384)
 for target in "${targets[@]}"; do
     echo "fuzz: $target for $seconds s."
@@ -40,7 +42,13 @@ for target in "${targets[@]}"; do
     esac
     # New finds go to the first directory; the committed seeds are only read.
     mkdir -p "target/fuzz/$target"
-    cargo +nightly fuzz run "$target" "target/fuzz/$target" "fuzz/corpus/$target" -- \
-        "${limits[@]}" "${words[@]}" -max_total_time="$seconds" -print_final_stats=1 -verbosity=0
+    log=target/fuzz/$target.log
+    if ! cargo +nightly fuzz run "$target" "target/fuzz/$target" "fuzz/corpus/$target" -- \
+        "${limits[@]}" "${words[@]}" -max_total_time="$seconds" -print_final_stats=1 -print_funcs=0 -verbosity=0 \
+        >"$log" 2>&1; then
+        cat "$log" >&2
+        exit 1
+    fi
+    sed -n "s/^stat::number_of_executed_units: */fuzz: $target, inputs: /p" "$log"
 done
 echo "fuzz: ${#targets[@]} targets ran without a find."
