@@ -148,10 +148,14 @@ impl Writer {
 
 /// Strings and numbers always serialize.
 fn line(record: &Record<'_>) -> Option<Vec<u8>> {
-    let mut line = serde_json::to_vec(record).ok()?;
+    let mut line = Vec::with_capacity(LINE_USUAL);
+    serde_json::to_writer(&mut line, record).ok()?;
     line.push(b'\n');
     Some(line)
 }
+
+/// Room for a line without long names, in bytes.
+const LINE_USUAL: usize = 640;
 
 #[cfg(test)]
 mod tests;

@@ -25,7 +25,7 @@ const ISSUER: &str = "https://auth.internal.example";
 const ALGORITHMS: [Algorithm; 3] = [Algorithm::Rs256, Algorithm::Es256, Algorithm::EdDsa];
 
 /// The steps, as the baseline names them. `decide` is the whole way from a request's head to the decision.
-const STEPS: [&str; 15] = [
+const STEPS: [&str; 16] = [
     "extract",
     "decode",
     "parse",
@@ -35,6 +35,7 @@ const STEPS: [&str; 15] = [
     "decide bad RS256",
     "decide bad ES256",
     "decide bad EdDSA",
+    "decide remembered",
     "decide no token",
     "decide public",
     "count",
@@ -59,6 +60,11 @@ fn main() {
         "parse" => {
             let parts = Parts::decode(&es256).expect("three parts");
             twice(|| Unverified::parse(black_box(&parts)).is_ok());
+        }
+        "decide remembered" => {
+            let mut stage = stage;
+            stage.authenticator = stage.authenticator.with_cache(1 << 20);
+            stage.decide("/send", Some(&es256));
         }
         "decide no token" => stage.decide("/send", None),
         "decide public" => stage.decide("/healthz", None),

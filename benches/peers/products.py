@@ -100,6 +100,8 @@ algorithms = {algorithms}
 keys = {{ file = "{TOKENS}/jwks.json" }}
 [log]
 level = "warn"
+[audit]
+file = "/dev/null"
 {public}""")
         return [ROOT / "target/release/callgate", "run", "--config", directory / "sidecar.toml"]
 

@@ -2,7 +2,8 @@
 //! losses in the audit before the next record that it can write.
 
 use std::sync::atomic::Ordering;
-use std::time::SystemTime;
+use std::thread;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::mpsc;
 
@@ -14,6 +15,7 @@ use super::{Cause, Losses};
 pub fn write_all(mut queue: mpsc::Receiver<Vec<u8>>, mut output: Output, losses: &Losses) {
     let mut is_broken = false;
     let mut batch = Vec::new();
+    let pause = if queue.max_capacity() >= ROOMY { PAUSE } else { Duration::ZERO };
     while queue.blocking_recv_many(&mut batch, BATCH) > 0 {
         let count = batch.len() as u64;
         let (note, told) = note(losses);
@@ -47,6 +49,8 @@ pub fn write_all(mut queue: mpsc::Receiver<Vec<u8>>, mut output: Output, losses:
             }
         }
         batch.clear();
+        // While it sleeps nobody needs to wake it: under load that is one batch per pause instead of one wake-up per record.
+        thread::sleep(pause);
     }
     let (note, told) = note(losses);
     if told > 0 {
@@ -81,4 +85,10 @@ impl Losses {
 }
 
 /// How many records are written in one go at most.
-const BATCH: usize = 256;
+const BATCH: usize = 1024;
+
+/// How long a record waits for others at most.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// A queue with room for so many is not filled within a pause.
+const ROOMY: usize = 4096;

@@ -18,11 +18,14 @@ use pingora::protocols::{
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
+use outbox::Outbox;
+
 use super::connection::Connection;
 use crate::wire::chunks::{ChunkFault, Chunks};
 use crate::wire::head::Framing;
 
 mod linger;
+mod outbox;
 
 /// A client's stream.
 pub struct ClientStream {
@@ -32,6 +35,7 @@ pub struct ClientStream {
     /// Whether the client has sent its last byte.
     ended: bool,
     share: Share,
+    out: Outbox,
     pub connection: Arc<Connection>,
     digest: Arc<ProxyDigest>,
     end: Option<Pin<Box<Sleep>>>,
@@ -59,7 +63,16 @@ impl ClientStream {
     pub fn new(inner: Stream, connection: Arc<Connection>) -> pingora::Result<Self> {
         let digest = connection.digest()?;
         let share = Share { plain: 0, then: Then::Nothing };
-        Ok(Self { inner, ahead: BytesMut::new(), ended: false, share, connection, digest, end: None })
+        Ok(Self {
+            inner,
+            ahead: BytesMut::new(),
+            ended: false,
+            share,
+            out: Outbox::default(),
+            connection,
+            digest,
+            end: None,
+        })
     }
 
     /// What has come and was not given on yet.
@@ -203,16 +216,21 @@ impl AsyncRead for ClientStream {
 
 impl AsyncWrite for ClientStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_end(cx)?;
-        Pin::new(&mut self.inner).poll_write(cx, bytes)
+        let this = &mut *self;
+        this.poll_end(cx)?;
+        this.out.poll_write(Pin::new(&mut this.inner), cx, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
+        let this = &mut *self;
+        std::task::ready!(this.out.poll_empty(Pin::new(&mut this.inner), cx))?;
+        Pin::new(&mut this.inner).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(cx)
+        let this = &mut *self;
+        std::task::ready!(this.out.poll_empty(Pin::new(&mut this.inner), cx))?;
+        Pin::new(&mut this.inner).poll_shutdown(cx)
     }
 
     fn poll_write_vectored(
@@ -220,8 +238,10 @@ impl AsyncWrite for ClientStream {
         cx: &mut Context<'_>,
         pieces: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.poll_end(cx)?;
-        Pin::new(&mut self.inner).poll_write_vectored(cx, pieces)
+        let this = &mut *self;
+        this.poll_end(cx)?;
+        std::task::ready!(this.out.poll_empty(Pin::new(&mut this.inner), cx))?;
+        Pin::new(&mut this.inner).poll_write_vectored(cx, pieces)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -137,6 +137,10 @@ fn remove(head: &mut RequestHeader, is_unwanted: impl Fn(&HeaderName) -> bool) {
 
 /// Whether a name has the letters and digits of one of these, in whatever spelling.
 fn folds_to(name: &str, folded: &[&str]) -> bool {
+    // The names of both lists begin with one of these.
+    if !name.bytes().find(u8::is_ascii_alphanumeric).is_some_and(|first| matches!(first, b'F' | b'X' | b'f' | b'x')) {
+        return false;
+    }
     let letters = name.bytes().filter(u8::is_ascii_alphanumeric).map(|byte| byte.to_ascii_lowercase());
     folded.iter().any(|known| letters.clone().eq(known.bytes()))
 }

@@ -45,7 +45,10 @@ pub const REFUSED: &[(&str, &str, &str, &str, &str)] = &[
     ("", "[[report]]\npath = \"/a/../b\"\nmethods = [\"GET\"]", "16:8", "report[0].path", "cannot be only reported"),
     ("", "[shutdwon]", "15:2", "shutdwon", "did you mean \"shutdown\"?"),
     ("", "[upstreams.a]\nb = 1", "15:2", "upstreams", "\"upstream\" is already there"),
-    ("", "[telemetry]\nb = 1", "15:2", "telemetry", "allowed here: admin, audit, caller, forwarding"),
+    ("", "[telemetry]\nb = 1", "15:2", "telemetry", "allowed here: admin, audit, cache, caller"),
+    ("", "[cache]\nsize = \"63KiB\"", "16:8", "cache.size", "64KiB"),
+    ("", "[cache]\nsize = \"1025MiB\"", "16:8", "cache.size", "too large"),
+    ("", "[cache]\nsize = 16", "16:8", "cache.size", ""),
     ("", "[caller]\n\"head er\" = 1", "16:1", "caller.\"head er\"", "did you mean \"header\"?"),
     // Missing keys and tables.
     ("address = \"0.0.0.0:8080\"", "", "1:1", "listen.address", "add it, for example address = \"0.0.0.0:8080\""),
