@@ -2,6 +2,7 @@
 count does not depend on how busy the machine is, only on the code, the compiler and the processor's instruction set."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -41,7 +42,8 @@ def main():
 def build():
     """Builds the steps and gives their program."""
     command = ["cargo", "bench", "--quiet", "--no-run", "--bench", "instructions", "--message-format=json"]
-    messages = map(json.loads, output(command).splitlines())
+    # The function that is counted is found by its name.
+    messages = map(json.loads, output(command, CARGO_PROFILE_BENCH_STRIP="none").splitlines())
     return next(message["executable"] for message in messages
                 if message.get("target", {}).get("name") == "instructions" and message.get("executable"))
 
@@ -50,11 +52,14 @@ def count(program, step):
     with tempfile.TemporaryDirectory() as directory:
         into = Path(directory) / "counts"
         output(["valgrind", "--tool=callgrind", "--toggle-collect=*measured*", f"--callgrind-out-file={into}", program, step])
-        return int(re.search(r"^totals: (\d+)", into.read_text(), re.M)[1])
+        found = int(re.search(r"^totals: (\d+)", into.read_text(), re.M)[1])
+        if not found:
+            sys.exit(f"bench-instructions: callgrind did not find what it should count in '{step}'.")
+        return found
 
 
-def output(command):
-    ended = subprocess.run(command, capture_output=True, text=True)
+def output(command, **environment):
+    ended = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment})
     if ended.returncode != 0:
         sys.exit(f"bench-instructions: {' '.join(command)} failed:\n{ended.stderr}")
     return ended.stdout

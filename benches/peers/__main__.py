@@ -15,6 +15,7 @@ import checks
 import load
 import machine
 import report
+import scale
 from machine import ROOT, WORK, say
 from products import ALGORITHMS, GUARD, OPEN, TOKENS, Upstream, all_products
 
@@ -46,6 +47,9 @@ def main():
                     if is_able(can[product.name], product, workload):
                         measure(product, workload, upstream, options.seconds, readings["runs"])
         steady(products, can, upstream, options, readings)
+        if any(product.name == "Callgate" for product in products):
+            readings["scale"] = scale.measure(upstream)
+            say(f"One more costs, in KiB: {readings['scale']}")
     readings |= {
         "date": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"), "machine": machine.description(),
         "rounds": options.rounds, "seconds": options.seconds, "load": os.getloadavg(),
@@ -56,7 +60,7 @@ def main():
     (WORK / "readings.json").write_text(json.dumps(readings, indent=1))
     whole = not options.products and not options.workloads
     final = whole and options.rounds >= ROUNDS_MIN and options.seconds >= SECONDS_MIN
-    written = report.write(readings, ROOT / "docs" if final else WORK)
+    written = [*report.write(readings, ROOT / "docs" if final else WORK), *([report.write_readme(readings)] if final else [])]
     say(f"Written: {', '.join(str(path.relative_to(ROOT)) for path in written)}."
         + ("" if final else " A trial: docs/ keeps its figures."))
 

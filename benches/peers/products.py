@@ -83,9 +83,18 @@ class Callgate(Product):
     name = "Callgate"
     http2 = "same"
 
+    def __init__(self, issuers=1):
+        self.issuers = issuers
+
     def command(self, mode, upstream, directory, port, http2_port):
         public = '[[public]]\npath = "/send"\nmethods = ["POST"]\n' if mode == OPEN else ""
         algorithms = json.dumps(ALGORITHMS)
+        more = "".join(f"""
+[[issuers]]
+issuer = "https://auth-{number}.internal.example"
+audiences = ["{AUDIENCE}"]
+algorithms = {algorithms}
+keys = {{ file = "{TOKENS}/jwks.json" }}""" for number in range(1, self.issuers))
         (directory / "sidecar.toml").write_text(f"""
 [listen]
 address = "127.0.0.1:{port}"
@@ -98,6 +107,7 @@ issuer = "{ISSUER}"
 audiences = ["{AUDIENCE}"]
 algorithms = {algorithms}
 keys = {{ file = "{TOKENS}/jwks.json" }}
+{more}
 [log]
 level = "warn"
 [audit]
