@@ -12,6 +12,7 @@ pub mod forward;
 mod head;
 pub mod ledger;
 mod refusal;
+mod tunnel;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -43,6 +44,7 @@ use forward::ForwardRule;
 use head::request_head;
 use ledger::Ledger;
 use refusal::{refuse, turn_away};
+use tunnel::TunnelConnect;
 
 /// Everything that one configuration says about requests. It is replaced whole.
 pub struct Policy {
@@ -181,7 +183,14 @@ impl ProxyHttp for Gate {
     }
 
     async fn upstream_peer(&self, _: &mut Session, exchange: &mut Exchange) -> pingora::Result<Box<HttpPeer>> {
-        Ok(Box::new(exchange.policy.upstream.clone()))
+        let mut peer = exchange.policy.upstream.clone();
+        if exchange.is_tunnel {
+            let within = peer.options.connection_timeout.unwrap_or_default();
+            peer.options.custom_l4 = Some(Arc::new(TunnelConnect { within }));
+            // Its connections are not those of others.
+            peer.group_key = TUNNELS;
+        }
+        Ok(Box::new(peer))
     }
 
     async fn upstream_request_filter(
@@ -332,3 +341,6 @@ async fn decide(session: &ServerSession, policy: &Policy) -> (Decision, Duration
 fn now() -> UnixTime {
     SystemTime::now().into()
 }
+
+/// Sets tunnels apart in the pool of upstream connections.
+const TUNNELS: u64 = 1;

@@ -1,6 +1,7 @@
 //! What one line of the audit holds. The field names are the schema (`docs/audit.schema.json`), and `version` is theirs. A
 //! record never holds a token, a signature or a query.
 
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use schemars::JsonSchema;
@@ -45,6 +46,10 @@ pub struct Record<'a> {
     pub alg: Option<&'a str>,
     /// The token's `jti`; only from a verified token.
     pub jti: Option<&'a str>,
+    /// Further claims of an accepted token, under the names that `record` of its issuer gives them; `null` if there are none.
+    #[serde(serialize_with = "claims")]
+    #[schemars(with = "Option<BTreeMap<String, String>>")]
+    pub claims: &'a [(String, String)],
     /// As sent.
     pub method: &'a str,
     /// Without query, at most 1024 characters.
@@ -123,6 +128,11 @@ pub fn timestamp(time: SystemTime) -> String {
 
 fn reason<S: serde::Serializer>(reason: &Option<Reason>, serializer: S) -> Result<S::Ok, S::Error> {
     reason.map(Reason::as_str).serialize(serializer)
+}
+
+fn claims<S: serde::Serializer>(claims: &[(String, String)], serializer: S) -> Result<S::Ok, S::Error> {
+    let claims: BTreeMap<_, _> = claims.iter().map(|(name, value)| (name, value)).collect();
+    (!claims.is_empty()).then_some(claims).serialize(serializer)
 }
 
 /// What a request's record is called.

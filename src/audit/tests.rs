@@ -19,6 +19,7 @@ fn record(path: &str) -> Record<'_> {
         kid: None,
         alg: None,
         jti: None,
+        claims: &[],
         method: "GET",
         path,
         status: 401,

@@ -282,6 +282,7 @@ impl Exchange {
             kid: self.facts.kid.as_deref(),
             alg: self.facts.alg.as_deref(),
             jti: self.facts.jti.as_deref(),
+            claims: &self.facts.claims,
             method: &arrival.method,
             path: &arrival.path,
             status: end.status,

@@ -108,7 +108,7 @@ fn twenty_rotations_under_load_refuse_no_good_token() {
 
 #[test]
 fn ten_thousand_random_kids_cost_one_fetch_per_cooldown_and_starve_no_good_token() {
-    let rotating = Rotating::start(", unknown_key_cooldown = \"500ms\"", "[limits]\nkey_wait = \"2s\"");
+    let rotating = Rotating::start(", unknown_key_cooldown = \"500ms\"", "[limits]\nkey_wait = \"10s\"");
     let key = Arc::new(Key::generate("ES256", "forger"));
     let (before, begun, count) = (rotating.issuer.fetches(), Instant::now(), Arc::new(AtomicUsize::new(0)));
     let attackers: Vec<_> = (0..400)
@@ -156,9 +156,9 @@ fn a_client_that_goes_on_with_a_wrong_kid_learns_it_once_and_then_at_once() {
     let rotating = Rotating::start(", unknown_key_cooldown = \"1s\"", "[limits]\nkey_wait = \"3s\"");
     let wrong = rotating.forged(&Key::generate("ES256", "staging"), "staging");
     assert_eq!(rotating.ask(&wrong).0, 401);
-    let (status, took) = rotating.ask(&wrong);
-    assert_eq!(status, 401);
-    assert!(took < Duration::from_millis(700), "it was looked for already: {took:?}");
+    let fetches = rotating.issuer.fetches();
+    assert_eq!(rotating.ask(&wrong).0, 401);
+    assert_eq!(rotating.issuer.fetches(), fetches, "it was looked for already");
     assert_eq!(rotating.ask(&rotating.token()).0, 202);
 }
 

@@ -31,12 +31,14 @@ impl Guarded {
     }
 
     /// Asserts that the token is accepted and names this caller.
-    fn assert_called_by(&self, token: &str, caller: &str) {
+    fn assert_called_by(&self, token: &str, caller: &str) -> Value {
         let answer = self.ask(token);
         assert_eq!(answer.status(), 202, "{}", answer.text());
         let received = self.email.received();
         let head = &received.last().expect("the request came through").head;
         assert_eq!(head.all("x-caller-service"), [caller]);
+        let audit = self.sidecar.audit_where(|record| record["caller"] == caller).expect("an audit record");
+        audit["claims"].clone()
     }
 }
 
@@ -83,7 +85,9 @@ fn kubernetes_names_service_accounts_by_namespace_and_name() {
         "sub": "system:serviceaccount:shop:billing"
     });
     let mint = |claims: &Value| cluster.key().mint_as(&json!({"alg": "RS256", "kid": kid}), claims);
-    guarded.assert_called_by(&mint(&claims), "shop/billing");
+    let recorded = guarded.assert_called_by(&mint(&claims), "shop/billing");
+    let pod = json!({"pod": "billing-6f7d9c5b8-x2x7q", "pod_uid": "c0f5a4a3-5a1f-4f3b-8d5e-0a4b2f8f5f64"});
+    assert_eq!(recorded, pod, "the audit names the pod that the token is bound to");
 
     for other in
         ["system:node:worker-1", "system:serviceaccount:shop", "system:serviceaccount:sh/op:billing", "shop/billing"]
@@ -124,7 +128,7 @@ fn spiffe_accepts_svids_of_its_trust_domain_signed_by_the_bundles_keys_for_token
         "iss": "https://spire.example.org",
         "sub": caller
     });
-    guarded.assert_called_by(&token_key.mint(&claims), caller);
+    assert_eq!(guarded.assert_called_by(&token_key.mint(&claims), caller), Value::Null);
 
     for other in ["spiffe://other.org/ns/shop/sa/billing", "spiffe://example.org", "https://example.org/a", "billing"] {
         assert_unauthorized(&guarded.ask(&token_key.mint(&but(&claims, "sub", other.into()))), "caller_unusable");
