@@ -162,6 +162,25 @@ impl Authenticator {
         Some(claimed.chars().take(CLAIMED_MAX).map(shown).collect())
     }
 
+    /// The same refusal where the issuer could not be asked for fresher keys: a token of an unknown key may then be good, and
+    /// nobody can tell. That is no fault of the caller's.
+    #[must_use]
+    pub fn unsettled(&self, refused: Refused) -> Refused {
+        let issuer = refused.keys_wanted.and_then(|index| self.issuers.get(index));
+        match issuer {
+            Some(issuer) if refused.rejection.reason() == Reason::KeyUnknown => {
+                let (kid, issuer) = (refused.facts.kid.as_deref().unwrap_or_default(), issuer.requirement.issuer());
+                let detail = format!(
+                    "the key {} of the token is not known here, and {} cannot be asked for it at the moment; try again",
+                    quoted(kid),
+                    quoted(issuer)
+                );
+                Refused { rejection: Rejection::new(Reason::KeysUnavailable, detail), ..refused }
+            }
+            _ => refused,
+        }
+    }
+
     fn judge(&self, head: &RequestHead<'_>, now: UnixTime, facts: &mut Facts) -> Result<Proven, Stop> {
         let token = Token::extract(head.authorization, self.token_limit)?;
         let parts = Parts::decode(token.as_str())?;

@@ -12,8 +12,10 @@ pub mod forward;
 mod head;
 pub mod ledger;
 mod refusal;
+mod retry;
 mod tunnel;
 
+use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
@@ -23,6 +25,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::StatusCode;
 use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::protocols::Digest;
 use pingora::protocols::http::ServerSession;
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use pingora::upstreams::peer::HttpPeer;
@@ -44,6 +47,7 @@ use forward::ForwardRule;
 use head::request_head;
 use ledger::Ledger;
 use refusal::{refuse, turn_away};
+use retry::{Fresh, Try};
 use tunnel::TunnelConnect;
 
 /// Everything that one configuration says about requests. It is replaced whole.
@@ -100,6 +104,7 @@ pub struct Gate {
     ledger: Arc<Ledger>,
     draining: Arc<AtomicBool>,
     progress: Progress,
+    fresh: Fresh,
 }
 
 impl Gate {
@@ -107,7 +112,7 @@ impl Gate {
     /// connection.
     #[must_use]
     pub fn new(policy: Arc<ArcSwap<Policy>>, ledger: Arc<Ledger>, draining: Arc<AtomicBool>) -> Self {
-        Self { policy, ledger, draining, progress: Progress::default() }
+        Self { policy, ledger, draining, progress: Progress::default(), fresh: Fresh::default() }
     }
 
     fn begin(&self) -> Exchange {
@@ -185,12 +190,24 @@ impl ProxyHttp for Gate {
     async fn upstream_peer(&self, _: &mut Session, exchange: &mut Exchange) -> pingora::Result<Box<HttpPeer>> {
         let mut peer = exchange.policy.upstream.clone();
         if exchange.is_tunnel {
-            let within = peer.options.connection_timeout.unwrap_or_default();
-            peer.options.custom_l4 = Some(Arc::new(TunnelConnect { within }));
-            // Its connections are not those of others.
-            peer.group_key = TUNNELS;
+            TunnelConnect::prepare(&mut peer);
+        }
+        if exchange.attempt == Try::Second {
+            self.fresh.set_apart(&mut peer);
         }
         Ok(Box::new(peer))
+    }
+
+    async fn connected_to_upstream(
+        &self,
+        _: &mut Session,
+        reused: bool,
+        peer: &HttpPeer,
+        descriptor: RawFd,
+        _: Option<&Digest>,
+        _: &mut Exchange,
+    ) -> pingora::Result<()> {
+        if reused { retry::look_again(descriptor, peer) } else { Ok(()) }
     }
 
     async fn upstream_request_filter(
@@ -259,21 +276,15 @@ impl ProxyHttp for Gate {
         Ok(())
     }
 
-    /// Only what the upstream cannot have acted upon is tried again, and only where it may have closed an idle connection in
-    /// the same moment: a safe method, whose body is still whole, on a connection that had served before.
     fn error_while_proxy(
         &self,
         _: &HttpPeer,
         session: &mut Session,
         mut error: Box<Error>,
-        _: &mut Exchange,
-        reused: bool,
+        exchange: &mut Exchange,
+        _: bool,
     ) -> Box<Error> {
-        if session.req_header().method.is_safe() && !session.as_ref().retry_buffer_truncated() {
-            error.retry.decide_reuse(reused);
-        } else {
-            error.set_retry(false);
-        }
+        exchange.attempt = retry::decide(session, &mut error);
         error
     }
 
@@ -332,8 +343,12 @@ async fn decide(session: &ServerSession, policy: &Policy) -> (Decision, Duration
         let Some(issuer) = refused.keys_wanted else { return (decision, took) };
         let left = latest.saturating_duration_since(Instant::now());
         let kid = refused.facts.kid.as_deref();
-        if policy.keeper.fresher(issuer, kid, since, left).await != Freshness::Changed {
-            return (decision, took);
+        match (policy.keeper.fresher(issuer, kid, since, left).await, decision) {
+            (Freshness::Changed, _) => {}
+            (Freshness::Failed { .. } | Freshness::TimedOut, Decision::Reject(refused)) => {
+                return (Decision::Reject(policy.authenticator.unsettled(refused)), took);
+            }
+            (_, decision) => return (decision, took),
         }
     }
 }
@@ -341,6 +356,3 @@ async fn decide(session: &ServerSession, policy: &Policy) -> (Decision, Duration
 fn now() -> UnixTime {
     SystemTime::now().into()
 }
-
-/// Sets tunnels apart in the pool of upstream connections.
-const TUNNELS: u64 = 1;

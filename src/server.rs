@@ -5,6 +5,7 @@ pub mod accept;
 mod announce;
 mod descriptors;
 mod guarded;
+mod listen;
 mod log;
 mod plan;
 mod reload;
@@ -13,7 +14,6 @@ mod tls;
 mod watch;
 
 use std::io;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,14 +21,13 @@ use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use prometheus::IntGauge;
-use tokio::net::TcpListener;
 use tokio::signal::unix::Signal;
 use tokio::task::JoinHandle;
 
 use crate::admin::Admin;
 use crate::audit::output::Output;
 use crate::audit::{self, Audit};
-use crate::config::{self, Compiled};
+use crate::config::{self, Compiled, ListenAddress};
 use crate::keys::refresh::{KeyKeeper, StartFault};
 use crate::metrics::Metrics;
 use crate::proxy::door::Door;
@@ -41,6 +40,7 @@ pub use plan::Judge;
 
 use accept::{Acceptor, Plain};
 use guarded::Guarded;
+use listen::{ListenFault, Listener};
 use log::Volume;
 use plan::Plan;
 use reload::Reloader;
@@ -53,7 +53,7 @@ pub enum ServerFault {
     #[error("the audit cannot be written to {0}: {1}")]
     Audit(String, io::Error),
     #[error("{key} {address} cannot be bound: {source}")]
-    Bind { key: &'static str, address: SocketAddr, source: io::Error },
+    Bind { key: &'static str, address: ListenAddress, source: ListenFault },
     #[error("the keys cannot be kept: {0}")]
     Keys(#[from] StartFault),
     #[error("the metrics cannot be set up: {0}")]
@@ -123,10 +123,10 @@ async fn serve(path: &Path, config: Compiled, volume: Volume) -> Result<(Ending,
 
 /// Both listeners with what they serve.
 struct Service {
-    listener: TcpListener,
+    listener: Listener,
     tls: Option<Arc<TlsListener>>,
     acceptor: Acceptor<Guarded>,
-    admin_listener: TcpListener,
+    admin_listener: Listener,
     admin: Acceptor<Plain<Admin>>,
     policy: Arc<ArcSwap<Policy>>,
     reloader: Reloader,
@@ -138,8 +138,8 @@ struct Service {
 impl Service {
     async fn start(path: &Path, config: Compiled, volume: Volume) -> Result<(Self, audit::Writer), ServerFault> {
         descriptors::make_room(config.limits.connections, config.limits.requests);
-        let listener = bind("listen.address", config.listen).await?;
-        let admin_listener = bind("admin.address", config.admin).await?;
+        let listener = bind("listen.address", &config.listen).await?;
+        let admin_listener = bind("admin.address", &ListenAddress::Tcp(config.admin)).await?;
         let tls = config.tls.clone().map(TlsListener::new).transpose()?;
         let metrics = Arc::new(Metrics::new()?);
         let (audit, writer) = start_audit(&config.audit, &metrics)?;
@@ -206,7 +206,7 @@ struct Listening {
 }
 
 impl Listening {
-    async fn run(self, listener: TcpListener, mut signals: StopSignals, hangups: Signal) -> Ending {
+    async fn run(self, listener: Listener, mut signals: StopSignals, hangups: Signal) -> Ending {
         {
             let accepting = async {
                 self.policy.load_full().keeper.first_attempts(FIRST_KEYS).await;
@@ -247,8 +247,9 @@ fn cut_by(signal: &'static str) -> Ending {
     Ending::Cut
 }
 
-async fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, ServerFault> {
-    TcpListener::bind(address).await.map_err(|source| ServerFault::Bind { key, address, source })
+async fn bind(key: &'static str, address: &ListenAddress) -> Result<Listener, ServerFault> {
+    let bound = Listener::bind(address).await;
+    bound.map_err(|source| ServerFault::Bind { key, address: address.clone(), source })
 }
 
 fn start_audit(config: &config::Audit, metrics: &Metrics) -> Result<(Audit, audit::Writer), ServerFault> {

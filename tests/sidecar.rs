@@ -235,7 +235,7 @@ fn table() -> String {
 }
 
 /// Keys that name files which are not here, or that go with another kind of issuer than the example's.
-const FOR_OTHERS: [&str; 11] = [
+const FOR_OTHERS: [&str; 12] = [
     "preset",
     "trust_domain",
     "file",
@@ -247,6 +247,7 @@ const FOR_OTHERS: [&str; 11] = [
     "cert",
     "key",
     "client_ca",
+    "socket_mode",
 ];
 
 const BEGIN: &str = "<!-- keys:begin -->";

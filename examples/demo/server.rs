@@ -97,4 +97,12 @@ impl Address {
             Self::Unix(path) => format!("unix:{}", path.display()),
         }
     }
+
+    /// Reads it as it is written there.
+    pub fn read(written: &str) -> Option<Self> {
+        match written.strip_prefix("unix:") {
+            Some(path) => Some(Self::Unix(path.into())),
+            None => written.parse().ok().map(Self::Tcp),
+        }
+    }
 }

@@ -12,12 +12,13 @@ use tempfile::TempDir;
 
 use super::http::{Answer, Connection, PATIENCE};
 use super::process::{Ended, Process};
+use super::server::Address;
 
 /// A running sidecar.
 pub struct Sidecar {
     process: Process,
     directory: TempDir,
-    listen: SocketAddr,
+    listen: Address,
     admin: SocketAddr,
 }
 
@@ -48,7 +49,7 @@ impl Sidecar {
         let announced = process.stderr.find(PATIENCE, |line| {
             let line: Value = serde_json::from_str(line).ok()?;
             let listening = line["message"] == "Callgate is listening.";
-            listening.then(|| Some((address(&line["listen"])?, address(&line["admin"])?)))
+            listening.then(|| Some((Address::read(line["listen"].as_str()?)?, address(&line["admin"])?)))
         });
         match announced.flatten() {
             Some((listen, admin)) => Ok(Self { process, directory, listen, admin }),
@@ -59,9 +60,12 @@ impl Sidecar {
         }
     }
 
-    /// Where requests go.
+    /// Where requests go, over TCP.
     pub fn listen(&self) -> SocketAddr {
-        self.listen
+        match self.listen {
+            Address::Tcp(address) => address,
+            Address::Unix(_) => panic!("callgate listens on a Unix socket"),
+        }
     }
 
     /// Where /metrics, /livez and /readyz are.
@@ -76,7 +80,11 @@ impl Sidecar {
 
     /// A new connection to it.
     pub fn connect(&self) -> Connection {
-        Connection::open(self.listen).expect("callgate accepts connections")
+        let connection = match &self.listen {
+            Address::Tcp(address) => Connection::open(address),
+            Address::Unix(path) => Connection::open_unix(path),
+        };
+        connection.expect("callgate accepts connections")
     }
 
     /// Asks the admin port on a connection of its own.

@@ -66,7 +66,7 @@ pub struct Record<'a> {
     pub authentication_us: u64,
     /// From the decision to the head of the upstream's answer, in microseconds.
     pub upstream_us: Option<u64>,
-    /// Address and port of the peer.
+    /// Address and port of the peer; over a Unix socket the user and the process at its other end, `unix:uid=1000,pid=77`.
     pub client: Option<&'a str>,
 }
 

@@ -29,7 +29,7 @@ pub fn compile(file: File, base: &Path, findings: &mut Findings<'_, '_>) -> Opti
     let tls = edge::tls(file.listen.tls.as_ref(), &root.key("listen").key("tls"), base, findings);
     let upstream = address::upstream(&file.upstream, &root.key("upstream"), findings);
     let admin = address::admin(&file.admin, &root.key("admin"), findings);
-    address::differ(listen, admin, upstream.as_ref(), findings);
+    address::differ(listen.as_ref(), admin, upstream.as_ref(), findings);
     let all_keys = root.key("keys");
     let snapshot_dir = snapshot_dir(file.keys.snapshot_dir.as_deref(), &all_keys.key("snapshot_dir"), base, findings);
     let own_modes: Vec<_> = file.issuers.iter().map(|issuer| (issuer.issuer.clone(), issuer.mode)).collect();

@@ -73,9 +73,11 @@ pub struct File {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Listen {
-    /// IP address and port. Port 0 takes any free port.
+    /// IP address and port, or `unix:` and the absolute path of a socket. Port 0 takes any free port.
     #[schemars(example = "0.0.0.0:8080")]
     pub address: String,
+    /// Who may connect to that socket: the permissions of its file, in octal digits. If absent, `0660`: its owner and its group.
+    pub socket_mode: Option<String>,
     /// TLS for the callers. If absent, they speak plain HTTP.
     pub tls: Option<Tls>,
 }

@@ -11,7 +11,8 @@ impl Compiled {
             ("admin.address", self.admin != next.admin),
             ("audit", self.audit != next.audit),
             ("limits.connections", self.limits.connections != next.limits.connections),
-            ("listen.address", self.listen != next.listen),
+            ("listen.address", self.listen.to_string() != next.listen.to_string()),
+            ("listen.socket_mode", self.listen.mode() != next.listen.mode()),
             ("listen.tls", self.tls != next.tls),
             ("log.format", self.log.format != next.log.format),
             ("reload.watch", self.reload != next.reload),
@@ -96,6 +97,12 @@ mod tests {
         }
         let load = |text: &str| load_str("sidecar.toml", text, Path::new("")).unwrap();
         assert_eq!(load(GOOD).fixed_changes(&load(&GOOD.replacen(":0", ":1", 1))), ["listen.address"]);
+        let socket = |mode: &str| {
+            let table = format!("address = \"unix:/run/a.sock\"\nsocket_mode = \"{mode}\"");
+            load(&GOOD.replacen("address = \"127.0.0.1:0\"", &table, 1))
+        };
+        assert_eq!(socket("0660").fixed_changes(&socket("0666")), ["listen.socket_mode"]);
+        assert!(socket("0660").fixed_changes(&socket("660")).is_empty());
         assert_eq!(
             load(GOOD).fixed_changes(&load(
                 &GOOD.replace("[admin]\n        address = \"127.0.0.1:0\"", "[admin]\naddress = \"127.0.0.1:9\"")

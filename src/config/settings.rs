@@ -21,8 +21,8 @@ use crate::route::PublicRoutes;
 /// A whole configuration.
 #[derive(Clone, Debug)]
 pub struct Compiled {
-    /// Where requests come in. Port 0 means any.
-    pub listen: SocketAddr,
+    /// Where requests come in.
+    pub listen: ListenAddress,
     /// TLS there.
     pub tls: Option<Tls>,
     pub upstream: Upstream,
@@ -48,6 +48,15 @@ pub struct Compiled {
     pub shutdown: Shutdown,
     /// What is allowed and somebody should know, ordered by place.
     pub warnings: Vec<Problem>,
+}
+
+/// Where clients connect to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListenAddress {
+    /// Port 0 means any.
+    Tcp(SocketAddr),
+    /// The absolute path of a socket, and the permissions of its file.
+    Unix { path: PathBuf, mode: u32 },
 }
 
 /// The service behind us.
@@ -244,6 +253,17 @@ impl Transport {
     }
 }
 
+impl ListenAddress {
+    /// The permissions of its file, if it has one.
+    #[must_use]
+    pub const fn mode(&self) -> Option<u32> {
+        match self {
+            Self::Tcp(_) => None,
+            Self::Unix { mode, .. } => Some(*mode),
+        }
+    }
+}
+
 impl UpstreamAddress {
     /// The IP address and port, if it is a port of this machine that can be told without asking the network.
     #[must_use]
@@ -252,6 +272,16 @@ impl UpstreamAddress {
             Self::Ip(address) if address.ip().is_loopback() => Some((address.ip(), address.port())),
             Self::Host { name, port } if name == "localhost" => Some((Ipv4Addr::LOCALHOST.into(), *port)),
             _ => None,
+        }
+    }
+}
+
+impl fmt::Display for ListenAddress {
+    /// As it is written in the configuration.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix { path, .. } => write!(f, "unix:{}", path.display()),
         }
     }
 }

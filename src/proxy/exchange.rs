@@ -21,6 +21,7 @@ use crate::proxy::connection::Connection;
 use crate::proxy::failure::OVER;
 use crate::proxy::forward::kept_request_id;
 use crate::proxy::ledger::Ledger;
+use crate::proxy::retry::Try;
 use crate::rejection::Reason;
 use crate::trace::{Context, Place, Span};
 
@@ -42,6 +43,8 @@ pub struct Exchange {
     pub place: Option<InFlight>,
     /// Whether it asks for a connection of its own, for another protocol.
     pub is_tunnel: bool,
+    /// The first try to reach the upstream, or the one after it.
+    pub attempt: Try,
     /// When its token is no longer good.
     pub expires: Option<UnixTime>,
     /// Whether it ends then.
@@ -95,6 +98,7 @@ impl Exchange {
             connection: None,
             place: None,
             is_tunnel: false,
+            attempt: Try::First,
             expires: None,
             ends: false,
             ledger,

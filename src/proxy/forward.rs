@@ -61,9 +61,6 @@ pub fn prepare(upstream: &mut RequestHeader, session: &ServerSession, exchange: 
     upstream.insert_header("x-request-id", exchange.request_id.as_str())?;
     let version = if session.req_header().version == Version::HTTP_2 { "2 callgate" } else { "1.1 callgate" };
     upstream.append_header(VIA, version)?;
-    if let Some(traceparent) = exchange.traceparent() {
-        upstream.insert_header("traceparent", traceparent)?;
-    }
     for (header, value) in caller.headers(exchange.identity.as_ref()) {
         upstream.insert_header(header.to_owned(), value)?;
     }

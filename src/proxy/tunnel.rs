@@ -4,6 +4,7 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use pingora::connectors::l4::Connect;
 use pingora::protocols::l4::socket::SocketAddr;
 use pingora::protocols::l4::stream::Stream;
 use pingora::protocols::l4::virt::{VirtualSockOpt, VirtualSocket, VirtualSocketStream};
+use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, OrErr as _};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
@@ -29,6 +31,15 @@ pub struct TunnelConnect {
 struct Patient<S> {
     socket: S,
     has_written: bool,
+}
+
+impl TunnelConnect {
+    /// Has a connection to this peer opened so. It is nobody else's.
+    pub fn prepare(peer: &mut HttpPeer) {
+        let within = peer.options.connection_timeout.unwrap_or_default();
+        peer.options.custom_l4 = Some(Arc::new(Self { within }));
+        peer.group_key = TUNNELS;
+    }
 }
 
 #[async_trait]
@@ -89,3 +100,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync + std::fmt::Debug> VirtualS
         Ok(())
     }
 }
+
+/// Sets tunnels apart in the pool of upstream connections.
+const TUNNELS: u64 = 1;

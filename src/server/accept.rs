@@ -8,11 +8,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use pingora::apps::ServerApp;
 use pingora::protocols::l4::stream::Stream;
-use pingora::protocols::{GetSocketDigest, SocketDigest};
 use pingora::server::ShutdownWatch;
 use prometheus::IntGauge;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+use super::listen::Listener;
 
 /// What serves connections.
 #[async_trait]
@@ -51,16 +51,11 @@ impl<A: Application> Acceptor<A> {
     }
 
     /// Accepts until the future is dropped.
-    pub async fn accept(&self, listener: &TcpListener) {
+    pub async fn accept(&self, listener: &Listener) {
         loop {
             let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else { return };
             match listener.accept().await {
-                Ok((stream, peer)) => {
-                    if let Err(error) = stream.set_nodelay(true) {
-                        tracing::debug!(%error, "TCP_NODELAY could not be set.");
-                    }
-                    self.serve(stream, peer, permit);
-                }
+                Ok(stream) => self.serve(stream, permit),
                 Err(error) if is_about_one_connection(&error) => {}
                 Err(error) => {
                     // Out of file descriptors or memory: what is open goes on, and accepting again at once would spin.
@@ -73,31 +68,23 @@ impl<A: Application> Acceptor<A> {
 
     /// Takes the connections that the kernel has accepted for us already: with the listener they would be reset. Then the
     /// listener is closed.
-    pub fn close(&self, listener: TcpListener) {
-        let Ok(listener) = listener.into_std() else { return };
+    pub fn close(&self, listener: Listener) {
+        let Ok(queue) = listener.into_queue() else { return };
         while let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
-            match listener.accept() {
-                Ok((stream, peer)) => {
-                    // In this order the stream is as `accept` would have given it.
-                    let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
-                    if let Ok(stream) = stream {
-                        // It is only slower without.
-                        let _ = stream.set_nodelay(true);
-                        self.serve(stream, peer, permit);
-                    }
-                }
+            match queue.next() {
+                Ok(stream) => self.serve(stream, permit),
                 Err(error) if is_about_one_connection(&error) => {}
                 Err(_) => return,
             }
         }
     }
 
-    fn serve(&self, stream: TcpStream, peer: std::net::SocketAddr, permit: OwnedSemaphorePermit) {
+    fn serve(&self, stream: Stream, permit: OwnedSemaphorePermit) {
         let app = Arc::clone(&self.app);
         let stop: ShutdownWatch = self.stop.subscribe();
         let open = Open::count(&self.open, permit);
         // It is closed when the connection ends, also by a panic in its task.
-        tokio::spawn(async move { app.serve(described(stream, peer), open, stop).await });
+        tokio::spawn(async move { app.serve(stream, open, stop).await });
     }
 
     /// Lets the requests in flight finish, then ends idle connections, and returns when all are gone. Those that are idle
@@ -145,17 +132,6 @@ impl Drop for Open {
     fn drop(&mut self) {
         self.count.dec();
     }
-}
-
-/// Pingora's stream, told who is at its other end.
-fn described(stream: TcpStream, peer: std::net::SocketAddr) -> Stream {
-    use std::os::fd::AsRawFd as _;
-    let digest = SocketDigest::from_raw_fd(stream.as_raw_fd());
-    // The cell was made in the line above and is empty.
-    let _ = digest.peer_addr.set(Some(peer.into()));
-    let mut stream = Stream::from(stream);
-    stream.set_socket_digest(digest);
-    stream
 }
 
 /// A client that left between its SYN and our accept is no trouble of the listener's.

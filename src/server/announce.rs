@@ -3,16 +3,14 @@
 
 use std::time::Duration;
 
-use tokio::net::TcpListener;
-
+use super::listen::Listener;
 use crate::config::Compiled;
 
 /// Says where everything is, after everything that should be known about it.
-pub fn listening(listener: &TcpListener, admin: &TcpListener, config: &Compiled) {
+pub fn listening(listener: &Listener, admin: &Listener, config: &Compiled) {
     for warning in &config.warnings {
         tracing::warn!(%warning, "The configuration is allowed, and worth a thought.");
     }
-    let address = |listener: &TcpListener| listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
     let issuers: Vec<_> = config.issuers.iter().map(|issuer| issuer.requirement.issuer()).collect();
     let audiences: Vec<_> =
         config.issuers.iter().flat_map(|issuer| issuer.requirement.audiences()).map(String::as_str).collect();
@@ -20,9 +18,9 @@ pub fn listening(listener: &TcpListener, admin: &TcpListener, config: &Compiled)
     let warned: Vec<_> = config.warnings.iter().map(|warning| warning.key.as_str()).collect();
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
-        listen = address(listener),
+        listen = %listener,
         upstream = %config.upstream.address,
-        admin = address(admin),
+        %admin,
         issuers = issuers.join(" "),
         audiences = audiences.join(" "),
         caller = config.caller.header(),

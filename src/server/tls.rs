@@ -28,12 +28,16 @@ pub struct TlsListener {
 /// Why TLS cannot be offered.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsFault {
+    #[error("a certificate in {path:?} cannot be used: {source}")]
+    Authority { path: PathBuf, source: rustls::Error },
     #[error("{path:?} cannot be read: {source}")]
     Read { path: PathBuf, source: io::Error },
     #[error("{path:?} is no PEM of the right kind: {message}")]
     Pem { path: PathBuf, message: String },
-    #[error("certificate and key cannot be used: {0}")]
-    Pair(#[from] rustls::Error),
+    #[error("{key:?} and the certificate in {cert:?} cannot be used together: {source}")]
+    Pair { cert: PathBuf, key: PathBuf, source: rustls::Error },
+    #[error("its versions cannot be offered: {0}")]
+    Versions(rustls::Error),
     #[error("there is no implementation of TLS")]
     Provider,
     #[error("the certificates for clients cannot be used: {0}")]
@@ -60,13 +64,14 @@ impl TlsListener {
         let current = RwLock::new(Arc::new(read(&files, &provider)?));
         let client_ca = files.client_ca.clone();
         let pair = Arc::new(Pair { files, current });
-        let builder =
-            ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map_err(TlsFault::Versions)?;
         let builder = match client_ca {
             Some(path) => {
                 let mut roots = RootCertStore::empty();
                 for certificate in certificates(&path)? {
-                    roots.add(certificate)?;
+                    roots.add(certificate).map_err(|source| TlsFault::Authority { path: path.clone(), source })?;
                 }
                 builder.with_client_cert_verifier(
                     WebPkiClientVerifier::builder_with_provider(roots.into(), provider).build()?,
@@ -134,7 +139,8 @@ fn read(files: &Tls, provider: &CryptoProvider) -> Result<CertifiedKey, TlsFault
     let chain = certificates(&files.cert)?;
     let key = PrivateKeyDer::from_pem_slice(&bytes(&files.key)?)
         .map_err(|error| TlsFault::Pem { path: files.key.clone(), message: error.to_string() })?;
-    Ok(CertifiedKey::from_der(chain, key, provider)?)
+    let pair = CertifiedKey::from_der(chain, key, provider);
+    pair.map_err(|source| TlsFault::Pair { cert: files.cert.clone(), key: files.key.clone(), source })
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsFault> {

@@ -166,3 +166,25 @@ fn configuration_that_was_refused_serves_once_it_is_mended() {
     let answer = sidecar.connect().exchange(Request::send().bearer(&token).bytes()).unwrap();
     assert_eq!(answer.status(), 202);
 }
+
+#[test]
+fn a_key_that_is_not_the_certificates_is_found_before_anything_starts() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name).display().to_string();
+    let pair = |name: &str| {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        std::fs::write(at(&format!("{name}.crt")), made.cert.pem()).unwrap();
+        std::fs::write(at(&format!("{name}.key")), made.signing_key.serialize_pem()).unwrap();
+    };
+    pair("old");
+    pair("new");
+    let with = |key: &str| {
+        let table = format!("[listen.tls]\ncert = \"{}\"\nkey = \"{}\"\n\n[upstream]", at("new.crt"), at(key));
+        spoiled("[upstream]", &table)
+    };
+    let good = callgate("check", &with("new.key"));
+    assert_eq!(good.code, Some(0), "{}", good.stderr);
+    let (cert, key) = (at("new.crt"), at("old.key"));
+    let said = format!("{key:?} is not the key of the certificate in {cert:?}");
+    assert_refused(&with("old.key"), &["6:7: error: listen.tls.key", &said]);
+}

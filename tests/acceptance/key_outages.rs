@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use crate::support::email_service::EmailService;
 use crate::support::http::PATIENCE;
 use crate::support::issuer::{Behaviour, Issuer};
+use crate::support::refusal::{assert_problem, assert_unauthorized};
 use crate::support::request::Request;
 use crate::support::setup::{AUDIENCE, Setup};
 use crate::support::sidecar::Sidecar;
@@ -89,6 +90,26 @@ fn past_the_ceiling_tokens_get_503_until_the_issuer_is_back() {
     outage.issuer.come_up();
     outage.wait_for(&sidecar, 202);
     assert!(sidecar.wait_for_readiness(200).is_ok());
+}
+
+#[test]
+fn a_new_key_that_cannot_be_fetched_costs_503_and_a_known_one_serves() {
+    let outage = Outage::new();
+    let sidecar = start_ready(&outage.setup("", "[limits]\nkey_wait = \"200ms\""));
+    let known = outage.issuer.mint(&outage.issuer.claims("billing", AUDIENCE));
+    let with = |token: &str| sidecar.connect().exchange(Request::send().bearer(token).bytes()).unwrap();
+    outage.issuer.rotate("new");
+    outage.issuer.go_down();
+    let answer = with(&outage.issuer.mint(&outage.issuer.claims("billing", AUDIENCE)));
+    assert_problem(&answer, "keys_unavailable");
+    assert_eq!(answer.status(), 503, "{}", answer.text());
+    assert!(answer.header("retry-after").is_some());
+    assert_eq!(with(&known).status(), 202);
+
+    let forged = known.rsplit_once('.').map(|(signed, _)| format!("{signed}.{}", "A".repeat(86)));
+    assert_unauthorized(&with(&forged.expect("a token")), "signature_invalid");
+    outage.issuer.come_up();
+    outage.wait_for(&sidecar, 202);
 }
 
 #[test]

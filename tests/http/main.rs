@@ -7,14 +7,20 @@ mod support;
 
 mod bodies; // chunks that two parties could cut differently
 mod cases; // one line each: smuggling, spoofing, paths
+mod claims; // more than the caller's name, and less than the token
 mod credentials; // headers that look like tokens, and tokens that come twice
+mod events; // answers that go on and on
 mod grpc; // a client and a server of the field
 mod http2; // the same in frames
+mod http2_end; // and how they are told of the end
 mod idle_gaps; // a Node.js server that closes idle connections
 mod limits; // how much, how long, how many
 mod origin; // where a request came from
+mod patience; // what stops halfway
 mod pipeline; // what comes after a request on its connection
 mod retries; // what is tried again, and what is not
+mod retries_http2; // the same, where the upstream can say what it has not seen
 mod slow_clients; // heads that trickle, and connections without one
 mod tls; // certificates on both sides
+mod unix_socket; // a listener without a port
 mod websocket; // tunnels, as long as their token

@@ -1,16 +1,29 @@
 //! Where we listen and where the upstream is. Nothing is resolved and nothing is bound here.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 use super::Findings;
 use super::unit::{HOUR, MILLISECOND, MINUTE, Span};
 use crate::config::file;
 use crate::config::path::KeyPath;
-use crate::config::settings::{Upstream, UpstreamAddress};
+use crate::config::settings::{ListenAddress, Upstream, UpstreamAddress};
 
-pub fn listen(table: &file::Listen, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<SocketAddr> {
-    bind(&table.address, &at.key("address"), findings)
+pub fn listen(table: &file::Listen, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<ListenAddress> {
+    let key = at.key("address");
+    if table.address.starts_with('/') {
+        return findings.error(&key, format!("{0:?} is no address; for a socket write \"unix:{0}\"", table.address));
+    }
+    let Some(path) = table.address.strip_prefix("unix:") else {
+        let address = bind(&table.address, &key, findings);
+        if table.socket_mode.is_some() {
+            return findings.error(&at.key("socket_mode"), "is for an address with \"unix:\"; this one is no socket");
+        }
+        return address.map(ListenAddress::Tcp);
+    };
+    let path = unix(path, &key, findings);
+    let mode = mode(table.socket_mode.as_deref().unwrap_or(SOCKET_MODE), &at.key("socket_mode"), findings);
+    Some(ListenAddress::Unix { path: path?, mode: mode? })
 }
 
 pub fn admin(table: &file::Admin, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<SocketAddr> {
@@ -36,11 +49,25 @@ pub fn upstream(table: &file::Upstream, at: &KeyPath, findings: &mut Findings<'_
 
 /// The three addresses must not be one another's.
 pub fn differ(
-    listen: Option<SocketAddr>,
+    listen: Option<&ListenAddress>,
     admin: Option<SocketAddr>,
     upstream: Option<&Upstream>,
     findings: &mut Findings<'_, '_>,
 ) {
+    let call_itself = |table: &str| {
+        format!("this is {table}.address: Callgate would call itself; name the address of the service behind it")
+    };
+    let listen = match listen {
+        Some(ListenAddress::Unix { path, .. }) => {
+            if upstream.is_some_and(|upstream| upstream.address == UpstreamAddress::Unix(path.clone())) {
+                let key = KeyPath::root().key("upstream").key("address");
+                findings.error::<()>(&key, call_itself("listen"));
+            }
+            None
+        }
+        Some(ListenAddress::Tcp(address)) => Some(*address),
+        None => None,
+    };
     if let (Some(listen), Some(admin)) = (listen, admin)
         && listen.port() == admin.port()
         && listen.port() != 0
@@ -53,9 +80,7 @@ pub fn differ(
     for (table, ours) in [("listen", listen), ("admin", admin)] {
         if ours.is_some_and(|ours| ours.port() == port && (ours.ip() == ip || ours.ip().is_unspecified())) {
             let key = KeyPath::root().key("upstream").key("address");
-            let message =
-                format!("this is {table}.address: Callgate would call itself; name the port of the service behind it");
-            findings.error::<()>(&key, message);
+            findings.error::<()>(&key, call_itself(table));
         }
     }
 }
@@ -82,7 +107,7 @@ fn bind(written: &str, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Option
 
 fn upstream_address(written: &str, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<UpstreamAddress> {
     if let Some(path) = written.strip_prefix("unix:") {
-        return unix(path, key, findings);
+        return unix(path, key, findings).map(UpstreamAddress::Unix);
     }
     let address = match (written.parse::<SocketAddr>(), written.rsplit_once(':')) {
         (Ok(address), _) if address.port() == 0 => {
@@ -110,7 +135,7 @@ fn upstream_address(written: &str, key: &KeyPath, findings: &mut Findings<'_, '_
     Some(address)
 }
 
-fn unix(path: &str, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<UpstreamAddress> {
+fn unix(path: &str, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<PathBuf> {
     let socket = Path::new(path);
     if path.starts_with("//") {
         return findings.error(key, format!("write \"unix:/{}\"", path.trim_start_matches('/')));
@@ -127,7 +152,17 @@ fn unix(path: &str, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<Up
             format!("{path:?} cannot be a socket; it must have at most {SOCKET_PATH_MAX} bytes, no NUL and no '..'");
         return findings.error(key, message);
     }
-    Some(UpstreamAddress::Unix(socket.to_owned()))
+    Some(socket.to_owned())
+}
+
+/// Permissions as `chmod` takes them. Whoever may not write to a socket cannot connect to it.
+fn mode(written: &str, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<u32> {
+    let digits = written.bytes().all(|byte| matches!(byte, b'0'..=b'7'));
+    match u32::from_str_radix(written, 8) {
+        Ok(mode) if digits && written.len() <= 4 && mode <= 0o777 && mode & 0o200 != 0 => Some(mode),
+        _ => findings
+            .error(key, format!("{written:?} are no permissions for a socket; write \"0660\", or \"0666\" for all")),
+    }
 }
 
 fn not_an_upstream(written: &str) -> String {
@@ -157,6 +192,9 @@ fn is_host(name: &str) -> bool {
     let numeric = name.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     !numeric && name.len() <= 253 && name.strip_suffix('.').unwrap_or(name).split('.').all(label)
 }
+
+/// What a socket's file gets if nothing is said.
+const SOCKET_MODE: &str = "0660";
 
 /// The size of a Unix socket's address on Linux, less the NUL at its end.
 const SOCKET_PATH_MAX: usize = 107;

@@ -38,6 +38,9 @@ struct Issuer(Arc<Mutex<Orders>>);
 
 struct Orders {
     answer: Result<Vec<u8>, Fault>,
+    /// Says that nothing has changed, whatever the answer.
+    not_modified: bool,
+    fresh_for: Option<Duration>,
     latency: Duration,
     fetches: Vec<Instant>,
     forgotten: usize,
@@ -47,6 +50,8 @@ impl Issuer {
     fn with(kids: &[&str]) -> Self {
         Self(Arc::new(Mutex::new(Orders {
             answer: Ok(document(kids)),
+            not_modified: false,
+            fresh_for: None,
             latency: Duration::from_millis(20),
             fetches: Vec::new(),
             forgotten: 0,
@@ -72,13 +77,16 @@ impl Issuer {
 
 impl Fetch for Issuer {
     async fn fetch(&mut self, _: Occasion, _: Option<Known<'_>>) -> Result<Answer, Fault> {
-        let (answer, latency) = {
+        let (answer, latency, not_modified, fresh_for) = {
             let mut orders = self.orders();
             orders.fetches.push(Instant::now());
-            (orders.answer.clone(), orders.latency)
+            (orders.answer.clone(), orders.latency, orders.not_modified, orders.fresh_for)
         };
         sleep(latency).await;
-        answer.map(|document| Answer::Document { document, validators: None, fresh_for: None })
+        match answer {
+            Ok(_) if not_modified => Ok(Answer::NotModified { fresh_for }),
+            answer => answer.map(|document| Answer::Document { document, validators: None, fresh_for }),
+        }
     }
 
     fn forget(&mut self) {
@@ -167,6 +175,31 @@ async fn keys_are_there_after_the_first_attempt_and_refreshed_before_their_time(
     sleep(Duration::from_secs(301)).await;
     assert!(bench.has("b"));
     assert_eq!(issuer.fetches(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_issuer_that_says_how_long_its_document_is_fresh_is_asked_again_by_then() {
+    let issuer = Issuer::with(&["a"]);
+    issuer.orders().fresh_for = Some(Duration::from_secs(60));
+    let bench = Bench::start(&issuer, FetchSettings::default()).await;
+    sleep(Duration::from_secs(61)).await;
+    assert_eq!(issuer.fetches(), 2);
+    assert!(bench.has("a"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_that_are_confirmed_without_being_sent_again_live_on() {
+    let issuer = Issuer::with(&["a"]);
+    let settings = FetchSettings { stale_limit: Duration::from_secs(600), ..FetchSettings::default() };
+    let bench = Bench::start(&issuer, settings.clone()).await;
+    issuer.orders().not_modified = true;
+    sleep(Duration::from_secs(3600)).await;
+    assert!(bench.has("a"));
+    assert!(bench.status().age.is_some_and(|age| age <= Duration::from_secs(300)));
+
+    // Nobody has asked this server whether anything changed.
+    let bench = Bench::start(&issuer, settings).await;
+    assert_eq!(bench.status().fault, Some(Fault::Status(304)));
 }
 
 #[tokio::test(start_paused = true)]

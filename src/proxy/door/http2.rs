@@ -51,7 +51,9 @@ pub async fn serve(door: &Door, stream: ClientStream, stop: &ShutdownWatch) {
             accepted = HttpSession::from_h2_conn(&mut connection, Arc::clone(&digest)) => match accepted {
                 Ok(Some(H2Accept::Session(session))) => {
                     served += 1;
-                    if served == limits.requests_per_connection && !ending {
+                    // As an answer of HTTP/1 says it with `Connection: close`.
+                    let last = served == limits.requests_per_connection || door.gate.is_draining();
+                    if last && !ending {
                         ending = true;
                         connection.graceful_shutdown();
                     }
