@@ -129,7 +129,12 @@ enum Asked {
 }
 
 impl Asked {
+    /// The connection's own addresses decide. No header can make a request local, and one makes it foreign: a page in the browser
+    /// of somebody who forwards this port to their own machine comes from here too, and browsers name the page's origin.
     fn of(session: &ServerSession) -> Self {
+        if session.req_header().headers.contains_key(header::ORIGIN) {
+            return Self::FromElsewhere;
+        }
         let ip =
             |address: Option<&SocketAddr>| address.and_then(SocketAddr::as_inet).map(|inet| inet.ip().to_canonical());
         Self::between(ip(session.client_addr()), ip(session.server_addr()))
@@ -155,6 +160,7 @@ mod tests {
         let here = |client, server| matches!(Asked::between(client, server), Asked::FromHere);
         assert!(here(ip("127.0.0.1"), ip("127.0.0.1")));
         assert!(here(ip("198.51.100.2"), ip("198.51.100.2")));
+        assert!(here(ip("::1"), ip("::1")));
         assert!(!here(ip("198.51.100.1"), ip("198.51.100.2")));
         assert!(!here(ip("127.0.0.1"), ip("198.51.100.2")));
         assert!(!here(None, None));
