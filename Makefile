@@ -18,7 +18,7 @@ demo: setup ## Play the acceptance scenarios and stay up for your own curl (ONCE
 	@$(DEMO)
 	@ONCE=$(ONCE) ./target/debug/examples/demo
 
-test: setup ## Run everything that CI runs.
+test: setup ## Check format, lints, documentation and behaviour, and play the demo.
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps
@@ -47,5 +47,5 @@ e2e: ## Play with the email service behind Callgate in a real pod, with podman.
 	@./tests/e2e/run.sh
 
 guides: setup ## Run every command of the guides in docs/.
-	@cargo build --quiet --bin callgate
+	@$(DEMO)
 	@./scripts/test_guides.py

@@ -2,6 +2,7 @@
 # Installs the tools that checking and running the deployment needs, each if it is missing. On Debian and Ubuntu, as root:
 #
 #     scripts/tools.sh pod          podman with runc, buildah, iproute2, Node.js
+#     scripts/tools.sh guides       Node.js, curl, openssl, kubectl
 #     scripts/tools.sh manifests    kubectl, kubernetes-validate, hadolint, promtool, shellcheck
 #
 # What is no package of the distribution goes to target/tools and nowhere else.
@@ -78,14 +79,18 @@ pod)
         python3:python3
     kubectl_with_components
     ;;
+guides)
+    packages node:nodejs npm:npm curl:curl openssl:openssl ip:iproute2 python3:python3
+    kubectl_with_components
+    ;;
 manifests)
-    packages shellcheck:shellcheck python3:python3
+    packages shellcheck:shellcheck openssl:openssl python3:python3
     kubectl_with_components
     python_tools
     promtool
     ;;
 *)
-    say 'usage: tools.sh pod|manifests'
+    say 'usage: tools.sh pod|guides|manifests'
     exit 2
     ;;
 esac
