@@ -1,7 +1,7 @@
 # Everything a person or CI runs. `make` alone lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench idle-gaps slow-clients manifests e2e guides image
+.PHONY: help setup demo test fuzz bench idle-gaps slow-clients manifests e2e guides image
 
 # Building the binary together with the demo gives Cargo the same features as `cargo test`, so nothing is built twice.
 DEMO := cargo build --quiet --bin callgate --example demo
@@ -20,11 +20,16 @@ demo: setup ## Play the acceptance scenarios and stay up for your own curl (ONCE
 
 test: setup ## Check format, lints, documentation and behaviour, and play the demo.
 	cargo fmt --check
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps
 	cargo test
 	./target/debug/callgate check --config sidecar.toml
 	ONCE=1 ./target/debug/examples/demo
+	./scripts/fuzz.sh 5
+
+fuzz: ## Fuzz every parser, ten minutes each (needs a nightly toolchain and cargo-fuzz).
+	FUZZ_REQUIRED=1 ./scripts/fuzz.sh 600
 
 bench: setup ## Measure what a request costs.
 	cargo bench

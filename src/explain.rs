@@ -1,6 +1,8 @@
 //! Why a token is accepted or refused, check by check, for a person or a machine. It walks the same functions as the decision,
 //! also past the first refusal, and the verdict is the decision's own. It never holds the token or its signature.
 
+use std::time::Duration;
+
 mod advice;
 pub mod machine;
 pub mod terminal;
@@ -66,6 +68,14 @@ pub struct Times {
     pub issued: Option<UnixTime>,
     pub not_before: Option<UnixTime>,
     pub expires: Option<UnixTime>,
+}
+
+impl Times {
+    /// By how much at least the issuer's clock goes ahead of the one that says `at`, if the token was issued in its future.
+    #[must_use]
+    pub fn issuer_ahead(&self, at: UnixTime) -> Option<Duration> {
+        self.issued.filter(|issued| *issued > at).map(|issued| issued.since(at))
+    }
 }
 
 /// What the proxy does with the token.

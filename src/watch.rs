@@ -34,7 +34,7 @@ impl Watch {
     #[must_use]
     pub fn start(path: PathBuf, slot: Arc<DenyListSlot>, metrics: RevocationMetrics) -> Self {
         metrics.serving(slot.latest().len());
-        let mut keeper = Keeper { path, slot, metrics, seen: None, failing: false };
+        let mut keeper = Keeper { path, slot, metrics, seen: None, doubted: None, failing: false };
         let task = async move {
             loop {
                 keeper.look().await;
@@ -57,6 +57,8 @@ struct Keeper {
     metrics: RevocationMetrics,
     /// The content that was looked at last.
     seen: Option<Vec<u8>>,
+    /// A content that would revoke less, and is looked at once more first.
+    doubted: Option<Vec<u8>>,
     /// Whether the last look failed: each failure is told once.
     failing: bool,
 }
@@ -71,17 +73,23 @@ impl Keeper {
             Ok(content) if self.seen.as_ref() == Some(&content) => return,
             Ok(content) => content,
             Err(fault) => {
-                self.seen = None;
+                (self.seen, self.doubted) = (None, None);
                 return self.fail(&fault);
             }
         };
         match DenyList::parse(&content) {
+            // A file that is being written is a shorter one for a moment, or an empty one, and no fault shows it.
+            Ok(list) if list.len() < self.slot.latest().len() && self.doubted.as_ref() != Some(&content) => {
+                self.doubted = Some(content);
+                return;
+            }
             Ok(list) => self.take(list),
             Err(fault) => {
                 self.failing = false;
                 self.fail(&fault.into());
             }
         }
+        self.doubted = None;
         self.seen = Some(content);
     }
 
@@ -141,7 +149,7 @@ mod tests {
 
     fn keeper(path: PathBuf) -> Keeper {
         let metrics = RevocationMetrics::register(&Registry::new()).expect("new metrics");
-        Keeper { path, slot: Arc::default(), metrics, seen: None, failing: false }
+        Keeper { path, slot: Arc::default(), metrics, seen: None, doubted: None, failing: false }
     }
 
     fn is_revoked(keeper: &Keeper, jti: &str) -> bool {
@@ -162,7 +170,28 @@ mod tests {
         assert!(!is_revoked(&keeper, "a") && is_revoked(&keeper, "b"));
         std::fs::write(&path, "").expect("a file");
         keeper.look().await;
+        keeper.look().await;
         assert!(!is_revoked(&keeper, "b"), "an empty file is an empty list");
+    }
+
+    /// `cp` and some editors empty a file before they write it. For up to a second that let every leaked credential back in.
+    #[tokio::test]
+    async fn a_file_that_is_being_written_revokes_no_less() {
+        let folder = tempfile::tempdir().expect("a directory");
+        let path = folder.path().join("revoked.jsonl");
+        let mut keeper = keeper(path.clone());
+        for text in
+            ["{\"jti\":\"a\"}\n{\"jti\":\"b\"}\n", "", "{\"jti\":\"a\"}\n", "", "{\"jti\":\"a\"}\n{\"jti\":\"b\"}\n"]
+        {
+            std::fs::write(&path, text).expect("a file");
+            keeper.look().await;
+            assert!(is_revoked(&keeper, "a") && is_revoked(&keeper, "b"), "{text:?}");
+        }
+        std::fs::write(&path, "{\"jti\":\"a\"}\n").expect("a file");
+        keeper.look().await;
+        assert!(is_revoked(&keeper, "b"), "it may not be whole");
+        keeper.look().await;
+        assert!(is_revoked(&keeper, "a") && !is_revoked(&keeper, "b"), "it stayed so");
     }
 
     #[tokio::test]

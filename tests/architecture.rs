@@ -265,6 +265,27 @@ fn files_begin_by_saying_what_they_are_for_and_stay_readable() {
     }
 }
 
+/// `fuzz/core` builds a part of the tree by itself, and only where a nightly toolchain is.
+#[test]
+fn the_part_that_is_fuzzed_has_all_that_it_uses() {
+    let core = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/core");
+    let text = fs::read_to_string(core.join("lib.rs")).unwrap();
+    let modules: Vec<_> = text.lines().filter_map(|line| line.trim().strip_prefix("pub mod ")).collect();
+    let modules: Vec<_> = modules.iter().map(|rest| rest.trim_end_matches([';', '{', ' '])).collect();
+    let manifest: toml::Table = fs::read_to_string(core.join("Cargo.toml")).unwrap().parse().unwrap();
+    let crates = manifest["dependencies"].as_table().unwrap();
+    let mut wrong = Vec::new();
+    for source in sources().iter().filter(|source| modules.contains(&source.module.as_str())) {
+        let path = source.path.display();
+        let absent = used_modules(&source.code).into_iter().filter(|used| !modules.contains(&used.as_str()));
+        wrong.extend(absent.map(|used| format!("{path} uses crate::{used}, which fuzz/core/lib.rs lacks")));
+        let absent = dependencies().into_iter().filter(|name| names_crate(&source.code, name));
+        let absent = absent.filter(|name| !crates.contains_key(name) && !crates.contains_key(&name.replace('_', "-")));
+        wrong.extend(absent.map(|name| format!("{path} names {name}, which fuzz/core/Cargo.toml lacks")));
+    }
+    assert!(modules.len() > 10 && wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 fn sources() -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();

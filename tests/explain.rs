@@ -127,6 +127,23 @@ fn refused_token_is_explained_with_all_that_is_wrong_and_the_one_reason_of_the_a
 }
 
 #[test]
+fn clocks_that_differ_are_told_by_how_much() {
+    let place = Place::new();
+    let early = token().claim("iat", &(NOW + 300).to_string()).claim("nbf", &(NOW + 300).to_string());
+    let early = early.claim("exp", &(NOW + 600).to_string());
+    let text = said(&place.explain(&early, &[]));
+    for words in [
+        "NO  nbf             2026-01-01T00:05:00Z, in 5m",
+        "no  iat             2026-01-01T00:05:00Z, in 5m",
+        "Times       issued in 5m: its issuer's clock is ahead by that or more, or this one is behind, good in 5m, 10m left",
+    ] {
+        assert!(text.contains(words), "{words}\n{text}");
+    }
+    assert_eq!(place.json(&early)["times"]["issuer_ahead_seconds"], 300);
+    assert_eq!(place.json(&token())["times"]["issuer_ahead_seconds"], Value::Null);
+}
+
+#[test]
 fn keys_that_were_tried_in_vain_are_named() {
     let forged = token().without_head("kid").signed_by("eve-p256", "ES256");
     let output = Place::new().explain(&forged, &[]);
@@ -214,6 +231,23 @@ fn keys_of_a_file_stand_in_for_the_issuers() {
     let missing = unreachable.explain(&token(), &["--keys", "/nowhere.json"]);
     assert_eq!(missing.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&missing.stderr).contains("/nowhere.json cannot be read"));
+}
+
+/// They were read as if every issuer's keys were for signatures: a bundle was refused, and a key of another use accepted.
+#[test]
+fn keys_of_a_file_must_be_meant_for_what_the_issuers_are() {
+    let place = Place::with("keys = { url = \"http://127.0.0.1:1/bundle\", use = \"jwt-svid\" }", "");
+    let with_use = |usage: &str| {
+        let mut key = pair("p256").jwk(Some("p256"));
+        key["use"] = json!(usage);
+        place.write("bundle.json", &json!({"keys": [key]}).to_string());
+        let file = place.path("bundle.json").display().to_string();
+        place.explain(&token(), &["--keys", &file])
+    };
+    let accepted = with_use("jwt-svid");
+    assert_eq!(accepted.status.code(), Some(0), "{accepted:?}");
+    let refused = with_use("sig");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("is no key set for the token's issuer"), "{refused:?}");
 }
 
 #[test]

@@ -62,12 +62,11 @@ pub fn run(config: Compiled, question: Question, out: &mut impl Write) -> Result
     let field = field(&text).ok_or(CommandFault::NoToken)?;
     let at = question.at.unwrap_or_else(|| SystemTime::now().into());
     let Judge { authenticator: judge, sources, .. } = Judge::new(config, None);
-    let fault = match named_issuer(&judge, &field) {
-        None => None,
-        Some(index) => match &question.keys {
-            Some(path) => use_file(&judge, index, path, at).map(|()| None)?,
-            None => sources.into_iter().nth(index).map_or(Ok(None), fetch)?,
-        },
+    let named = named_issuer(&judge, &field).and_then(|index| sources.into_iter().nth(index));
+    let fault = match (named, &question.keys) {
+        (None, _) => None,
+        (Some(source), Some(path)) => use_file(&source, path, at).map(|()| None)?,
+        (Some(source), None) => fetch(source)?,
     };
     let explanation = explain(&judge, &field, at, fault.as_deref());
     if question.json {
@@ -114,14 +113,13 @@ fn named_issuer(judge: &Authenticator, field: &[u8]) -> Option<usize> {
     token.match_issuer(judge.issuers().iter().map(|issuer| issuer.requirement.issuer())).ok()
 }
 
-/// Gives an issuer the keys of a file.
-fn use_file(judge: &Authenticator, index: usize, path: &Path, at: UnixTime) -> Result<(), CommandFault> {
+/// Gives an issuer the keys of a file, read as its own would be.
+fn use_file(source: &Source, path: &Path, at: UnixTime) -> Result<(), CommandFault> {
     let name = || path.display().to_string();
     let document = std::fs::read(path).map_err(|error| CommandFault::Keys(name(), error))?;
-    let Some(issuer) = judge.issuers().get(index) else { return Ok(()) };
-    let reading = Reading::parse(&document, issuer.requirement.algorithms());
+    let reading = Reading::parse_for(source.usage, &document, &source.algorithms);
     let keys = reading.map_err(|fault| CommandFault::KeySet(name(), fault))?.keys;
-    issuer.keys.publish(Published { keys, confirmed: at, stale: UnixTime::MAX });
+    source.slot.publish(Published { keys, confirmed: at, stale: UnixTime::MAX });
     Ok(())
 }
 

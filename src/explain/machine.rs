@@ -35,6 +35,7 @@ pub fn write(explanation: &Explanation, out: &mut impl Write) -> io::Result<()> 
             "seconds_since_issue": times.issued.map(|issued| seconds(*at, issued)),
             "seconds_since_not_before": times.not_before.map(|start| seconds(*at, start)),
             "seconds_left": times.expires.map(|expires| seconds(expires, *at)),
+            "issuer_ahead_seconds": times.issuer_ahead(*at).map(|ahead| ahead.as_secs()),
         },
         "keys_tried": keys.collect::<Vec<_>>(),
         "checks": checks.iter().map(check).collect::<Vec<_>>(),

@@ -72,23 +72,22 @@ fn line(check: &Check, colour: Colour, out: &mut impl Write) -> io::Result<()> {
 
 /// How the token's times lie to the moment for which it is judged.
 fn clock(times: &Times, at: UnixTime) -> Vec<String> {
-    let lies = |what: &str, past: &str, future: &str, time: UnixTime| {
-        if time > at {
-            format!("{what} {future} {}", brief(time.since(at)))
-        } else {
-            format!("{what} {} {past}", brief(at.since(time)))
+    let ago = |time: UnixTime| brief(at.since(time));
+    let ahead = |time: UnixTime| brief(time.since(at));
+    let issued = times.issued.map(|time| match times.issuer_ahead(at) {
+        None => format!("issued {} ago", ago(time)),
+        Some(ahead) => {
+            let ahead = brief(ahead);
+            format!("issued in {ahead}: its issuer's clock is ahead by that or more, or this one is behind")
         }
-    };
-    [
-        times.issued.map(|time| lies("issued", "ago", "in", time)),
-        times.not_before.map(|time| lies("good since", "ago", "in", time)),
-        times.expires.map(|time| {
-            if time > at { format!("{} left", brief(time.since(at))) } else { lies("expired", "ago", "", time) }
-        }),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+    });
+    let start = times.not_before.map(|time| {
+        if time > at { format!("good in {}", ahead(time)) } else { format!("good since {} ago", ago(time)) }
+    });
+    let end = times
+        .expires
+        .map(|time| if time > at { format!("{} left", ahead(time)) } else { format!("expired {} ago", ago(time)) });
+    [issued, start, end].into_iter().flatten().collect()
 }
 
 impl Colour {

@@ -1,0 +1,36 @@
+//! The parts of Callgate that read bytes from strangers, or from people: all of them pure, so they build without the proxy. The
+//! files are the package's own.
+
+// The one thing that is taken from reqwest is url's.
+extern crate url as reqwest;
+
+pub use parts::*;
+
+#[path = "../../src"]
+mod parts {
+    pub mod algorithm;
+    pub mod authenticator;
+    pub mod clock;
+    pub mod config;
+    pub mod explain;
+    pub mod identity;
+    pub mod jwt;
+    pub mod keys {
+        pub mod jwks;
+        /// Of the refresh only what a configuration says about it.
+        pub mod refresh {
+            #[allow(dead_code)]
+            pub mod source;
+            pub use source::{ClientCertificate, JwksHost, ProxyUse};
+        }
+        pub mod store;
+    }
+    pub mod mode;
+    pub mod rejection;
+    pub mod request;
+    pub mod requirement;
+    pub mod revocation;
+    pub mod route;
+    pub mod token;
+    pub mod wire;
+}

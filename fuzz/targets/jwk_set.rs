@@ -1,0 +1,21 @@
+//! Key documents: whatever they hold, what comes out is sound, bounded, and verifies nothing by itself.
+#![no_main]
+
+use callgate::algorithm::Algorithm;
+use callgate::keys::jwks::{CANDIDATES_MAX, KEYS_MAX, Reading};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|document: &[u8]| {
+    let Ok(reading) = Reading::parse(document, &Algorithm::ALL) else { return };
+    let keys = reading.keys.keys();
+    assert!(!keys.is_empty() && keys.len() <= KEYS_MAX && reading.left_out.len() <= KEYS_MAX + 1);
+    for key in keys {
+        for algorithm in Algorithm::ALL {
+            assert_eq!(key.public().fits(algorithm) && algorithm.key_kind() != key.public().kind(), false);
+            for length in [0, 64, 96, 132, 256] {
+                assert!(key.public().verify(algorithm, b"message", &vec![0; length]).is_err());
+            }
+            assert!(reading.keys.candidates(key.kid(), algorithm).count() <= CANDIDATES_MAX);
+        }
+    }
+});
