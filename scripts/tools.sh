@@ -14,11 +14,17 @@ PATH=$tools/bin:$PATH
 
 say() { echo "tools: $*" >&2; }
 
-packages() { # COMMAND:PACKAGE…
-    local pair missing=()
+# The packages of those commands that are not there.
+missing() { # COMMAND:PACKAGE…
+    local pair
     for pair; do
-        command -v "${pair%%:*}" >/dev/null || [[ -x /usr/lib/podman/${pair%%:*} ]] || missing+=("${pair#*:}")
+        command -v "${pair%%:*}" >/dev/null || [[ -x /usr/lib/podman/${pair%%:*} ]] || echo "${pair#*:}"
     done
+}
+
+packages() { # COMMAND:PACKAGE…
+    local missing
+    mapfile -t missing < <(missing "$@")
     ((${#missing[@]} > 0)) || return 0
     if ! command -v apt-get >/dev/null || [[ $(id -u) -ne 0 ]]; then
         say "please install: ${missing[*]}"
@@ -27,6 +33,8 @@ packages() { # COMMAND:PACKAGE…
     say "installing ${missing[*]}"
     apt-get update -qq
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+    mapfile -t missing < <(missing "$@")
+    ((${#missing[@]} == 0)) || { say "still missing: ${missing[*]}" && return 1; }
 }
 
 # Debian's own is too old for components. The Python registry has a package that carries a current one.

@@ -5,7 +5,6 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-namespace=callgate-e2e
 began=$SECONDS
 
 skip() {
@@ -21,6 +20,7 @@ scripts/tools.sh pod || skip 'podman, runc and buildah cannot be installed here'
 PATH=$PWD/target/tools/bin:$PATH
 
 . scripts/containers.sh
+namespace=$(basename "$run_directory")
 scripts/images.sh
 echo "e2e: images after $((SECONDS - began)) s"
 [[ -d examples/issuer/node_modules ]] || npm ci --prefix examples/issuer --silent
