@@ -18,7 +18,7 @@ demo: setup ## Play the acceptance scenarios and stay up for your own curl (ONCE
 	@$(DEMO)
 	@ONCE=$(ONCE) ./target/debug/examples/demo
 
-test: setup ## Run everything that CI runs.
+test: setup ## Check format, lints, documentation and behaviour, and play the demo.
 	cargo fmt --check
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy --all-targets -- -D warnings
@@ -52,7 +52,7 @@ e2e: ## Play with the email service behind Callgate in a real pod, with podman.
 	@./tests/e2e/run.sh
 
 guides: setup ## Run every command of the guides in docs/.
-	@cargo build --quiet --bin callgate
+	@$(DEMO)
 	@./scripts/test_guides.py
 
 bench-instructions: setup ## Count the instructions of each step and compare them with the committed ones (UPDATE=1: commit to these).

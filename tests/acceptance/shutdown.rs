@@ -12,6 +12,7 @@ use crate::support::request::Request;
 use crate::support::server::Server;
 use crate::support::setup::{AUDIENCE, Setup};
 use crate::support::sidecar::Sidecar;
+use crate::support::socket::Socket;
 use crate::support::stage::{Stage, binary, start_ready};
 
 /// Long enough for a slow machine, far shorter than the drain and any grace period.
@@ -168,6 +169,36 @@ fn drain_lets_connections_end_and_goes_on_serving() {
         let answer = connection.exchange(request.bytes()).unwrap();
         assert_eq!((answer.status(), answer.header("connection")), (202, Some("close")));
     }
+    stage.end();
+}
+
+/// Asks for a drain as a stranger on the way could, from an address of this machine. The answer's status.
+fn drain_from(source: &str, admin: SocketAddr, header: &str) -> u16 {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+    let stream = runtime.block_on(async {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::new(source.parse().unwrap(), 0)).unwrap();
+        socket.connect(admin).await.unwrap().into_std().unwrap()
+    });
+    stream.set_nonblocking(false).unwrap();
+    let request =
+        format!("POST /drain HTTP/1.1\r\nHost: {admin}\r\n{header}Content-Length: 0\r\nConnection: close\r\n\r\n");
+    Connection::over(Socket::Tcp(stream)).unwrap().exchange(request).unwrap().status()
+}
+
+#[test]
+fn drain_is_not_for_strangers_and_not_for_web_pages() {
+    let stage = Stage::set();
+    let admin = stage.sidecar.admin();
+    for header in ["", "X-Forwarded-For: 127.0.0.1\r\n", "Forwarded: for=127.0.0.1\r\nX-Real-IP: 127.0.0.1\r\n"] {
+        assert_eq!(drain_from("127.0.0.2", admin, header), 403, "{header}");
+    }
+    for origin in ["null", "https://page.example", "http://127.0.0.1:9901"] {
+        assert_eq!(drain_from("127.0.0.1", admin, &format!("Origin: {origin}\r\n")), 403, "{origin}");
+    }
+    assert_eq!(stage.sidecar.ask_admin("/readyz").status(), 200);
+    assert_eq!(drain_from("127.0.0.1", admin, ""), 200);
+    assert_eq!(stage.sidecar.ask_admin("/readyz").status(), 503);
     stage.end();
 }
 

@@ -1,11 +1,10 @@
 #!/usr/bin/env bash
 # Builds the images, and plays with the Deployment of deploy/example in a podman pod, the issuer and the SMTP sink beside it.
-# Needs Debian or Ubuntu and root; elsewhere it says so and is skipped. Everything runs in a network namespace that is made for
+# Needs Debian or Ubuntu, root and network namespaces; elsewhere it says so and is skipped. Everything runs in a network namespace that is made for
 # it and leads nowhere; everything that was started is gone afterwards. Built things stay in target/pod.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-namespace=callgate-e2e
 began=$SECONDS
 
 skip() {
@@ -15,11 +14,13 @@ skip() {
 
 [[ $(uname -s) == Linux ]] || skip 'it needs Linux'
 [[ $(id -u) -eq 0 ]] || skip 'it needs root: podman makes the pod, and networks for it'
+unshare --net true 2>/dev/null || skip 'it needs network namespaces, and this machine allows none'
 scripts/setup.sh
 scripts/tools.sh pod || skip 'podman, runc and buildah cannot be installed here'
 PATH=$PWD/target/tools/bin:$PATH
 
 . scripts/containers.sh
+namespace=$(basename "$run_directory")
 scripts/images.sh
 echo "e2e: images after $((SECONDS - began)) s"
 [[ -d examples/issuer/node_modules ]] || npm ci --prefix examples/issuer --silent
