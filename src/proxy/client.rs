@@ -218,11 +218,16 @@ impl AsyncWrite for ClientStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = &mut *self;
         this.poll_end(cx)?;
-        this.out.poll_write(Pin::new(&mut this.inner), cx, bytes)
+        if this.connection.gathers() {
+            return this.out.poll_write(Pin::new(&mut this.inner), cx, bytes);
+        }
+        std::task::ready!(this.out.poll_empty(Pin::new(&mut this.inner), cx))?;
+        Pin::new(&mut this.inner).poll_write(cx, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        this.poll_end(cx)?;
         std::task::ready!(this.out.poll_empty(Pin::new(&mut this.inner), cx))?;
         Pin::new(&mut this.inner).poll_flush(cx)
     }

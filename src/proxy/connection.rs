@@ -27,6 +27,8 @@ pub struct Connection {
     end_set: Notify,
     /// Whether the client may still be sending what nobody will read.
     lingers: AtomicBool,
+    /// Whether what is written now shall leave in one piece.
+    gathers: AtomicBool,
 }
 
 impl Connection {
@@ -40,6 +42,7 @@ impl Connection {
             end: AtomicU64::new(0),
             end_set: Notify::new(),
             lingers: AtomicBool::new(false),
+            gathers: AtomicBool::new(false),
         }
     }
 
@@ -113,6 +116,18 @@ impl Connection {
     /// still comes with a reset, and that can take our answer away from the client.
     pub fn linger(&self) {
         self.lingers.store(true, Ordering::Relaxed);
+    }
+
+    /// Says whether what is written from now on shall leave in one piece, once it is whole. Only for an answer that is at hand
+    /// whole: of any other, what has come must leave at once.
+    pub fn gather(&self, gathers: bool) {
+        self.gathers.store(gathers, Ordering::Relaxed);
+    }
+
+    /// Whether it shall.
+    #[must_use]
+    pub fn gathers(&self) -> bool {
+        self.gathers.load(Ordering::Relaxed)
     }
 
     /// Whether to do so.

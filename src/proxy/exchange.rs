@@ -136,6 +136,13 @@ impl Exchange {
         Ok(())
     }
 
+    /// Lets an answer of ours leave in one piece.
+    pub fn gather(&self, gathers: bool) {
+        if let Some(connection) = &self.connection {
+            connection.gather(gathers);
+        }
+    }
+
     /// Closes the connection only after the client had a moment to read the answer.
     pub fn linger(&self) {
         if let Some(connection) = &self.connection {

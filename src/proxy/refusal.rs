@@ -50,11 +50,18 @@ pub async fn refuse(session: &mut Session, rejection: &Rejection, exchange: &Exc
         answer = answer.for_grpc(rejection)?;
     }
     let bodiless = head.method == Method::HEAD || answer.body.is_empty();
+    exchange.gather(true);
+    let written = write(session, answer, bodiless).await;
+    exchange.gather(false);
+    written
+}
+
+async fn write(session: &mut Session, answer: Answer, bodiless: bool) -> pingora::Result<()> {
     session.write_response_header(Box::new(answer.head), bodiless).await?;
-    if !bodiless {
-        session.write_response_body(Some(answer.body), true).await?;
+    if bodiless {
+        return Ok(());
     }
-    Ok(())
+    session.write_response_body(Some(answer.body), true).await
 }
 
 /// Whether the body of a refused request is small enough to be read away, so that the connection can serve the next request.

@@ -79,6 +79,62 @@ fn client_gets_the_first_piece_of_a_large_answer_before_the_upstream_sends_the_l
     assert_eq!(sidecar.audit(0).unwrap()["response_bytes"], 6 * MIB + 5);
 }
 
+/// Head and first piece of an answer with a length were kept back until the rest came.
+#[test]
+fn client_gets_the_first_piece_of_an_answer_with_a_length_before_the_upstream_sends_the_last() {
+    let (go_on, wait) = mpsc::channel::<()>();
+    let wait = Mutex::new(wait);
+    let (sidecar, token) = before(move |connection| {
+        connection.send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nfirst")?;
+        if wait.lock().unwrap().recv_timeout(PATIENCE).is_ok() {
+            connection.send("last")?;
+        }
+        Ok(())
+    });
+    let mut connection = sidecar.connect();
+    connection.send(Request::new("GET", "/export").bearer(&token).bytes()).unwrap();
+    let head = connection.read_head().unwrap().unwrap();
+    assert_eq!(head.status(), 200);
+    let mut body = Connection::answer_body(&head, "GET");
+    assert_eq!(connection.read_piece(&mut body).unwrap().unwrap(), b"first");
+    go_on.send(()).unwrap();
+    assert_eq!(connection.read_body(body).unwrap(), b"last");
+    assert_eq!(sidecar.audit(0).unwrap()["response_bytes"], 9);
+}
+
+/// It was thrown away, and a client that sees no byte of an answer may send its request again.
+#[test]
+fn what_an_upstream_said_before_it_died_reaches_the_client() {
+    let (sidecar, token) =
+        before(|connection| connection.send("HTTP/1.1 202 Accepted\r\nContent-Length: 2000\r\n\r\nfirst"));
+    let mut connection = sidecar.connect();
+    connection.send(Request::new("GET", "/export").bearer(&token).bytes()).unwrap();
+    let head = connection.read_head().unwrap().expect("the head of the answer");
+    assert_eq!(head.status(), 202);
+    let mut body = Connection::answer_body(&head, "GET");
+    assert_eq!(connection.read_piece(&mut body).unwrap().unwrap(), b"first");
+    assert!(connection.read_piece(&mut body).is_err(), "the cut connection says that this is not all");
+    let audit = sidecar.audit(0).unwrap();
+    assert_eq!((&audit["status"], &audit["response_bytes"]), (&202.into(), &5.into()), "{audit:#}");
+}
+
+/// A sidecar before an upstream that answers one request in this way and closes, and a good token.
+fn before(
+    answer: impl Fn(&mut Connection) -> std::io::Result<()> + Send + Sync + 'static,
+) -> (crate::support::sidecar::Sidecar, String) {
+    let upstream = Server::local(Arc::new(move |mut connection: Connection| {
+        connection.read_head()?;
+        answer(&mut connection)
+    }))
+    .unwrap();
+    let issuer = Issuer::start("https://auth.internal.example");
+    let sidecar = start_ready(&Setup::before(upstream.address()).trusting(&issuer));
+    let token = issuer.mint(&issuer.claims("billing", AUDIENCE));
+    // They serve until the test's process ends.
+    std::mem::forget((upstream, issuer));
+    (sidecar, token)
+}
+
 #[test]
 fn large_request_without_a_token_is_refused_before_its_body_is_sent() {
     let stage = Stage::set();

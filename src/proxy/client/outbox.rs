@@ -1,5 +1,5 @@
-//! What goes to a client and is not sent yet. Pingora writes the head and the body of an answer one after the other and says when
-//! they shall go; kept together until then, they cost one call to the kernel instead of two.
+//! An answer of ours on its way to a client. Pingora writes its head and its body one after the other and says when they shall
+//! go; kept together until then, they cost one call to the kernel instead of two. An upstream's answer never waits here.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -48,12 +48,14 @@ impl Outbox {
             self.0.advance(sent);
         }
         // A connection that waits for its next request holds no memory for it.
-        self.0 = BytesMut::new();
+        if self.0.capacity() > 0 {
+            self.0 = BytesMut::new();
+        }
         Poll::Ready(Ok(()))
     }
 }
 
-/// How much is kept at most: an answer of ours, or the head of another's with a short body.
+/// How much is kept at most: any answer of ours.
 const KEPT_MAX: usize = 4096;
 
 #[cfg(test)]
