@@ -140,6 +140,12 @@ impl Authenticator {
         &self.caller
     }
 
+    /// The place of the deny-list.
+    #[must_use]
+    pub fn revoked(&self) -> &DenyListSlot {
+        &self.revoked
+    }
+
     /// Decides about a request.
     #[must_use]
     pub fn decide(&self, head: &RequestHead<'_>, now: UnixTime) -> Decision {
@@ -183,7 +189,7 @@ impl Authenticator {
         let published = issuer.keys.latest();
         let keys = published.as_ref().and_then(|published| published.usable(now));
         basis.validity.holds(now)
-            && keys.is_some_and(|keys| Arc::ptr_eq(keys, &basis.keys))
+            && keys.is_some_and(|keys| std::ptr::eq(Arc::as_ptr(keys), basis.keys.as_ptr()))
             && self.revoked.latest().revokes(&basis.credential(issuer.requirement.issuer()), now).is_none()
     }
 
@@ -217,11 +223,14 @@ impl Authenticator {
         let issuer = refused.keys_wanted.and_then(|index| self.issuers.get(index));
         match issuer {
             Some(issuer) if refused.rejection.reason() == Reason::KeyUnknown => {
-                let (kid, issuer) = (refused.facts.kid.as_deref().unwrap_or_default(), issuer.requirement.issuer());
+                let key = refused
+                    .facts
+                    .kid
+                    .as_deref()
+                    .map_or_else(|| "no key".to_owned(), |kid| format!("not the key {}", quoted(kid)));
                 let detail = format!(
-                    "the key {} of the token is not known here, and {} cannot be asked for it at the moment; try again",
-                    quoted(kid),
-                    quoted(issuer)
+                    "the keys at hand hold {key} of the token, and {} cannot be asked for it at the moment; try again",
+                    quoted(issuer.requirement.issuer())
                 );
                 Refused { rejection: Rejection::new(Reason::KeysUnavailable, detail), ..refused }
             }
@@ -258,7 +267,7 @@ impl Authenticator {
         let expires = verified.expires().plus(requirement.leeway());
         let basis = Basis {
             validity: verified.validity(),
-            keys: Arc::clone(keys),
+            keys: Arc::downgrade(keys),
             kids: [key.kid(), unverified.kid()].map(|kid| kid.map(Into::into)),
             jti: verified.claims().text("jti").map(Into::into),
             sub: verified.claims().text("sub").map(Into::into),

@@ -107,6 +107,33 @@ impl DenyList {
         named.into_iter().find(revoked).map(|(member, _)| member)
     }
 
+    /// Whether it revokes all that the other does.
+    #[must_use]
+    pub fn includes(&self, other: &Self) -> bool {
+        self.revoked.iter().zip(&other.revoked).all(|(ours, theirs)| {
+            theirs.iter().all(|(name, scopes)| {
+                ours.get(name).is_some_and(|known| scopes.iter().all(|scope| known.contains(scope)))
+            })
+        })
+    }
+
+    /// What either of both revokes.
+    #[must_use]
+    pub fn and(mut self, other: &Self) -> Self {
+        for (ours, theirs) in self.revoked.iter_mut().zip(&other.revoked) {
+            for (name, scopes) in theirs {
+                let known = ours.entry(name.clone()).or_default();
+                for scope in scopes {
+                    if !known.contains(scope) {
+                        known.push(scope.clone());
+                        self.len += 1;
+                    }
+                }
+            }
+        }
+        self
+    }
+
     /// How many entries it has, those included whose time is over.
     #[must_use]
     pub const fn len(&self) -> usize {

@@ -57,8 +57,8 @@ struct Keeper {
     metrics: RevocationMetrics,
     /// The content that was looked at last.
     seen: Option<Vec<u8>>,
-    /// A content that would revoke less, and is looked at once more first.
-    doubted: Option<Vec<u8>>,
+    /// A list that would revoke less, and is looked at once more first.
+    doubted: Option<DenyList>,
     /// Whether the last look failed: each failure is told once.
     failing: bool,
 }
@@ -78,10 +78,11 @@ impl Keeper {
             }
         };
         match DenyList::parse(&content) {
-            // A file that is being written is a shorter one for a moment, or an empty one, and no fault shows it.
-            Ok(list) if list.len() < self.slot.latest().len() && self.doubted.as_ref() != Some(&content) => {
-                self.doubted = Some(content);
-                return;
+            // A file that is being written lacks lines for a moment, and no fault shows it. What it adds counts at once.
+            Ok(list) if !list.includes(&self.slot.latest()) && self.doubted.as_ref() != Some(&list) => {
+                let both = list.clone().and(&self.slot.latest());
+                self.doubted = Some(list);
+                return self.take(both);
             }
             Ok(list) => self.take(list),
             Err(fault) => {
@@ -167,6 +168,13 @@ mod tests {
         assert!(is_revoked(&keeper, "a") && !is_revoked(&keeper, "b"));
         std::fs::write(&path, r#"{"jti":"b"}"#).expect("a file");
         keeper.look().await;
+        assert!(
+            is_revoked(&keeper, "a") && is_revoked(&keeper, "b"),
+            "what is new counts, and what is gone may come back"
+        );
+        // What says the same in another way is no other list.
+        std::fs::write(&path, "# again\n{\"jti\":\"b\"}").expect("a file");
+        keeper.look().await;
         assert!(!is_revoked(&keeper, "a") && is_revoked(&keeper, "b"));
         std::fs::write(&path, "").expect("a file");
         keeper.look().await;
@@ -180,9 +188,15 @@ mod tests {
         let folder = tempfile::tempdir().expect("a directory");
         let path = folder.path().join("revoked.jsonl");
         let mut keeper = keeper(path.clone());
-        for text in
-            ["{\"jti\":\"a\"}\n{\"jti\":\"b\"}\n", "", "{\"jti\":\"a\"}\n", "", "{\"jti\":\"a\"}\n{\"jti\":\"b\"}\n"]
-        {
+        for text in [
+            "{\"jti\":\"a\"}\n{\"jti\":\"b\"}\n",
+            "",
+            "{\"jti\":\"a\"}\n",
+            // As long as the old one, and without its end.
+            "{\"jti\":\"c\"}\n{\"jti\":\"a\"}\n",
+            "",
+            "{\"jti\":\"c\"}\n{\"jti\":\"a\"}\n{\"jti\":\"b\"}\n",
+        ] {
             std::fs::write(&path, text).expect("a file");
             keeper.look().await;
             assert!(is_revoked(&keeper, "a") && is_revoked(&keeper, "b"), "{text:?}");
@@ -214,6 +228,7 @@ mod tests {
         assert!(is_revoked(&keeper, "a"));
         std::fs::remove_dir(&path).expect("a directory");
         std::fs::write(&path, r#"{"jti":"b"}"#).expect("a file");
+        keeper.look().await;
         keeper.look().await;
         assert!(!is_revoked(&keeper, "a") && is_revoked(&keeper, "b") && !keeper.failing);
     }

@@ -132,3 +132,18 @@ fn a_slot_is_empty_until_a_list_is_published() {
     slot.publish(DenyList::default());
     assert_eq!(slot.latest().revokes(&TOKEN, NOW), None);
 }
+
+#[test]
+fn two_lists_together_revoke_what_either_does_and_nothing_else() {
+    let list = |text: &str| DenyList::parse(text.as_bytes()).expect("a list");
+    let one = list("{\"jti\":\"a\"}\n{\"sub\":\"s\",\"issuer\":\"i\"}\n");
+    let other = list("{\"jti\":\"b\"}\n{\"jti\":\"a\"}\n{\"sub\":\"s\"}\n");
+    let both = one.clone().and(&other);
+    assert!(both.includes(&one) && both.includes(&other) && both.includes(&DenyList::default()));
+    assert!(
+        !one.includes(&other) && !other.includes(&one) && !one.includes(&both),
+        "an entry for one issuer is not one for all"
+    );
+    assert_eq!(both.len(), 4, "what both have is there once");
+    assert_eq!(both.clone().and(&one), both);
+}

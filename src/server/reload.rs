@@ -16,6 +16,7 @@ use super::{NEW_KEYS, ServerFault};
 use crate::config::{self, Compiled, Problems, Shutdown};
 use crate::metrics::Metrics;
 use crate::proxy::Policy;
+use crate::revocation::DenyList;
 use crate::watch::Watch;
 
 /// The configuration in force, and the file that it comes from.
@@ -135,6 +136,12 @@ impl Reloader {
         }
         let keeper = Arc::new(keeper);
         let deny_list = plan.revocation.take();
+        if let Some((file, slot)) = &deny_list
+            && self.running(|running| running.revocation.as_ref().is_some_and(|running| running.file == *file))
+        {
+            // The file may be read while it is being written. What it does not revoke any more is decided by who watches it.
+            slot.publish(DenyList::clone(&slot.latest()).and(&before.authenticator.revoked().latest()));
+        }
         let policy = Arc::new(plan.into_policy(Arc::clone(&keeper), &self.metrics));
         keeper.take_over();
         tell(&next, &self.metrics);

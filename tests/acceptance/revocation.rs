@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
 use serde_json::json;
 
 use crate::support::http::PATIENCE;
@@ -67,5 +68,29 @@ fn caller_is_revoked_and_let_in_again_while_the_sidecar_runs() {
     assert_unauthorized(&stage.ask(&Request::send().bearer(&token)), "token_revoked");
     fs::write(&list, "# nobody\n").unwrap();
     wait_for(&stage, &token, 202);
+    stage.end();
+}
+
+/// The reload took over what stood in the file in that moment, and it was being written.
+#[test]
+fn reload_while_the_deny_list_is_written_lets_nobody_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let list = folder.path().join("revoked.jsonl");
+    let revoked = "{\"sub\":\"billing\"}\n";
+    fs::write(&list, revoked).unwrap();
+    let stage = stage(&list);
+    let token = stage.token();
+    assert_unauthorized(&stage.ask(&Request::send().bearer(&token)), "token_revoked");
+    fs::write(&list, "").unwrap();
+    stage.sidecar.process().signal(Signal::SIGHUP);
+    let deadline = Instant::now() + PATIENCE;
+    let reloaded = "callgate_config_reloads_total{result=\"success\"} 1";
+    while !stage.sidecar.ask_admin("/metrics").text().contains(reloaded) {
+        assert!(Instant::now() < deadline, "the configuration was not loaded again\n{}", stage.sidecar.log());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    fs::write(&list, revoked).unwrap();
+    assert_unauthorized(&stage.ask(&Request::send().bearer(&token)), "token_revoked");
+    stage.assert_nothing_received();
     stage.end();
 }
