@@ -1,7 +1,7 @@
 # Everything a person or CI runs. `make` alone lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench idle-gaps slow-clients manifests e2e guides image bench-instructions bench-peers fuzz
+.PHONY: help setup demo test bench idle-gaps slow-clients manifests e2e guides image bench-instructions bench-peers bench-features fuzz
 
 # Building the binary together with the demo gives Cargo the same features as `cargo test`, so nothing is built twice.
 DEMO := cargo build --quiet --bin callgate --example demo
@@ -61,3 +61,6 @@ bench-instructions: setup ## Count the instructions of each step and compare the
 bench-peers: setup ## Compare with other proxies on this machine, about an hour (ROUNDS=1 SECONDS=2 to try).
 	@python3 benches/peers --rounds $(or $(ROUNDS),5) --seconds $(or $(SECONDS),5) \
 	    --products '$(PRODUCTS)' --workloads '$(WORKLOADS)'
+
+bench-features: ## Measure what the optional parts cost, switched off and on (after bench-peers, two minutes).
+	@python3 benches/peers/features.py --rounds $(or $(ROUNDS),5) --seconds $(or $(SECONDS),3)

@@ -30,12 +30,12 @@ impl<'a> Token<'a> {
         if text.is_empty() {
             return malformed("there is no token after the scheme 'Bearer'");
         }
-        if text.contains(&b',') {
-            let detail = "the Authorization field has a comma, as if it held several credentials; send one";
-            return Err(Rejection::new(Reason::TokenAmbiguous, detail));
-        }
         match std::str::from_utf8(text) {
             Ok(text) if text.bytes().all(is_token_byte) => Ok(Self(text)),
+            _ if text.contains(&b',') => {
+                let detail = "the Authorization field has a comma, as if it held several credentials; send one";
+                Err(Rejection::new(Reason::TokenAmbiguous, detail))
+            }
             _ => malformed("the token has a character that a JWT cannot have, such as a space, a quote or padding"),
         }
     }

@@ -83,8 +83,8 @@ class Callgate(Product):
     name = "Callgate"
     http2 = "same"
 
-    def __init__(self, issuers=1):
-        self.issuers = issuers
+    def __init__(self, issuers=1, more=""):
+        self.issuers, self.more = issuers, more
 
     def command(self, mode, upstream, directory, port, http2_port):
         public = '[[public]]\npath = "/send"\nmethods = ["POST"]\n' if mode == OPEN else ""
@@ -94,7 +94,7 @@ class Callgate(Product):
 issuer = "https://auth-{number}.internal.example"
 audiences = ["{AUDIENCE}"]
 algorithms = {algorithms}
-keys = {{ file = "{TOKENS}/jwks.json" }}""" for number in range(1, self.issuers))
+keys = {{ file = "{TOKENS}/jwks.json" }}""" for number in range(1, self.issuers)) + f"\n{self.more}"
         (directory / "sidecar.toml").write_text(f"""
 [listen]
 address = "127.0.0.1:{port}"

@@ -48,9 +48,12 @@ pub fn write_all(mut queue: mpsc::Receiver<Vec<u8>>, mut output: Output, losses:
                 is_broken = true;
             }
         }
+        let is_full = batch.len() >= BATCH;
         batch.clear();
         // While it sleeps nobody needs to wake it: under load that is one batch per pause instead of one wake-up per record.
-        thread::sleep(pause);
+        if !is_full {
+            thread::sleep(pause);
+        }
     }
     let (note, told) = note(losses);
     if told > 0 {
@@ -87,7 +90,7 @@ impl Losses {
 /// How many records are written in one go at most.
 const BATCH: usize = 1024;
 
-/// How long a record waits for others at most.
+/// How long a record waits for others.
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// A queue with room for so many is not filled within a pause.

@@ -1,7 +1,7 @@
 //! What is kept of an accepted token: who calls, what is recorded, and everything that the acceptance rests on. It is made once
 //! and shared by all requests that show the token.
 
-use std::sync::Arc;
+use std::sync::Weak;
 
 use crate::clock::UnixTime;
 use crate::identity::Identity;
@@ -36,8 +36,8 @@ pub struct Facts {
 /// What can change after a token was accepted, while the configuration stays: time, its issuer's keys, the deny-list.
 pub(super) struct Basis {
     pub validity: Validity,
-    /// The key set with the key that verified it.
-    pub keys: Arc<KeySet>,
+    /// The key set with the key that verified it. It is only compared: a set that serves no more is let go.
+    pub keys: Weak<KeySet>,
     /// By what it can be revoked: the name of that key, its own `kid`, its `jti` and `sub`, all whole.
     pub kids: [Option<Box<str>>; 2],
     pub jti: Option<Box<str>>,

@@ -165,7 +165,8 @@ impl KeyKeeper {
     ///
     /// However many requests ask, there is one fetch, which all of them wait for, and one per cooldown. When this returns
     /// [`Freshness::Changed`], decide again, and if keys are still wanted, ask again with the rest of the time. With
-    /// everything else the decision stands.
+    /// [`Freshness::Failed`] and [`Freshness::TimedOut`] nobody can tell whether there is such a key; with everything else the
+    /// decision stands.
     pub async fn fresher(&self, issuer: usize, kid: Option<&str>, since: Instant, within: Duration) -> Freshness {
         let Some(kept) = self.issuers.get(issuer) else { return Freshness::Unchanged };
         let asked = Instant::now();

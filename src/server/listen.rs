@@ -149,10 +149,13 @@ async fn make_way(path: &Path) -> Result<(), ListenFault> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error.into()),
     }
+    let found = identity(path)?;
     match timeout(ANSWER, UnixStream::connect(path)).await {
         Err(_) | Ok(Ok(_)) => Err(ListenFault::InUse),
         Ok(Err(error)) => match error.kind() {
-            io::ErrorKind::ConnectionRefused => Ok(fs::remove_file(path)?),
+            // Unless somebody has just put another in its place.
+            io::ErrorKind::ConnectionRefused if identity(path)? == found => Ok(fs::remove_file(path)?),
+            io::ErrorKind::ConnectionRefused => Err(ListenFault::InUse),
             io::ErrorKind::NotFound => Ok(()),
             // A queue that is full is somebody's.
             io::ErrorKind::WouldBlock => Err(ListenFault::InUse),
