@@ -1,9 +1,10 @@
 //! `callgate drain`: the first step of a stop, asked for by another process of the same machine: a preStop hook, while the service
 //! behind us still answers. It needs neither a shell nor a signal, so it works in an image that holds nothing else.
 
-use std::io::{self, Read as _, Write};
-use std::net::{TcpStream, ToSocketAddrs as _};
+use std::io::{self, Write};
 use std::time::Duration;
+
+use crate::ask::{self, Bounds};
 
 /// The exit code when the instance says yes.
 const ASKED: u8 = 0;
@@ -23,13 +24,7 @@ pub fn run(admin: &str, err: &mut impl Write) -> io::Result<u8> {
 }
 
 fn ask(admin: &str) -> io::Result<()> {
-    let address = admin.to_socket_addrs()?.next().ok_or(io::ErrorKind::NotFound)?;
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    write!(stream, "POST /drain HTTP/1.1\r\nHost: {admin}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")?;
-    let mut answer = Vec::new();
-    stream.take(ANSWER_MAX).read_to_end(&mut answer)?;
+    let answer = ask::ask(admin, "POST /drain HTTP/1.1\r\nContent-Length: 0", BOUNDS)?;
     if answer.starts_with(b"HTTP/1.1 200 ") {
         return Ok(());
     }
@@ -37,6 +32,4 @@ fn ask(admin: &str) -> io::Result<()> {
     Err(io::Error::other(format!("it answered {}", answer.lines().next().unwrap_or("nothing"))))
 }
 
-const PATIENCE: Duration = Duration::from_secs(2);
-
-const ANSWER_MAX: u64 = 4096;
+const BOUNDS: Bounds = Bounds { patience: Duration::from_secs(2), answer: 4096 };

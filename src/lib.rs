@@ -23,6 +23,7 @@
 
 pub mod admin;
 pub mod algorithm;
+pub mod ask;
 pub mod audit;
 pub mod authenticator;
 pub mod cli;

@@ -4,10 +4,10 @@
 mod samples;
 mod view;
 
-use std::io::{self, Read as _, Write};
-use std::net::{TcpStream, ToSocketAddrs as _};
+use std::io::{self, Write};
 use std::time::{Duration, SystemTime};
 
+use crate::ask::{Bounds, ask};
 use crate::clock::UnixTime;
 
 use samples::Samples;
@@ -44,13 +44,7 @@ pub fn run(admin: &str, within: Option<u64>, out: &mut impl Write, err: &mut imp
 }
 
 fn scrape(admin: &str) -> io::Result<String> {
-    let address = admin.to_socket_addrs()?.next().ok_or(io::ErrorKind::NotFound)?;
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    write!(stream, "GET /metrics HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\r\n")?;
-    let mut answer = Vec::new();
-    stream.take(ANSWER_MAX).read_to_end(&mut answer)?;
+    let answer = ask(admin, "GET /metrics HTTP/1.1", BOUNDS)?;
     let answer = String::from_utf8_lossy(&answer);
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     let is_ok = head.lines().next().and_then(|line| line.split(' ').nth(1)) == Some("200");
@@ -60,7 +54,5 @@ fn scrape(admin: &str) -> io::Result<String> {
     Ok(body.to_owned())
 }
 
-const PATIENCE: Duration = Duration::from_secs(5);
-
-/// Far more than all series of an instance need, in bytes.
-const ANSWER_MAX: u64 = 16 * 1024 * 1024;
+/// Far more than all series of an instance need.
+const BOUNDS: Bounds = Bounds { patience: Duration::from_secs(5), answer: 16 * 1024 * 1024 };

@@ -68,8 +68,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "watch",
         ],
     ),
-    ("drain", &[]),
-    ("rollout", &["clock"]),
+    ("ask", &[]),
+    ("drain", &["ask"]),
+    ("rollout", &["ask", "clock"]),
     (
         "cli",
         &[
