@@ -4,12 +4,14 @@
 #[path = "../examples/demo/keys.rs"]
 #[allow(dead_code)]
 mod keys;
+#[path = "../benches/instructions/record.rs"]
+mod record;
 
 use std::sync::Arc;
 
 use allocation_counter::{AllocationInfo, measure};
 use callgate::algorithm::Algorithm;
-use callgate::audit::{Record, Verdict, timestamp};
+use callgate::audit::Verdict;
 use callgate::authenticator::{Authenticator, Decision, Issuer};
 use callgate::clock::UnixTime;
 use callgate::identity::{CallerRule, ClaimPath};
@@ -24,6 +26,7 @@ use callgate::request::{Authorization, RequestHead};
 use callgate::requirement::Requirement;
 use callgate::route::{PublicRoute, PublicRoutes};
 use callgate::token::Token;
+use record::record;
 use serde_json::json;
 
 const ISSUER: &str = "https://auth.internal.example";
@@ -133,34 +136,6 @@ impl Stage {
 
 fn requirement(algorithm: Algorithm) -> Requirement {
     Requirement::new(ISSUER.into(), vec!["email-service".into()], vec![algorithm]).unwrap()
-}
-
-fn record() -> Record<'static> {
-    Record {
-        time: timestamp(std::time::SystemTime::UNIX_EPOCH),
-        event: "request",
-        version: 1,
-        request_id: "019b7c1e0f0a7c3e9d1a2b3c4d5e6f70",
-        decision: Verdict::Forward,
-        reason: None,
-        caller: Some("billing"),
-        issuer: Some(ISSUER),
-        kid: Some("k1"),
-        alg: Some("ES256"),
-        jti: Some("0192f7"),
-        claims: &[],
-        claimed_caller: None,
-        trace_id: None,
-        method: "POST",
-        path: "/send",
-        status: 202,
-        request_bytes: 12,
-        response_bytes: 34,
-        duration_us: 120,
-        authentication_us: 60,
-        upstream_us: Some(40),
-        client: Some("127.0.0.1:5555"),
-    }
 }
 
 /// Says every count that is above what is allowed.

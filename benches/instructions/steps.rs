@@ -1,11 +1,14 @@
 //! One step of a request per run, for callgrind to count: `instructions STEP`, or `instructions --list`. Everything it needs
 //! is fixed, so the count is the same whatever else the machine does. `compare.py` runs it.
 
+#[path = "record.rs"]
+mod record;
+
 use std::hint::black_box;
 use std::sync::Arc;
 
 use callgate::algorithm::Algorithm;
-use callgate::audit::{Record, Verdict, timestamp};
+use callgate::audit::Verdict;
 use callgate::authenticator::{Authenticator, Issuer};
 use callgate::clock::UnixTime;
 use callgate::identity::{CallerRule, ClaimPath};
@@ -20,6 +23,8 @@ use callgate::requirement::Requirement;
 use callgate::route::{PublicRoute, PublicRoutes};
 use callgate::token::Token;
 use serde_json::Value;
+
+use record::record;
 
 const ISSUER: &str = "https://auth.internal.example";
 const ALGORITHMS: [Algorithm; 3] = [Algorithm::Rs256, Algorithm::Es256, Algorithm::EdDsa];
@@ -146,32 +151,4 @@ fn refuse(reason: Reason, detail: &'static str) {
         let rejection = Rejection::new(reason, detail);
         Answer::refuse(black_box(&rejection), "email-service", "019b7c1e0f0a7c3e9d1a2b3c4d5e6f70").is_ok()
     });
-}
-
-fn record() -> Record<'static> {
-    Record {
-        time: timestamp(std::time::SystemTime::UNIX_EPOCH),
-        event: "request",
-        version: 1,
-        request_id: "019b7c1e0f0a7c3e9d1a2b3c4d5e6f70",
-        decision: Verdict::Forward,
-        reason: None,
-        caller: Some("billing"),
-        issuer: Some(ISSUER),
-        kid: Some("key-es256"),
-        alg: Some("ES256"),
-        jti: Some("0192f7"),
-        claims: &[],
-        claimed_caller: None,
-        trace_id: None,
-        method: "POST",
-        path: "/send",
-        status: 202,
-        request_bytes: 12,
-        response_bytes: 34,
-        duration_us: 120,
-        authentication_us: 60,
-        upstream_us: Some(40),
-        client: Some("127.0.0.1:5555"),
-    }
 }

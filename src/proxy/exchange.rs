@@ -45,8 +45,6 @@ pub struct Exchange {
     pub is_tunnel: bool,
     /// The first try to reach the upstream, or the one after it.
     pub attempt: Try,
-    /// When its token is no longer good.
-    pub expires: Option<UnixTime>,
     /// Whether it ends then.
     ends: bool,
     ledger: Arc<Ledger>,
@@ -99,7 +97,6 @@ impl Exchange {
             place: None,
             is_tunnel: false,
             attempt: Try::First,
-            expires: None,
             ends: false,
             ledger,
             arrival: None,
@@ -120,7 +117,7 @@ impl Exchange {
 
     /// From now on the exchange ends when its token is no longer good.
     pub fn end_at_expiry(&mut self, now: UnixTime) {
-        let Some(expires) = self.expires else { return };
+        let Some(expires) = self.expires() else { return };
         self.ends = true;
         if let Some(connection) = &self.connection {
             // Tokens count in whole seconds, and are good until the last of them is over.
@@ -130,7 +127,7 @@ impl Exchange {
 
     /// Ends an exchange whose time is over at the next piece that would pass.
     pub fn check_expiry(&self, now: UnixTime) -> pingora::Result<()> {
-        if self.ends && self.expires.is_some_and(|expires| now > expires) {
+        if self.ends && self.expires().is_some_and(|expires| now > expires) {
             return Error::e_explain(OVER, "the token expired");
         }
         Ok(())
@@ -177,7 +174,6 @@ impl Exchange {
     /// Takes an accepted token. `took` is the time of the decision itself.
     pub fn accept(&mut self, accepted: Arc<Accepted>, proof: Proof, took: Duration) {
         self.verdict = Verdict::Forward;
-        self.expires = Some(accepted.expires);
         let accepted = self.accepted.insert(accepted);
         let Some(index) = accepted.facts.issuer else { return };
         let issuer = self.policy.authenticator.issuers().get(index);
@@ -192,6 +188,11 @@ impl Exchange {
                 metrics.tokens.verified(algorithm, took, accepted.issued, now);
             }
         }
+    }
+
+    /// When its token is no longer good.
+    fn expires(&self) -> Option<UnixTime> {
+        self.accepted.as_deref().map(|accepted| accepted.expires)
     }
 
     /// The caller, proven.

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use crate::support::http::{Connection, PATIENCE};
 use crate::support::request::{Request, noise};
 use crate::support::setup::Setup;
+use crate::support::sidecar::Sidecar;
 use crate::support::stage::{Stage, start_ready};
 use crate::support::{issuer::Issuer, server::Server, setup::AUDIENCE};
 
@@ -49,8 +50,7 @@ fn chunked_request_is_streamed_too() {
 fn client_gets_the_first_piece_of_a_large_answer_before_the_upstream_sends_the_last() {
     let (go_on, wait) = mpsc::channel::<()>();
     let wait = Mutex::new(wait);
-    let upstream = Server::local(Arc::new(move |mut connection: Connection| {
-        connection.read_head()?;
+    let (sidecar, token) = before(move |connection| {
         connection.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
         connection.send_chunk(b"first")?;
         // Ends by itself if the test has failed and let go of its end.
@@ -61,12 +61,7 @@ fn client_gets_the_first_piece_of_a_large_answer_before_the_upstream_sends_the_l
             connection.send_chunk(b"")?;
         }
         Ok(())
-    }))
-    .unwrap();
-    let issuer = Issuer::start("https://auth.internal.example");
-    let sidecar = start_ready(&Setup::before(upstream.address()).trusting(&issuer));
-    let token = issuer.mint(&issuer.claims("billing", AUDIENCE));
-
+    });
     let mut connection = sidecar.connect();
     connection.send(Request::new("GET", "/export").bearer(&token).bytes()).unwrap();
     let head = connection.read_head().unwrap().unwrap();
@@ -119,9 +114,7 @@ fn what_an_upstream_said_before_it_died_reaches_the_client() {
 }
 
 /// A sidecar before an upstream that answers one request in this way and closes, and a good token.
-fn before(
-    answer: impl Fn(&mut Connection) -> std::io::Result<()> + Send + Sync + 'static,
-) -> (crate::support::sidecar::Sidecar, String) {
+fn before(answer: impl Fn(&mut Connection) -> std::io::Result<()> + Send + Sync + 'static) -> (Sidecar, String) {
     let upstream = Server::local(Arc::new(move |mut connection: Connection| {
         connection.read_head()?;
         answer(&mut connection)
