@@ -1,5 +1,5 @@
-//! The gate: Pingora's phases, each a few lines that ask the core and do what it says. A request is judged in
-//! `request_filter`; nothing reaches the upstream before. It is recorded in `logging`, which ends every request.
+//! The gate: Pingora's phases, each a few lines that ask the core and do what it says. Nothing reaches the upstream unless it was
+//! judged, at the door or in `request_filter`. What came so far is recorded in `logging`, which ends every request.
 
 mod admission;
 pub mod answer;
@@ -10,6 +10,8 @@ mod exchange;
 mod failure;
 pub mod forward;
 mod head;
+mod judge;
+mod judged;
 pub mod ledger;
 mod refusal;
 mod retry;
@@ -26,21 +28,18 @@ use bytes::Bytes;
 use http::StatusCode;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::Digest;
-use pingora::protocols::http::ServerSession;
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType};
-use tokio::time::Instant;
 
 use crate::audit::Verdict;
-use crate::authenticator::{Authenticator, Decision};
+use crate::authenticator::Authenticator;
 use crate::clock::UnixTime;
-use crate::keys::refresh::{Freshness, KeyKeeper};
+use crate::keys::refresh::KeyKeeper;
 use crate::metrics::IssuerMetrics;
-use crate::mode::{Mode, Modes};
-use crate::rejection::Rejection;
+use crate::mode::Modes;
 
-use admission::{Progress, asks_for_websocket, ignore_upgrade, judge_http2, judge_length};
+use admission::{Progress, asks_for_websocket, ignore_upgrade};
 use connection::Connection;
 use exchange::Exchange;
 use failure::{TOO_LARGE, failure};
@@ -129,18 +128,6 @@ impl Gate {
     fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
     }
-
-    /// Judges what does not depend on a token.
-    fn admit(&self, session: &mut Session, exchange: &mut Exchange) -> Result<(), Rejection> {
-        let limits = &exchange.policy.limits;
-        exchange.place = Some(self.progress.enter(limits.requests)?);
-        judge_http2(session.req_header(), limits)?;
-        exchange.is_tunnel = asks_for_websocket(session.req_header());
-        if !exchange.is_tunnel {
-            ignore_upgrade(session.req_header_mut());
-        }
-        Ok(())
-    }
 }
 
 #[async_trait]
@@ -152,37 +139,23 @@ impl ProxyHttp for Gate {
     }
 
     async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> pingora::Result<bool> {
-        exchange.arrived(session);
-        exchange.meet(Connection::of(session), session.req_header());
-        if let Err(rejection) = self.admit(session, exchange) {
+        let connection = Connection::of(session);
+        let judged = match connection.as_deref().and_then(Connection::handed_on) {
+            Some(judged) => {
+                let (taken_up, passes) = judged.take_up(&request_head(session.req_header()));
+                *exchange = taken_up;
+                passes
+            }
+            None => self.judge_within(session, exchange).await,
+        };
+        exchange.connection = connection;
+        if let Err(rejection) = judged {
             return turn_away(session, &rejection, exchange, self.is_draining()).await;
         }
-        let (decision, took) = decide(session, &exchange.policy).await;
-        exchange.decided();
-        match decision {
-            Decision::Forward(accepted, proof) => {
-                exchange.accept(accepted, proof, took);
-            }
-            Decision::Pass => {
-                exchange.verdict = Verdict::Pass;
-                // A tunnel is for those who showed a token.
-                exchange.is_tunnel = false;
-                ignore_upgrade(session.req_header_mut());
-            }
-            Decision::Reject(refused) => {
-                exchange.refused = refused.facts;
-                let head = request_head(session.req_header());
-                if exchange.policy.modes.of(&head, exchange.refused.issuer) == Mode::Report {
-                    exchange.reason = Some(refused.rejection.reason());
-                    exchange.verdict = Verdict::WouldReject;
-                    exchange.claimed_caller = exchange.policy.authenticator.claimed_caller(&head);
-                } else {
-                    return turn_away(session, &refused.rejection, exchange, self.is_draining()).await;
-                }
-            }
-        }
-        if let Err(rejection) = judge_length(session.req_header(), &exchange.policy.limits) {
-            return turn_away(session, &rejection, exchange, self.is_draining()).await;
+        // A tunnel is for those who showed a token.
+        exchange.is_tunnel = exchange.verdict != Verdict::Pass && asks_for_websocket(session.req_header());
+        if !exchange.is_tunnel {
+            ignore_upgrade(session.req_header_mut());
         }
         if exchange.policy.close_at_expiry == Expiring::Always {
             exchange.end_at_expiry(now());
@@ -330,29 +303,6 @@ impl ProxyHttp for Gate {
 
     fn request_summary(&self, _: &Session, exchange: &Exchange) -> String {
         format!("request_id: {}", exchange.request_id)
-    }
-}
-
-/// Decides about a request, and again whenever fresher keys came that could change the answer, within the time that a
-/// request may wait for them. It also says how long the last decision itself took.
-async fn decide(session: &ServerSession, policy: &Policy) -> (Decision, Duration) {
-    let head = request_head(session.req_header());
-    let latest = Instant::now() + policy.key_wait;
-    loop {
-        let since = Instant::now();
-        let decision = policy.authenticator.decide(&head, now());
-        let took = since.elapsed();
-        let Decision::Reject(refused) = &decision else { return (decision, took) };
-        let Some(issuer) = refused.keys_wanted else { return (decision, took) };
-        let left = latest.saturating_duration_since(Instant::now());
-        let kid = refused.facts.kid.as_deref();
-        match (policy.keeper.fresher(issuer, kid, since, left).await, decision) {
-            (Freshness::Changed, _) => {}
-            (Freshness::Failed { .. } | Freshness::TimedOut, Decision::Reject(refused)) => {
-                return (Decision::Reject(policy.authenticator.unsettled(refused)), took);
-            }
-            (_, decision) => return (decision, took),
-        }
     }
 }
 

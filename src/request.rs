@@ -2,7 +2,7 @@
 //! client can set freely without consequence (`X-Forwarded-*`, user agent, query) is here, so nothing can depend on it.
 
 /// The part of a request's head that is judged.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct RequestHead<'a> {
     /// The method exactly as sent; methods are case-sensitive (RFC 9110 §9.1).
     pub method: &'a str,
@@ -14,7 +14,7 @@ pub struct RequestHead<'a> {
 }
 
 /// The `Authorization` field of a request, which may appear once (RFC 9110 §11.6.2).
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Authorization<'a> {
     /// There is none.
     Absent,

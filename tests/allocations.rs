@@ -20,7 +20,7 @@ use callgate::jwt::verify::verify;
 use callgate::keys::jwks::Reading;
 use callgate::keys::store::{KeySlot, Published};
 use callgate::metrics::{Metrics, Times};
-use callgate::proxy::answer::Answer;
+use callgate::proxy::answer::{After, Answer};
 use callgate::rejection::{Reason, Rejection};
 use callgate::request::{Authorization, RequestHead};
 use callgate::requirement::Requirement;
@@ -90,7 +90,7 @@ fn recording_and_refusing_allocate_no_more_than_is_known() {
         ("count a request", 0, measure(|| metrics.request(Verdict::Forward, None, Some(&issuer), &times))),
         ("count a caller", 0, measure(|| metrics.callers.count("billing"))),
         ("write a record", 9, measure(|| drop(serde_json::to_vec(&record()).unwrap()))),
-        ("refuse", 15, measure(|| drop(Answer::refuse(&rejection, "email", "r1").unwrap()))),
+        ("refuse", 15, measure(|| drop(Answer::refuse(&rejection, "email", "r1").into_bytes(After::Keep, false)))),
     ]);
 }
 

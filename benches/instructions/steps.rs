@@ -16,7 +16,7 @@ use callgate::jwt::parse::{Parts, Unverified};
 use callgate::keys::jwks::Reading;
 use callgate::keys::store::{KeySlot, Published};
 use callgate::metrics::{Metrics, Times};
-use callgate::proxy::answer::Answer;
+use callgate::proxy::answer::{After, Answer};
 use callgate::rejection::{Reason, Rejection};
 use callgate::request::{Authorization, RequestHead};
 use callgate::requirement::Requirement;
@@ -149,6 +149,7 @@ impl Stage {
 fn refuse(reason: Reason, detail: &'static str) {
     twice(|| {
         let rejection = Rejection::new(reason, detail);
-        Answer::refuse(black_box(&rejection), "email-service", "019b7c1e0f0a7c3e9d1a2b3c4d5e6f70").is_ok()
+        let answer = Answer::refuse(black_box(&rejection), "email-service", "019b7c1e0f0a7c3e9d1a2b3c4d5e6f70");
+        answer.into_bytes(After::Keep, false)
     });
 }

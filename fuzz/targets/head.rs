@@ -21,7 +21,7 @@ fuzz_target!(|bytes: &[u8]| {
     let _ = Sketch::of(bytes);
     let Ok(Some(end)) = whole else { return };
     let (head, rest) = bytes.split_at(end);
-    if let Ok(Framing::Chunked) = judge(head, 64) {
+    if judge(head, 64).is_ok_and(|head| head.framing == Framing::Chunked) {
         chunks(rest);
     }
 });

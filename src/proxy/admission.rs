@@ -95,12 +95,8 @@ pub fn ignore_upgrade(head: &mut RequestHeader) {
 ///
 /// # Errors
 /// `body_too_large`.
-pub fn judge_length(head: &RequestHeader, limits: &ClientLimits) -> Result<(), Rejection> {
-    let length = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if length.is_some_and(|length| length > limits.body_size) {
-        return Err(body_too_large(limits));
-    }
-    Ok(())
+pub fn judge_length(length: Option<u64>, limits: &ClientLimits) -> Result<(), Rejection> {
+    if length.is_some_and(|length| length > limits.body_size) { Err(body_too_large(limits)) } else { Ok(()) }
 }
 
 /// The refusal of a body, however its size is known.

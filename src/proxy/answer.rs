@@ -1,8 +1,10 @@
 //! Our own answers: the one place that turns a rejection into HTTP. Each is a problem document (RFC 9457) that names its
 //! reason, with the challenge of RFC 6750 where the caller's credentials are at fault. No token is ever repeated.
 
-use bytes::{Bytes, BytesMut};
-use http::{HeaderValue, header};
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use http::StatusCode;
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::date::get_cached_date;
 use serde::Serialize;
@@ -11,13 +13,23 @@ use crate::rejection::{Challenge, Reason, Rejection};
 
 /// An answer ready to be written.
 pub struct Answer {
-    pub head: ResponseHeader,
+    status: u16,
+    /// Without those that belong to the connection.
+    fields: Vec<(&'static str, Cow<'static, str>)>,
     pub body: Bytes,
+}
+
+/// What becomes of a connection after an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum After {
+    /// It serves the next request.
+    Keep,
+    Close,
 }
 
 #[derive(Serialize)]
 struct Problem<'a> {
-    r#type: String,
+    r#type: &'a str,
     title: &'a str,
     status: u16,
     detail: &'a str,
@@ -27,123 +39,146 @@ struct Problem<'a> {
 
 impl Answer {
     /// The answer to a refused request. `realm` names this service to its callers.
-    ///
-    /// # Errors
-    /// If a header's value cannot be made, which none of ours should be.
-    pub fn refuse(rejection: &Rejection, realm: &str, request_id: &str) -> pingora::Result<Self> {
-        let reason = rejection.reason();
+    #[must_use]
+    pub fn refuse(rejection: &Rejection, realm: &str, request_id: &str) -> Self {
+        let (reason, detail) = (rejection.reason(), rejection.detail());
         let problem = Problem {
-            r#type: format!("urn:callgate:reason:{reason}"),
+            r#type: &["urn:callgate:reason:", reason.as_str()].concat(),
             title: reason.title(),
             status: reason.status(),
-            detail: rejection.detail(),
+            detail,
             reason: reason.as_str(),
             request_id,
         };
-        // Strings and a number always serialize.
-        let body = Bytes::from(serde_json::to_vec(&problem).unwrap_or_default());
-        let mut head = ResponseHeader::build(reason.status(), Some(6))?;
-        head.insert_header(header::CONTENT_TYPE, "application/problem+json")?;
-        head.insert_header(header::CONTENT_LENGTH, body.len())?;
-        head.insert_header(header::CACHE_CONTROL, "no-store")?;
+        let mut body = Vec::with_capacity(BODY_USUAL);
+        // Strings and a number can always be written into memory.
+        let _ = serde_json::to_writer(&mut body, &problem);
+        let mut fields = Vec::with_capacity(5);
+        fields.push(("Content-Type", Cow::Borrowed("application/problem+json")));
+        fields.push(("Content-Length", body.len().to_string().into()));
+        fields.push(("Cache-Control", "no-store".into()));
         match reason.challenge() {
-            Challenge::Bare => head.insert_header(header::WWW_AUTHENTICATE, format!("Bearer realm=\"{realm}\""))?,
+            Challenge::Bare => fields.push((CHALLENGE, ["Bearer realm=\"", realm, "\""].concat().into())),
             Challenge::InvalidToken => {
-                let detail = rejection.detail();
-                let challenge = format!(
-                    "Bearer realm=\"{realm}\", error=\"invalid_token\", error_description=\"{reason}: {detail}\""
-                );
-                head.insert_header(header::WWW_AUTHENTICATE, challenge)?;
+                let said = [
+                    "Bearer realm=\"",
+                    realm,
+                    "\", error=\"invalid_token\", error_description=\"",
+                    reason.as_str(),
+                    ": ",
+                    detail,
+                    "\"",
+                ];
+                fields.push((CHALLENGE, said.concat().into()));
             }
             Challenge::None => {}
         }
         if reason == Reason::MethodRefused {
-            head.insert_header(header::ALLOW, ALLOWED)?;
+            fields.push(("Allow", ALLOWED.into()));
         }
         if reason.status() == 503 {
-            head.insert_header(header::RETRY_AFTER, RETRY_AFTER_SECS)?;
+            fields.push(("Retry-After", RETRY_AFTER_SECS.into()));
         }
-        Ok(Self { head, body })
+        Self { status: reason.status(), fields, body: body.into() }
     }
 
     /// The same refusal for a gRPC caller: `Trailers-Only`, with the status in the head, which is all there is. The other fields
     /// stay, for whoever looks at them.
-    ///
-    /// # Errors
-    /// If a header's value cannot be made, which none of ours should be.
-    pub fn for_grpc(mut self, rejection: &Rejection) -> pingora::Result<Self> {
-        self.head.set_status(200)?;
-        self.head.remove_header(&header::CONTENT_LENGTH);
-        self.head.insert_header(header::CONTENT_TYPE, "application/grpc")?;
-        self.head.insert_header("grpc-status", grpc_status(rejection.reason()))?;
+    #[must_use]
+    pub fn for_grpc(mut self, rejection: &Rejection) -> Self {
+        self.fields.retain(|(name, _)| !matches!(*name, "Content-Length" | "Content-Type"));
+        self.fields.push(("Content-Type", "application/grpc".into()));
+        self.fields.push(("grpc-status", grpc_status(rejection.reason()).into()));
         // A detail has only characters that need no escape here but this one.
-        self.head.insert_header("grpc-message", rejection.to_string().replace('%', "%25"))?;
-        Ok(Self { head: self.head, body: Bytes::new() })
+        self.fields.push(("grpc-message", rejection.to_string().replace('%', "%25").into()));
+        Self { status: 200, fields: self.fields, body: Bytes::new() }
     }
 
-    /// The answer as HTTP/1.1 of a connection that is then closed.
+    /// The head for a session of Pingora's, which adds what belongs to the connection.
+    ///
+    /// # Errors
+    /// If a value is none of a header, which none of ours should be.
+    pub fn head(&self) -> pingora::Result<ResponseHeader> {
+        let mut head = ResponseHeader::build(self.status, Some(self.fields.len()))?;
+        for (name, value) in &self.fields {
+            head.append_header(*name, value.as_ref())?;
+        }
+        Ok(head)
+    }
+
+    /// The answer as HTTP/1.1 (RFC 9112 §4).
     #[must_use]
-    pub fn into_bytes(self, bodiless: bool) -> Bytes {
-        let status = self.head.status;
-        let mut bytes = BytesMut::with_capacity(512 + self.body.len());
-        let line = format!("HTTP/1.1 {} {}\r\n", status.as_u16(), status.canonical_reason().unwrap_or_default());
-        bytes.extend_from_slice(line.as_bytes());
-        let fixed = [(header::DATE, get_cached_date()), (header::CONNECTION, HeaderValue::from_static("close"))];
-        let fields = self.head.headers.iter().chain(fixed.iter().map(|(name, value)| (name, value)));
-        for (name, value) in fields {
-            for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
-                bytes.extend_from_slice(part);
-            }
+    pub fn into_bytes(self, after: After, bodiless: bool) -> Vec<u8> {
+        let status = StatusCode::from_u16(self.status).unwrap_or_default();
+        let date = get_cached_date();
+        let connection = match after {
+            After::Keep => "keep-alive",
+            After::Close => "close",
+        };
+        let mut bytes = Vec::with_capacity(HEAD_USUAL + self.body.len());
+        let mut write = |parts: &[&[u8]]| parts.iter().for_each(|part| bytes.extend_from_slice(part));
+        let reason = status.canonical_reason().unwrap_or_default();
+        write(&[b"HTTP/1.1 ", status.as_str().as_bytes(), b" ", reason.as_bytes(), b"\r\n"]);
+        for (name, value) in &self.fields {
+            write(&[name.as_bytes(), b": ", value.as_bytes(), b"\r\n"]);
         }
-        bytes.extend_from_slice(b"\r\n");
+        write(&[b"Date: ", date.as_bytes(), b"\r\nConnection: ", connection.as_bytes(), b"\r\n\r\n"]);
         if !bodiless {
-            bytes.extend_from_slice(&self.body);
+            write(&[&self.body]);
         }
-        bytes.freeze()
+        bytes
     }
 }
 
 /// The code of gRPC for a reason: whose credentials are at fault, who may try again, and who should not.
-const fn grpc_status(reason: Reason) -> u16 {
+const fn grpc_status(reason: Reason) -> &'static str {
     match reason.status() {
-        401 => 16,
-        408 | 504 => 4,
-        413 | 431 => 8,
-        502 | 503 => 14,
-        405 => 12,
-        400 => 3,
-        _ => 13,
+        401 => "16",
+        408 | 504 => "4",
+        413 | 431 => "8",
+        502 | 503 => "14",
+        405 => "12",
+        400 => "3",
+        _ => "13",
     }
 }
+
+const CHALLENGE: &str = "WWW-Authenticate";
 
 /// What is not refused, as far as it is registered (RFC 9110 §9.3, RFC 5789).
 const ALLOWED: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
 /// When a caller should try again after a 503: about the time of a refresh with its first backoff.
-const RETRY_AFTER_SECS: u64 = 2;
+const RETRY_AFTER_SECS: &str = "2";
+
+/// Room for what is usual, in bytes; more is found when it is needed.
+const HEAD_USUAL: usize = 512;
+const BODY_USUAL: usize = 384;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn header<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
-        answer.head.headers.get(name).map(|value| value.to_str().unwrap())
+    fn header(answer: &Answer, name: &str) -> Option<String> {
+        let head = answer.head().unwrap();
+        assert!(head.headers.get_all(name).iter().count() < 2, "{name}");
+        head.headers.get(name).map(|value| value.to_str().unwrap().to_owned())
     }
 
     #[test]
     fn a_missing_token_is_asked_for_without_an_error() {
-        let answer = Answer::refuse(&Rejection::new(Reason::TokenMissing, "send one"), "email", "r1").unwrap();
-        assert_eq!(answer.head.status, 401);
-        assert_eq!(header(&answer, "www-authenticate"), Some("Bearer realm=\"email\""));
-        assert_eq!(header(&answer, "cache-control"), Some("no-store"));
+        let answer = Answer::refuse(&Rejection::new(Reason::TokenMissing, "send one"), "email", "r1");
+        assert_eq!(answer.status, 401);
+        assert_eq!(header(&answer, "www-authenticate").as_deref(), Some("Bearer realm=\"email\""));
+        assert_eq!(header(&answer, "cache-control").as_deref(), Some("no-store"));
         assert_eq!(header(&answer, "retry-after"), None);
     }
 
     #[test]
     fn a_failed_token_is_answered_with_its_reason_everywhere() {
-        let answer = Answer::refuse(&Rejection::new(Reason::TokenExpired, "since 'long'"), "email", "r1").unwrap();
+        let answer = Answer::refuse(&Rejection::new(Reason::TokenExpired, "since 'long'"), "email", "r1");
         assert_eq!(
-            header(&answer, "www-authenticate"),
+            header(&answer, "www-authenticate").as_deref(),
             Some("Bearer realm=\"email\", error=\"invalid_token\", error_description=\"token_expired: since 'long'\"")
         );
         let problem: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
@@ -162,9 +197,9 @@ mod tests {
 
     #[test]
     fn missing_keys_are_our_fault_and_worth_another_try() {
-        let answer = Answer::refuse(&Rejection::new(Reason::KeysUnavailable, "later"), "email", "r1").unwrap();
-        assert_eq!(answer.head.status, 503);
-        assert_eq!(header(&answer, "retry-after"), Some("2"));
+        let answer = Answer::refuse(&Rejection::new(Reason::KeysUnavailable, "later"), "email", "r1");
+        assert_eq!(answer.status, 503);
+        assert_eq!(header(&answer, "retry-after").as_deref(), Some("2"));
         assert_eq!(header(&answer, "www-authenticate"), None);
     }
 
@@ -179,25 +214,28 @@ mod tests {
             (Reason::UpstreamTimeout, "4"),
         ] {
             let rejection = Rejection::new(reason, "100% sure");
-            let answer = Answer::refuse(&rejection, "email", "r1").unwrap().for_grpc(&rejection).unwrap();
-            assert_eq!(answer.head.status, 200);
-            assert_eq!(header(&answer, "content-type"), Some("application/grpc"));
-            assert_eq!(header(&answer, "grpc-status"), Some(status));
-            assert_eq!(header(&answer, "grpc-message"), Some(format!("{reason}: 100%25 sure").as_str()));
+            let answer = Answer::refuse(&rejection, "email", "r1").for_grpc(&rejection);
+            assert_eq!(answer.status, 200);
+            assert_eq!(header(&answer, "content-type").as_deref(), Some("application/grpc"));
+            assert_eq!(header(&answer, "grpc-status").as_deref(), Some(status));
+            assert_eq!(header(&answer, "grpc-message").as_deref(), Some(format!("{reason}: 100%25 sure").as_str()));
             assert!(answer.body.is_empty());
         }
     }
 
     #[test]
-    fn an_answer_without_a_session_is_whole_and_says_that_it_is_the_last() {
-        let refusal = || Answer::refuse(&Rejection::new(Reason::RequestMalformed, "twice"), "email", "r1").unwrap();
-        let text = String::from_utf8(refusal().into_bytes(false).to_vec()).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        assert!(head.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{head}");
-        assert!(
-            head.contains("connection: close") && head.contains(&format!("content-length: {}", body.len())),
-            "{head}"
-        );
-        assert!(refusal().into_bytes(true).ends_with(b"\r\n\r\n"));
+    fn an_answer_without_a_session_is_whole_and_says_whether_it_is_the_last() {
+        let refusal = || Answer::refuse(&Rejection::new(Reason::RequestMalformed, "twice"), "email", "r1");
+        for (after, connection) in [(After::Close, "close"), (After::Keep, "keep-alive")] {
+            let text = String::from_utf8(refusal().into_bytes(after, false)).unwrap();
+            let (head, body) = text.split_once("\r\n\r\n").unwrap();
+            assert!(
+                head.starts_with("HTTP/1.1 400 Bad Request\r\nContent-Type: application/problem+json\r\n"),
+                "{head}"
+            );
+            assert!(head.ends_with(&format!("\r\nConnection: {connection}")), "{head}");
+            assert!(head.contains(&format!("\r\nContent-Length: {}\r\n", body.len())), "{head}");
+        }
+        assert!(refusal().into_bytes(After::Close, true).ends_with(b"\r\n\r\n"));
     }
 }

@@ -101,6 +101,25 @@ impl ClientStream {
         Ok(count)
     }
 
+    /// Reads that many bytes away.
+    ///
+    /// # Errors
+    /// If the connection is broken, or the client has sent its last byte before.
+    pub async fn read_away(&mut self, count: u64) -> io::Result<()> {
+        let mut left = count;
+        loop {
+            let here = usize::try_from(left).unwrap_or(usize::MAX).min(self.ahead.len());
+            self.ahead.advance(here);
+            left -= here as u64;
+            if left == 0 {
+                return Ok(());
+            }
+            if self.read_ahead().await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+    }
+
     /// Gives one request on: its head of that many bytes, and what its framing says follows.
     pub fn give(&mut self, head: usize, framing: Framing) {
         let head = head as u64;
@@ -109,6 +128,10 @@ impl ClientStream {
             Framing::Length(length) => Share { plain: head.saturating_add(length), then: Then::Nothing },
             Framing::Upgrade => Share { plain: head, then: Then::All },
         };
+    }
+
+    /// The request that was given on has ended, and with it what held for it.
+    pub fn go_on(&mut self) {
         self.end = None;
         self.connection.go_on();
     }
@@ -133,14 +156,6 @@ impl ClientStream {
         }
         // A client that has left its next request here and closed its side still waits for the answers.
         if self.ended && self.ahead.is_empty() { Poll::Ready(Ok(())) } else { Poll::Pending }
-    }
-
-    /// Takes note of what belongs to the current request; the rest of it is kept for the next.
-    fn admit(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.share.admit(bytes).map_err(|fault| {
-            self.connection.doubt(fault);
-            io::Error::new(io::ErrorKind::InvalidData, fault)
-        })
     }
 
     fn poll_end(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
@@ -171,6 +186,7 @@ impl Share {
         }
     }
 
+    /// Takes note of what belongs to the current request; the rest of it is kept for the next.
     fn admit(&mut self, bytes: &[u8]) -> Result<usize, ChunkFault> {
         let plain = usize::try_from(self.plain).unwrap_or(usize::MAX).min(bytes.len());
         self.plain -= plain as u64;
@@ -192,22 +208,17 @@ impl AsyncRead for ClientStream {
         }
         if !this.ahead.is_empty() {
             let length = this.ahead.len().min(buffer.remaining()).min(this.share.next());
-            let here = this.ahead.split_to(length);
-            let admitted = this.admit(&here)?;
+            let here = this.ahead.get(..length).unwrap_or_default();
+            let admitted = this.share.admit(here).map_err(|fault| this.connection.doubt(fault))?;
             buffer.put_slice(here.get(..admitted).unwrap_or_default());
-            if admitted < length {
-                let mut kept = here;
-                kept.advance(admitted);
-                kept.unsplit(std::mem::take(&mut this.ahead));
-                this.ahead = kept;
-            }
+            this.ahead.advance(admitted);
             return Poll::Ready(Ok(()));
         }
         let before = buffer.filled().len();
         std::task::ready!(Pin::new(&mut this.inner).poll_read(cx, buffer))?;
         let came = buffer.filled().get(before..).unwrap_or_default();
         this.ended = came.is_empty();
-        let admitted = this.admit(came)?;
+        let admitted = this.share.admit(came).map_err(|fault| this.connection.doubt(fault))?;
         this.ahead.extend_from_slice(came.get(admitted..).unwrap_or_default());
         buffer.set_filled(before + admitted);
         Poll::Ready(Ok(()))

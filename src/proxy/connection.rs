@@ -1,8 +1,9 @@
 //! What is known of one client connection, or of one stream of HTTP/2, shared by those who see bytes and the filters, which see
 //! requests. It decides nothing.
 
+use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use pingora::http::ResponseHeader;
@@ -11,6 +12,7 @@ use pingora::protocols::raw_connect::ProxyDigest;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
+use super::judged::Judged;
 use crate::wire::chunks::ChunkFault;
 
 /// Whatever must live as long as a connection does, such as its place among those that may be open.
@@ -29,6 +31,8 @@ pub struct Connection {
     lingers: AtomicBool,
     /// Whether what is written now shall leave in one piece.
     gathers: AtomicBool,
+    /// The request that was judged at the door and not yet taken up behind it.
+    judged: Mutex<Option<Judged>>,
 }
 
 impl Connection {
@@ -43,6 +47,7 @@ impl Connection {
             end_set: Notify::new(),
             lingers: AtomicBool::new(false),
             gathers: AtomicBool::new(false),
+            judged: Mutex::default(),
         }
     }
 
@@ -62,10 +67,22 @@ impl Connection {
         digest.user_data.as_ref()?.downcast_ref::<Arc<Self>>().cloned()
     }
 
-    /// Notes that the body cannot be read on. Nothing is read from the connection afterwards.
-    pub fn doubt(&self, fault: ChunkFault) {
+    /// Hands a request that was judged on to the filters.
+    pub fn hand_on(&self, judged: Judged) {
+        *self.judged.lock().unwrap_or_else(PoisonError::into_inner) = Some(judged);
+    }
+
+    /// The request that was handed on, once.
+    #[must_use]
+    pub fn handed_on(&self) -> Option<Judged> {
+        self.judged.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Notes that the body cannot be read on, and says so to the reader. Nothing is read from the connection afterwards.
+    pub fn doubt(&self, fault: ChunkFault) -> io::Error {
         // Only the first one counts.
         let _ = self.fault.set(fault);
+        io::Error::new(io::ErrorKind::InvalidData, fault)
     }
 
     /// Why the body could not be read on.

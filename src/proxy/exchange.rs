@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use pingora::Error;
-use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 
 use crate::audit::record::{EVENT, VERSION};
@@ -19,15 +18,17 @@ use crate::proxy::admission::InFlight;
 use crate::proxy::connection::Connection;
 use crate::proxy::failure::OVER;
 use crate::proxy::forward::kept_request_id;
+use crate::proxy::head::Told;
 use crate::proxy::ledger::Ledger;
 use crate::proxy::retry::Try;
-use crate::rejection::Reason;
+use crate::rejection::{Reason, Rejection};
 use crate::trace::{Context, Place, Span};
 
 /// What has happened to a request so far.
 pub struct Exchange {
     /// The one configuration that judges this request, whatever is loaded meanwhile.
     pub policy: Arc<Policy>,
+    /// Empty until the request is met.
     pub request_id: String,
     pub verdict: Verdict,
     pub reason: Option<Reason>,
@@ -87,7 +88,7 @@ impl Exchange {
         ledger.metrics.in_flight().inc();
         Self {
             policy,
-            request_id: uuid::Uuid::now_v7().simple().to_string(),
+            request_id: String::new(),
             verdict: Verdict::Reject,
             reason: None,
             accepted: None,
@@ -107,11 +108,21 @@ impl Exchange {
         }
     }
 
-    /// Takes note of the connection, and of the id that a request brings if it may.
-    pub fn meet(&mut self, connection: Option<Arc<Connection>>, head: &RequestHeader) {
-        self.connection = connection;
-        if let Some(id) = kept_request_id(head, self.policy.forward) {
-            self.request_id = id;
+    /// Takes down what the request is, before it is decided about, and names it.
+    pub fn meet(&mut self, told: &Told<'_>, client: Option<String>) {
+        let kept = kept_request_id(told.request_id, self.policy.forward);
+        self.request_id = kept.unwrap_or_else(|| uuid::Uuid::now_v7().simple().to_string());
+        let context = Context::read(told.traceparent.into_iter());
+        let trace = self.ledger.tracer.as_ref().and_then(|tracer| tracer.place(context.as_ref()));
+        let (method, path) = (told.method.to_owned(), told.path.chars().take(PATH_SHOWN).collect());
+        self.arrival = Some(Arrival { method, path, client, context, place: trace });
+    }
+
+    /// Takes down that the request is refused.
+    pub fn refuse(&mut self, rejection: &Rejection) {
+        self.reason = Some(rejection.reason());
+        if self.verdict == Verdict::WouldReject {
+            self.verdict = Verdict::Reject;
         }
     }
 
@@ -145,25 +156,6 @@ impl Exchange {
         if let Some(connection) = &self.connection {
             connection.linger();
         }
-    }
-
-    /// Takes down what the request is, before it is decided about.
-    pub fn arrived(&mut self, session: &Session) {
-        let head = session.req_header();
-        let context = Context::read(head.headers.get_all("traceparent").iter().map(http::HeaderValue::as_bytes));
-        let client = session.client_addr().map(ToString::to_string);
-        self.arrive(head.method.as_str(), head.uri.path(), client, context);
-    }
-
-    /// Takes down what is known of something that is no request.
-    pub fn arrived_malformed(&mut self, method: &str, path: &str, client: Option<String>) {
-        self.arrive(method, path, client, None);
-    }
-
-    fn arrive(&mut self, method: &str, path: &str, client: Option<String>, context: Option<Context>) {
-        let trace = self.ledger.tracer.as_ref().and_then(|tracer| tracer.place(context.as_ref()));
-        let (method, path) = (method.to_owned(), path.chars().take(PATH_SHOWN).collect());
-        self.arrival = Some(Arrival { method, path, client, context, place: trace });
     }
 
     /// Marks the moment of the decision.
@@ -218,7 +210,7 @@ impl Exchange {
     /// Records the request, counts it, and leaves its span.
     pub async fn record(&mut self, session: &Session) {
         if self.arrival.is_none() {
-            self.arrived(session);
+            self.meet(&Told::by(session.req_header()), session.client_addr().map(ToString::to_string));
         }
         let end = End {
             status: session.response_written().map_or(0, |response| response.status.as_u16()),

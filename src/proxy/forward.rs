@@ -99,14 +99,12 @@ fn say_where_from(upstream: &mut RequestHeader, session: &ServerSession, trusted
     Ok(())
 }
 
-/// The id of a request under a rule: the client's, if there is one, it is kept, and it is fit for logs.
-pub fn kept_request_id(head: &RequestHeader, rule: ForwardRule) -> Option<String> {
-    let mut sent = head.headers.get_all("x-request-id").iter();
-    let (id, None) = (sent.next()?.as_bytes(), sent.next()) else { return None };
+/// The id of a request under a rule: the client's, if it sent one, it is kept, and it is fit for logs.
+pub fn kept_request_id(sent: Option<&[u8]>, rule: ForwardRule) -> Option<String> {
+    let id = sent.filter(|_| rule.request_id == RequestIds::Keep)?;
     let sound = (1..=REQUEST_ID_MAX).contains(&id.len())
         && id.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.~+/=:".contains(byte));
-    let kept = rule.request_id == RequestIds::Keep && sound;
-    kept.then(|| String::from_utf8_lossy(id).into_owned())
+    sound.then(|| String::from_utf8_lossy(id).into_owned())
 }
 
 /// Takes away from an answer what was only meant for the connection it came on (RFC 9110 §7.6.1). Pingora frames the answer anew

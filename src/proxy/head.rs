@@ -1,13 +1,28 @@
-//! The request head as the core wants it, read from Pingora's. Nothing is decided here.
+//! A request's head as the core wants it and as it is recorded, read from the wire or from Pingora's. Nothing is decided here.
 
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, CONTENT_LENGTH};
+use http::{HeaderMap, HeaderValue};
 use pingora::http::RequestHeader;
 
 use crate::request::{Authorization, RequestHead};
+use crate::wire::head::{Field, Framing, Head};
+use crate::wire::target::{origin_path, shown_path};
+
+/// What is written down of a request, and what it is known by elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Told<'a> {
+    pub method: &'a str,
+    /// Without query.
+    pub path: &'a str,
+    /// `X-Request-Id`, if it came once.
+    pub request_id: Option<&'a [u8]>,
+    /// `traceparent`, if it came once.
+    pub traceparent: Option<&'a [u8]>,
+}
 
 /// Reads the parts of a head that are judged.
 pub fn request_head(header: &RequestHeader) -> RequestHead<'_> {
-    let lines = header.headers.get_all(AUTHORIZATION).iter().map(http::HeaderValue::as_bytes);
+    let lines = header.headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
     RequestHead {
         method: header.method.as_str(),
         path: origin_path(header.raw_path()),
@@ -15,26 +30,62 @@ pub fn request_head(header: &RequestHeader) -> RequestHead<'_> {
     }
 }
 
-/// The path of a target in origin form (RFC 9112 §3.2.1), as sent; `None` for every other form.
-fn origin_path(target: &[u8]) -> Option<&str> {
-    let target = std::str::from_utf8(target).ok()?;
-    let path = target.split_once('?').map_or(target, |(path, _)| path);
-    path.starts_with('/').then_some(path)
+/// Reads the same from the wire.
+pub fn request_head_on_wire<'a>(head: &Head<'a>) -> RequestHead<'a> {
+    let authorization = match head.authorization {
+        Field::Absent => Authorization::Absent,
+        Field::One(value) => Authorization::One(value),
+        Field::Several => Authorization::Several,
+    };
+    RequestHead { method: head.method, path: origin_path(head.target), authorization }
+}
+
+/// The length that a request's body is said to have.
+pub fn said_length(header: &RequestHeader) -> Option<u64> {
+    header.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// Likewise, from the wire.
+pub const fn said_length_on_wire(head: &Head<'_>) -> Option<u64> {
+    match head.framing {
+        Framing::Length(length) => Some(length),
+        Framing::Chunked | Framing::Upgrade => None,
+    }
+}
+
+impl<'a> Told<'a> {
+    /// By a request that Pingora has read.
+    pub fn by(header: &'a RequestHeader) -> Self {
+        Self {
+            method: header.method.as_str(),
+            path: header.uri.path(),
+            request_id: only(&header.headers, "x-request-id"),
+            traceparent: only(&header.headers, "traceparent"),
+        }
+    }
+
+    /// By a request on the wire.
+    pub fn on_wire(head: &Head<'a>) -> Self {
+        Self {
+            method: head.method,
+            // A sound target has only ASCII characters.
+            path: std::str::from_utf8(shown_path(head.target)).unwrap_or_default(),
+            request_id: head.request_id.only(),
+            traceparent: head.traceparent.only(),
+        }
+    }
+}
+
+fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
+    let mut values = headers.get_all(name).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return None };
+    Some(value.as_bytes())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_the_origin_form_has_a_path() {
-        assert_eq!(origin_path(b"/send"), Some("/send"));
-        assert_eq!(origin_path(b"/send?a=/b"), Some("/send"));
-        assert_eq!(origin_path(b"/a%2Fb//c"), Some("/a%2Fb//c"));
-        for target in [&b"*"[..], b"http://host/send", b"send", b"", b"?/send", b"/\xff"] {
-            assert_eq!(origin_path(target), None, "{}", String::from_utf8_lossy(target));
-        }
-    }
+    use crate::wire::head::judge;
 
     #[test]
     fn a_second_authorization_field_is_noticed() {
@@ -44,6 +95,42 @@ mod tests {
         assert!(matches!(request_head(&header).authorization, Authorization::One(b"Bearer a")));
         header.append_header("authorization", "Bearer b").unwrap();
         assert!(matches!(request_head(&header).authorization, Authorization::Several));
+    }
+
+    #[test]
+    fn both_ways_of_reading_a_head_say_the_same() {
+        let fields = [
+            &[][..],
+            &["Authorization: Bearer a", "X-Request-Id: r", "Traceparent: t"],
+            &["authorization:  Bearer a\t", "Content-Length: 12"],
+            &["Authorization: Bearer a", "AUTHORIZATION: Bearer b", "x-request-id: 1", "x-request-id: 2"],
+            &["Authorization:", "traceparent: t", "traceparent: t"],
+        ];
+        for (method, target) in [
+            ("GET", "/"),
+            ("POST", "/a?b"),
+            ("PUT", "http://h/a?b"),
+            ("GET", "http://h"),
+            ("OPTIONS", "*"),
+            ("get", "//a"),
+        ] {
+            for fields in fields {
+                let wire = format!(
+                    "{method} {target} HTTP/1.1\r\nHost: h\r\n{}\r\n",
+                    fields.iter().map(|field| format!("{field}\r\n")).collect::<String>()
+                );
+                let wire = judge(wire.as_bytes(), 64).unwrap();
+                let mut header = RequestHeader::build(method, target.as_bytes(), None).unwrap();
+                for field in fields {
+                    let (name, value) = field.split_once(':').unwrap();
+                    header.append_header(name.to_owned(), value.trim()).unwrap();
+                }
+                let (told, told_on_wire) = (Told::by(&header), Told::on_wire(&wire));
+                assert_eq!(told, told_on_wire, "{target} {fields:?}");
+                assert!(request_head(&header) == request_head_on_wire(&wire), "{target} {fields:?}");
+                assert_eq!(said_length(&header).unwrap_or(0), said_length_on_wire(&wire).unwrap_or(0), "{fields:?}");
+            }
+        }
     }
 
     #[test]

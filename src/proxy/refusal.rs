@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
+use http::header::{CONTENT_TYPE, EXPECT};
 use http::{Method, Version};
 use pingora::http::RequestHeader;
 use pingora::protocols::http::ServerSession;
@@ -11,7 +11,7 @@ use pingora::proxy::Session;
 
 use super::answer::Answer;
 use super::exchange::Exchange;
-use crate::audit::Verdict;
+use super::head::said_length;
 use crate::rejection::Rejection;
 
 /// Refuses a request before anything of it went to the upstream. The result is Pingora's word for a request that is answered.
@@ -21,10 +21,7 @@ pub async fn turn_away(
     exchange: &mut Exchange,
     draining: bool,
 ) -> pingora::Result<bool> {
-    exchange.reason = Some(rejection.reason());
-    if exchange.verdict == Verdict::WouldReject {
-        exchange.verdict = Verdict::Reject;
-    }
+    exchange.refuse(rejection);
     if draining {
         session.set_keepalive(None);
     }
@@ -44,10 +41,10 @@ pub async fn turn_away(
 /// # Errors
 /// If the client does not take it.
 pub async fn refuse(session: &mut Session, rejection: &Rejection, exchange: &Exchange) -> pingora::Result<()> {
-    let mut answer = Answer::refuse(rejection, &exchange.policy.realm, &exchange.request_id)?;
+    let mut answer = Answer::refuse(rejection, &exchange.policy.realm, &exchange.request_id);
     let head = session.req_header();
     if speaks_grpc(head) {
-        answer = answer.for_grpc(rejection)?;
+        answer = answer.for_grpc(rejection);
     }
     let bodiless = head.method == Method::HEAD || answer.body.is_empty();
     exchange.gather(true);
@@ -57,7 +54,7 @@ pub async fn refuse(session: &mut Session, rejection: &Rejection, exchange: &Exc
 }
 
 async fn write(session: &mut Session, answer: Answer, bodiless: bool) -> pingora::Result<()> {
-    session.write_response_header(Box::new(answer.head), bodiless).await?;
+    session.write_response_header(Box::new(answer.head()?), bodiless).await?;
     if bodiless {
         return Ok(());
     }
@@ -68,9 +65,8 @@ async fn write(session: &mut Session, answer: Answer, bodiless: bool) -> pingora
 /// A client that waits for 100 before its body will not send one now, or may have begun to: nobody can tell where the next
 /// request would start.
 fn is_worth_reading_away(session: &ServerSession) -> bool {
-    let headers = &session.req_header().headers;
-    let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    length.is_some_and(|length| length <= UNREAD_BODY_MAX) && !headers.contains_key(EXPECT)
+    let head = session.req_header();
+    said_length(head).is_some_and(|length| length <= UNREAD_BODY_MAX) && !head.headers.contains_key(EXPECT)
 }
 
 /// gRPC is HTTP/2 with this type; its variants for browsers are read by their status.
@@ -84,7 +80,7 @@ fn speaks_grpc(head: &RequestHeader) -> bool {
 }
 
 /// The largest body of a refused request that is read away, in bytes.
-const UNREAD_BODY_MAX: u64 = 64 * 1024;
+pub const UNREAD_BODY_MAX: u64 = 64 * 1024;
 
 /// How long that may take.
-const UNREAD_BODY_TIMEOUT: Duration = Duration::from_secs(2);
+pub const UNREAD_BODY_TIMEOUT: Duration = Duration::from_secs(2);

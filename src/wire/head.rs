@@ -1,9 +1,36 @@
 //! A request's head (RFC 9112 §2–3, §5–6), read as strictly as the strictest of those who read it after us. What comes out says
-//! where the request ends; the head itself goes on to Pingora unchanged.
+//! where the request ends and what it is judged by; the head itself goes on to Pingora unchanged.
 
 use super::fields::{disguise, elements, is_token, is_value_byte, trimmed};
 use super::target;
 use crate::rejection::{Reason, Rejection};
+
+/// A sound head: where its request ends, and what is asked about it before it goes on.
+#[derive(Clone, Copy, Debug)]
+pub struct Head<'a> {
+    /// The method exactly as sent.
+    pub method: &'a str,
+    /// The target exactly as sent.
+    pub target: &'a [u8],
+    pub framing: Framing,
+    /// Whether the client may send another request on its connection (RFC 9112 §9.3).
+    pub persists: bool,
+    /// Whether the client waits for `100 Continue` before it sends the body (RFC 9110 §10.1.1).
+    pub expects_continue: bool,
+    pub authorization: Field<'a>,
+    pub request_id: Field<'a>,
+    pub traceparent: Field<'a>,
+}
+
+/// A field that should come once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Field<'a> {
+    #[default]
+    Absent,
+    /// Its value, without the white space around it.
+    One(&'a [u8]),
+    Several,
+}
 
 /// How the bytes after a head are framed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +101,7 @@ impl Sketch {
 ///
 /// # Errors
 /// `request_malformed`, `method_refused` or `head_too_large`.
-pub fn judge(head: &[u8], fields_max: usize) -> Result<Framing, Rejection> {
+pub fn judge(head: &[u8], fields_max: usize) -> Result<Head<'_>, Rejection> {
     let mut lines = head.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     let line = Line::read(lines.next().unwrap_or_default())?;
     let mut fields = Fields::default();
@@ -87,12 +114,32 @@ pub fn judge(head: &[u8], fields_max: usize) -> Result<Framing, Rejection> {
         }
         fields.add(field)?;
     }
-    fields.framing(&line)
+    fields.framing(&line).map(|framing| Head {
+        method: line.method,
+        target: line.target,
+        framing,
+        persists: !fields.asks_for_close && (fields.asks_to_keep || line.version == Version::Http11),
+        expects_continue: fields.expects_continue,
+        authorization: fields.authorization,
+        request_id: fields.request_id,
+        traceparent: fields.traceparent,
+    })
+}
+
+impl<'a> Field<'a> {
+    /// The value, if there is exactly one.
+    #[must_use]
+    pub const fn only(self) -> Option<&'a [u8]> {
+        match self {
+            Self::One(value) => Some(value),
+            Self::Absent | Self::Several => None,
+        }
+    }
 }
 
 /// The request line.
 struct Line<'a> {
-    method: &'a [u8],
+    method: &'a str,
     target: &'a [u8],
     version: Version,
 }
@@ -127,7 +174,8 @@ impl<'a> Line<'a> {
                 "the target is neither a path, nor a URI of this service, nor has only visible ASCII characters",
             );
         }
-        Ok(Self { method, target, version })
+        // A token has only ASCII characters.
+        Ok(Self { method: std::str::from_utf8(method).unwrap_or_default(), target, version })
     }
 }
 
@@ -150,9 +198,15 @@ struct Fields<'a> {
     length: Option<&'a [u8]>,
     coding: Option<&'a [u8]>,
     upgrade: Option<&'a [u8]>,
+    authorization: Field<'a>,
+    request_id: Field<'a>,
+    traceparent: Field<'a>,
+    expects_continue: bool,
     options: usize,
-    /// Whether `Connection` lists `upgrade`.
+    /// Whether `Connection` lists `upgrade`, `close`, `keep-alive`.
     asks_for_upgrade: bool,
+    asks_for_close: bool,
+    asks_to_keep: bool,
 }
 
 impl<'a> Fields<'a> {
@@ -175,17 +229,31 @@ impl<'a> Fields<'a> {
         let value = trimmed(value);
         let place = match name.len() {
             4 if name.eq_ignore_ascii_case(b"host") => &mut self.host,
-            6 if name.eq_ignore_ascii_case(b"expect") => return expects(value),
+            6 if name.eq_ignore_ascii_case(b"expect") => return self.expect(value),
             7 if name.eq_ignore_ascii_case(b"upgrade") => &mut self.upgrade,
             10 if name.eq_ignore_ascii_case(b"connection") => return self.connection(value),
             14 if name.eq_ignore_ascii_case(b"content-length") => &mut self.length,
             17 if name.eq_ignore_ascii_case(b"transfer-encoding") => &mut self.coding,
-            _ => return Ok(()),
+            _ => {
+                self.take_down(name, value);
+                return Ok(());
+            }
         };
         if place.replace(value).is_some() {
             return malformed(format!("{} is sent more than once", String::from_utf8_lossy(name)));
         }
         Ok(())
+    }
+
+    /// Keeps what others judge.
+    fn take_down(&mut self, name: &[u8], value: &'a [u8]) {
+        let place = match name.len() {
+            11 if name.eq_ignore_ascii_case(b"traceparent") => &mut self.traceparent,
+            12 if name.eq_ignore_ascii_case(b"x-request-id") => &mut self.request_id,
+            13 if name.eq_ignore_ascii_case(b"authorization") => &mut self.authorization,
+            _ => return,
+        };
+        *place = if *place == Field::Absent { Field::One(value) } else { Field::Several };
     }
 
     /// Options are names of fields, which Pingora removes; it reads fewer than ten.
@@ -202,8 +270,15 @@ impl<'a> Fields<'a> {
                 return malformed("Connection lists a field that frames or addresses the request");
             }
             self.asks_for_upgrade |= option.eq_ignore_ascii_case(b"upgrade");
+            self.asks_for_close |= option.eq_ignore_ascii_case(b"close");
+            self.asks_to_keep |= option.eq_ignore_ascii_case(b"keep-alive");
         }
         Ok(())
+    }
+
+    fn expect(&mut self, value: &[u8]) -> Result<(), Rejection> {
+        self.expects_continue = value.eq_ignore_ascii_case(b"100-continue");
+        if self.expects_continue { Ok(()) } else { malformed("Expect is not '100-continue'") }
     }
 
     fn framing(&self, line: &Line<'_>) -> Result<Framing, Rejection> {
@@ -225,7 +300,7 @@ impl<'a> Fields<'a> {
             (None, length) => Framing::Length(length.map_or(Ok(0), content_length)?),
         };
         let websocket = self.upgrade.is_some_and(|upgrade| upgrade.eq_ignore_ascii_case(b"websocket"));
-        if !(websocket && self.asks_for_upgrade && line.version == Version::Http11 && line.method == b"GET") {
+        if !(websocket && self.asks_for_upgrade && line.version == Version::Http11 && line.method == "GET") {
             return Ok(framing);
         }
         if framing == Framing::Length(0) && self.length.is_none() {
@@ -238,10 +313,6 @@ impl<'a> Fields<'a> {
 fn split(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let colon = line.iter().position(|byte| *byte == b':')?;
     Some((line.get(..colon)?, line.get(colon + 1..)?))
-}
-
-fn expects(value: &[u8]) -> Result<(), Rejection> {
-    if value.eq_ignore_ascii_case(b"100-continue") { Ok(()) } else { malformed("Expect is not '100-continue'") }
 }
 
 /// Digits and nothing else: no sign, no list, no white space.

@@ -31,6 +31,28 @@ pub fn origin_form(target: &[u8]) -> Option<Vec<u8>> {
     Some([slash, rest].concat())
 }
 
+/// The path of a target in origin form (RFC 9112 §3.2.1), as sent; `None` for every other form.
+#[must_use]
+pub fn origin_path(target: &[u8]) -> Option<&str> {
+    let target = std::str::from_utf8(target).ok()?;
+    let path = target.split_once('?').map_or(target, |(path, _)| path);
+    path.starts_with('/').then_some(path)
+}
+
+/// What a record says of a target: its path, whatever its form, without query.
+#[must_use]
+pub fn shown_path(target: &[u8]) -> &[u8] {
+    let rest = authority(target).map_or(target, |authority| {
+        // Behind the scheme and its `://`.
+        let start = target.iter().position(|byte| *byte == b':').map_or(0, |colon| colon + 3);
+        target.get(start + authority.len()..).unwrap_or_default()
+    });
+    match rest.split(|byte| *byte == b'?').next().unwrap_or_default() {
+        [] => b"/",
+        path => path,
+    }
+}
+
 /// Whether a `Host` names one host, with or without a port (RFC 9110 §7.2): never empty, and without user information.
 #[must_use]
 pub fn is_host(host: &[u8]) -> bool {
@@ -88,6 +110,30 @@ mod tests {
         }
         assert_eq!(origin_form(b"/a"), None);
         assert_eq!(origin_form(b"*"), None);
+    }
+
+    #[test]
+    fn only_the_origin_form_has_a_path_that_a_rule_may_name() {
+        assert_eq!(origin_path(b"/send"), Some("/send"));
+        assert_eq!(origin_path(b"/send?a=/b"), Some("/send"));
+        assert_eq!(origin_path(b"/a%2Fb//c"), Some("/a%2Fb//c"));
+        for target in [&b"*"[..], b"http://host/send", b"send", b"", b"?/send", b"/\xff"] {
+            assert_eq!(origin_path(target), None, "{}", String::from_utf8_lossy(target));
+        }
+    }
+
+    #[test]
+    fn every_form_has_a_path_to_be_shown() {
+        for (target, path) in [
+            ("/send?a=/b", "/send"),
+            ("http://host:1/send?a", "/send"),
+            ("HTTPS://host?a", "/"),
+            ("http://host", "/"),
+            ("*", "*"),
+            ("//evil/a", "//evil/a"),
+        ] {
+            assert_eq!(shown_path(target.as_bytes()), path.as_bytes(), "{target}");
+        }
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! A connection that speaks HTTP/1: heads are read and judged here, within their time and size, and only a sound one is handed to
-//! Pingora. One request follows another; each is judged on its own.
+//! A connection that speaks HTTP/1: heads are read and judged here, within their time and size, and only a request that may pass
+//! is handed to Pingora. One request follows another; each is judged on its own.
 
 use pingora::apps::HttpServerApp as _;
 use pingora::protocols::http::ServerSession;
@@ -9,20 +9,33 @@ use tokio::time::{Instant, timeout};
 
 use super::{Door, REFUSAL_TIME, Wait, wait};
 use crate::proxy::ClientLimits;
-use crate::proxy::answer::Answer;
+use crate::proxy::answer::{After, Answer};
 use crate::proxy::client::ClientStream;
-use crate::proxy::exchange::End;
+use crate::proxy::exchange::{End, Exchange};
+use crate::proxy::head::{Told, request_head_on_wire, said_length_on_wire};
+use crate::proxy::judged::Judged;
+use crate::proxy::refusal::{UNREAD_BODY_MAX, UNREAD_BODY_TIMEOUT};
 use crate::rejection::{Reason, Rejection};
-use crate::wire::head::{Framing, Search, Sketch, judge};
+use crate::wire::head::{Framing, Head, Search, Sketch, judge};
 
 /// What came from a client that was waited for.
 enum Arrival {
     /// The client left, or never said anything.
     Gone,
-    /// A sound head of that length.
-    Head(usize, Framing),
+    /// A head of that length.
+    Head(usize),
     /// What cannot be judged.
     Refused(Rejection),
+}
+
+/// What becomes of a request that came.
+enum Course {
+    /// It goes on to Pingora.
+    Pass(Framing),
+    /// It was answered, and so many bytes of it may be read away, its head included.
+    ReadAway(u64),
+    /// It was answered with the last words on its connection.
+    End,
 }
 
 /// Serves request after request until either side has had enough.
@@ -30,23 +43,70 @@ pub async fn serve(door: &Door, mut stream: Box<ClientStream>, stop: &ShutdownWa
     let mut served = 0;
     loop {
         let limits = door.gate.limits();
-        let (head, framing) = match arrival(&mut stream, &limits, stop).await {
-            Arrival::Head(length, framing) => (length, framing),
+        let length = match arrival(&mut stream, &limits, stop).await {
+            Arrival::Head(length) => length,
             Arrival::Gone => return,
-            Arrival::Refused(rejection) => return refuse(door, &mut stream, &rejection).await,
+            Arrival::Refused(rejection) => return turn_away(door, &mut stream, &rejection).await,
         };
-        stream.give(head, framing);
         served += 1;
+        let is_last = served >= limits.requests_per_connection;
+        let framing = match meet(door, &mut stream, length, &limits, is_last).await {
+            Course::Pass(framing) => framing,
+            Course::ReadAway(count) => match timeout(UNREAD_BODY_TIMEOUT, stream.read_away(count)).await {
+                Ok(Ok(())) => continue,
+                _ => return,
+            },
+            Course::End => return,
+        };
+        stream.give(length, framing);
         let mut session = ServerSession::new_http1(stream);
         session.set_read_timeout(Some(limits.read_timeout));
         session.set_write_timeout(Some(limits.write_timeout));
-        if served >= limits.requests_per_connection {
+        if is_last {
             session.set_keepalive_reuses_remaining(Some(0));
         }
         let Some(reused) = door.proxy.process_new_http(session, stop).await else { return };
         let (returned, _) = reused.consume();
         let Ok(returned) = returned.into_any().downcast::<ClientStream>() else { return };
         stream = returned;
+        stream.go_on();
+    }
+}
+
+/// Judges the request at the beginning of what has come, and answers it if it may not pass.
+async fn meet(door: &Door, stream: &mut ClientStream, length: usize, limits: &ClientLimits, is_last: bool) -> Course {
+    let head = match judge(stream.ahead().get(..length).unwrap_or_default(), limits.header_count) {
+        Ok(head) => head,
+        Err(rejection) => {
+            turn_away(door, stream, &rejection).await;
+            return Course::End;
+        }
+    };
+    let mut exchange = door.gate.begin();
+    exchange.meet(&Told::on_wire(&head), stream.peer());
+    let judged = request_head_on_wire(&head);
+    let Err(rejection) = door.gate.judge(&judged, said_length_on_wire(&head), &mut exchange).await else {
+        stream.connection.hand_on(Judged::new(exchange, &judged));
+        return Course::Pass(head.framing);
+    };
+    let rest = unread(&head).filter(|_| head.persists && !is_last && !door.gate.is_draining());
+    let bodiless = head.method == "HEAD";
+    let after = if rest.is_some() { After::Keep } else { After::Close };
+    let is_answered = answer(stream, exchange, &rejection, after, bodiless).await;
+    match rest.filter(|_| is_answered) {
+        Some(rest) => Course::ReadAway(length as u64 + rest),
+        None => Course::End,
+    }
+}
+
+/// How much of the body of a refused request is worth reading away, so that the connection can serve the next one. A client that
+/// waits for 100 before its body will not send one now, or may have begun to: nobody can tell where the next request would
+/// start. Nor what a client sends that has asked for a tunnel.
+fn unread(head: &Head<'_>) -> Option<u64> {
+    match head.framing {
+        Framing::Length(0) => Some(0),
+        Framing::Length(length) if length <= UNREAD_BODY_MAX && !head.expects_continue => Some(length),
+        Framing::Length(_) | Framing::Chunked | Framing::Upgrade => None,
     }
 }
 
@@ -65,10 +125,7 @@ async fn arrival(stream: &mut ClientStream, limits: &ClientLimits, stop: &Shutdo
             return Arrival::Refused(Rejection::new(Reason::HeadTooLarge, detail));
         }
         if let Some(length) = found {
-            return match judge(ahead.get(..length).unwrap_or_default(), limits.header_count) {
-                Ok(framing) => Arrival::Head(length, framing),
-                Err(rejection) => Arrival::Refused(rejection),
-            };
+            return Arrival::Head(length);
         }
         if !begun && !ahead.is_empty() {
             begun = true;
@@ -86,25 +143,39 @@ async fn arrival(stream: &mut ClientStream, limits: &ClientLimits, stop: &Shutdo
 }
 
 /// Answers what is no request, closes the connection, and records it.
-async fn refuse(door: &Door, stream: &mut ClientStream, rejection: &Rejection) {
-    let mut exchange = door.gate.begin();
-    exchange.reason = Some(rejection.reason());
+async fn turn_away(door: &Door, stream: &mut ClientStream, rejection: &Rejection) {
     let Sketch { method, path } = Sketch::of(stream.ahead());
-    exchange.arrived_malformed(&method, &path, stream.peer());
-    let mut end = End::default();
-    if let Ok(answer) = Answer::refuse(rejection, &exchange.policy.realm, &exchange.request_id) {
-        let bodiless = method == "HEAD";
+    let mut exchange = door.gate.begin();
+    let told = Told { method: &method, path: &path, request_id: None, traceparent: None };
+    exchange.meet(&told, stream.peer());
+    answer(stream, exchange, rejection, After::Close, method == "HEAD").await;
+}
+
+/// Answers a request that is refused, and records it. Returns whether the client has taken the answer.
+async fn answer(
+    stream: &mut ClientStream,
+    mut exchange: Exchange,
+    rejection: &Rejection,
+    after: After,
+    bodiless: bool,
+) -> bool {
+    exchange.refuse(rejection);
+    if after == After::Close {
         stream.connection.linger();
-        let body = if bodiless { 0 } else { answer.body.len() };
-        let bytes = answer.into_bytes(bodiless);
-        let written = timeout(REFUSAL_TIME, async {
-            stream.write_all(&bytes).await?;
-            stream.flush().await
-        });
-        if matches!(written.await, Ok(Ok(()))) {
-            end.status = rejection.reason().status();
-            end.response_bytes = body as u64;
-        }
     }
+    let answer = Answer::refuse(rejection, &exchange.policy.realm, &exchange.request_id);
+    let body = if bodiless { 0 } else { answer.body.len() as u64 };
+    let bytes = answer.into_bytes(after, bodiless);
+    let written = timeout(REFUSAL_TIME, async {
+        stream.write_all(&bytes).await?;
+        stream.flush().await
+    });
+    let is_answered = matches!(written.await, Ok(Ok(())));
+    let end = if is_answered {
+        End { status: rejection.reason().status(), response_bytes: body, ..End::default() }
+    } else {
+        End::default()
+    };
     exchange.record_end(end).await;
+    is_answered
 }

@@ -6,7 +6,7 @@ fn head(line: &str, fields: &[&str]) -> Vec<u8> {
 }
 
 fn judged(line: &str, fields: &[&str]) -> Result<Framing, Reason> {
-    judge(&head(line, fields), 16).map_err(|rejection| rejection.reason())
+    judge(&head(line, fields), 16).map(|head| head.framing).map_err(|rejection| rejection.reason())
 }
 
 fn is_malformed(fields: &[&str]) -> bool {

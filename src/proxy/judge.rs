@@ -1,0 +1,80 @@
+//! Judging a request, before Pingora has read it or after: the core decides about its token, and what it cannot decide for want of
+//! keys waits for them a bounded time. Here also stands what a refusal leads to, an answer or a report.
+
+use std::time::Duration;
+
+use pingora::proxy::Session;
+use tokio::time::Instant;
+
+use super::admission::{judge_http2, judge_length};
+use super::exchange::Exchange;
+use super::head::{Told, request_head, said_length};
+use super::{Gate, Policy, now};
+use crate::audit::Verdict;
+use crate::authenticator::Decision;
+use crate::keys::refresh::Freshness;
+use crate::mode::Mode;
+use crate::rejection::Rejection;
+use crate::request::RequestHead;
+
+impl Gate {
+    /// Judges a request by its head, and by the length that its body is said to have. What is not refused here goes on to the
+    /// upstream.
+    ///
+    /// # Errors
+    /// Why it is refused.
+    pub async fn judge(
+        &self,
+        head: &RequestHead<'_>,
+        length: Option<u64>,
+        exchange: &mut Exchange,
+    ) -> Result<(), Rejection> {
+        exchange.place = Some(self.progress.enter(exchange.policy.limits.requests)?);
+        let (decision, took) = decide(head, &exchange.policy).await;
+        exchange.decided();
+        match decision {
+            Decision::Forward(accepted, proof) => exchange.accept(accepted, proof, took),
+            Decision::Pass => exchange.verdict = Verdict::Pass,
+            Decision::Reject(refused) => {
+                exchange.refused = refused.facts;
+                if exchange.policy.modes.of(head, exchange.refused.issuer) == Mode::Enforce {
+                    return Err(refused.rejection);
+                }
+                exchange.reason = Some(refused.rejection.reason());
+                exchange.verdict = Verdict::WouldReject;
+                exchange.claimed_caller = exchange.policy.authenticator.claimed_caller(head);
+            }
+        }
+        judge_length(length, &exchange.policy.limits)
+    }
+
+    /// Judges a request that nobody has judged before Pingora read it.
+    pub async fn judge_within(&self, session: &Session, exchange: &mut Exchange) -> Result<(), Rejection> {
+        let header = session.req_header();
+        exchange.meet(&Told::by(header), session.client_addr().map(ToString::to_string));
+        judge_http2(header, &exchange.policy.limits)?;
+        self.judge(&request_head(header), said_length(header), exchange).await
+    }
+}
+
+/// Decides about a request, and again whenever fresher keys came that could change the answer, within the time that a
+/// request may wait for them. It also says how long the last decision itself took.
+async fn decide(head: &RequestHead<'_>, policy: &Policy) -> (Decision, Duration) {
+    let latest = Instant::now() + policy.key_wait;
+    loop {
+        let since = Instant::now();
+        let decision = policy.authenticator.decide(head, now());
+        let took = since.elapsed();
+        let Decision::Reject(refused) = &decision else { return (decision, took) };
+        let Some(issuer) = refused.keys_wanted else { return (decision, took) };
+        let left = latest.saturating_duration_since(Instant::now());
+        let kid = refused.facts.kid.as_deref();
+        match (policy.keeper.fresher(issuer, kid, since, left).await, decision) {
+            (Freshness::Changed, _) => {}
+            (Freshness::Failed { .. } | Freshness::TimedOut, Decision::Reject(refused)) => {
+                return (Decision::Reject(policy.authenticator.unsettled(refused)), took);
+            }
+            (_, decision) => return (decision, took),
+        }
+    }
+}
