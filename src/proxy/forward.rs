@@ -1,8 +1,8 @@
 //! The request as the upstream gets it. Names are compared as a backend could fold them, what a client sent under ours is
 //! removed whoever it is, and what we say is inserted last. It is called anew for each try, on a fresh copy.
 
-use http::header::{AUTHORIZATION, HOST, VIA};
-use http::{HeaderName, Version};
+use http::header::{AUTHORIZATION, CONNECTION, HOST, UPGRADE};
+use http::{HeaderName, HeaderValue, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::l4::socket::SocketAddr;
@@ -58,9 +58,9 @@ pub fn prepare(upstream: &mut RequestHeader, session: &ServerSession, exchange: 
         upstream.remove_header(&AUTHORIZATION);
     }
     say_where_from(upstream, session, rule.trusted_hops)?;
-    upstream.insert_header("x-request-id", exchange.request_id.as_str())?;
+    upstream.append_header("x-request-id", exchange.request_id.as_str())?;
     let version = if session.req_header().version == Version::HTTP_2 { "2 callgate" } else { "1.1 callgate" };
-    upstream.append_header(VIA, version)?;
+    upstream.append_header("Via", HeaderValue::from_static(version))?;
     for (header, value) in caller.headers(exchange.identity()) {
         upstream.insert_header(header.to_owned(), value)?;
     }
@@ -80,7 +80,7 @@ fn say_where_from(upstream: &mut RequestHeader, session: &ServerSession, trusted
     let peer = session.client_addr().and_then(SocketAddr::as_inet).map(|peer| peer.ip().to_canonical().to_string());
     path.extend(peer.as_ref().map(String::as_bytes));
     if !path.is_empty() {
-        upstream.insert_header("x-forwarded-for", path.join(&b", "[..]))?;
+        upstream.append_header("x-forwarded-for", path.join(&b", "[..]))?;
     }
     let trusted = |name: &str| {
         let value = came.get(name).filter(|_| trusted_hops > 0 && came.get_all(name).iter().count() == 1)?;
@@ -89,12 +89,12 @@ fn say_where_from(upstream: &mut RequestHeader, session: &ServerSession, trusted
     let secure = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
     let seen: &[u8] = if secure { b"https" } else { b"http" };
     let scheme = trusted("x-forwarded-proto").filter(|scheme| matches!(*scheme, b"http" | b"https")).unwrap_or(seen);
-    upstream.insert_header("x-forwarded-proto", scheme)?;
+    upstream.append_header("x-forwarded-proto", scheme)?;
     let head = session.req_header();
     let host = head.uri.authority().map(|authority| authority.as_str().as_bytes());
     let host = host.or_else(|| Some(head.headers.get(HOST)?.as_bytes()));
     if let Some(host) = trusted("x-forwarded-host").filter(|host| target::is_host(host)).or(host) {
-        upstream.insert_header("x-forwarded-host", host)?;
+        upstream.append_header("x-forwarded-host", host)?;
     }
     Ok(())
 }
@@ -110,20 +110,19 @@ pub fn kept_request_id(sent: Option<&[u8]>, rule: ForwardRule) -> Option<String>
 /// Takes away from an answer what was only meant for the connection it came on (RFC 9110 §7.6.1). Pingora frames the answer anew
 /// and writes its own `Connection`.
 pub fn strip_hop_by_hop(answer: &mut ResponseHeader) {
-    let listed = answer.headers.get_all(http::header::CONNECTION).iter();
+    let listed = answer.headers.get_all(CONNECTION).iter();
     let listed: Vec<_> = listed
         .flat_map(|value| elements(value.as_bytes()))
+        // Most common, and written anew by Pingora.
+        .filter(|name| !matches!(*name, b"keep-alive" | b"close"))
         .filter_map(|name| HeaderName::from_bytes(name).ok())
         .filter(|name| !matches!(name.as_str(), "upgrade" | "transfer-encoding" | "content-length"))
         .collect();
-    for name in listed {
-        answer.remove_header::<HeaderName>(&name);
-    }
-    for name in ["keep-alive", "proxy-connection"] {
-        answer.remove_header(name);
+    for name in listed.iter().chain(&[KEEP_ALIVE, PROXY_CONNECTION]) {
+        answer.remove_header::<HeaderName>(name);
     }
     if !matches!(answer.status.as_u16(), 101 | 426) {
-        answer.remove_header(&http::header::UPGRADE);
+        answer.remove_header(&UPGRADE);
     }
 }
 
@@ -171,6 +170,9 @@ const STRONGER: [&str; 8] = [
     "xrewriteuri",
     "xrewriteurl",
 ];
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
 /// The longest request id that is kept, in characters.
 const REQUEST_ID_MAX: usize = 128;

@@ -8,6 +8,11 @@ use crate::request::{Authorization, RequestHead};
 /// A request that may pass if it is the one that was judged.
 pub struct Judged {
     exchange: Exchange,
+    grounds: Grounds,
+}
+
+/// What a judgement was made of.
+struct Grounds {
     method: Box<str>,
     path: Option<Box<str>>,
     /// The lines of `Authorization`: none, one, or several, which are not kept.
@@ -15,18 +20,30 @@ pub struct Judged {
 }
 
 impl Judged {
-    /// Keeps what a judgement was made of.
-    pub fn new(exchange: Exchange, head: &RequestHead<'_>) -> Self {
+    /// A request that was judged by this head.
+    pub fn by(head: &RequestHead<'_>, exchange: Exchange) -> Self {
+        Self { exchange, grounds: Grounds::of(head) }
+    }
+
+    /// The request as it stands, and whether it may pass with the head that was read.
+    pub fn take_up(self, head: &RequestHead<'_>) -> (Exchange, Result<(), Rejection>) {
+        let detail = "the request's head can be read in two ways";
+        let refused = || Err(Rejection::new(Reason::RequestMalformed, detail));
+        (self.exchange, if self.grounds.are_of(head) { Ok(()) } else { refused() })
+    }
+}
+
+impl Grounds {
+    fn of(head: &RequestHead<'_>) -> Self {
         let authorization = match head.authorization {
             Authorization::Absent => None,
             Authorization::One(value) => Some(Some(value.into())),
             Authorization::Several => Some(None),
         };
-        Self { exchange, method: head.method.into(), path: head.path.map(Into::into), authorization }
+        Self { method: head.method.into(), path: head.path.map(Into::into), authorization }
     }
 
-    /// Whether another head would be judged alike, whatever the judgement.
-    fn is_about(&self, head: &RequestHead<'_>) -> bool {
+    fn are_of(&self, head: &RequestHead<'_>) -> bool {
         let authorization = match &self.authorization {
             None => Authorization::Absent,
             Some(Some(value)) => Authorization::One(value),
@@ -34,11 +51,28 @@ impl Judged {
         };
         *head == RequestHead { method: &self.method, path: self.path.as_deref(), authorization }
     }
+}
 
-    /// The request as it stands, and whether it may pass.
-    pub fn take_up(self, head: &RequestHead<'_>) -> (Exchange, Result<(), Rejection>) {
-        let detail = "the request's head can be read in two ways";
-        let passes = if self.is_about(head) { Ok(()) } else { Err(Rejection::new(Reason::RequestMalformed, detail)) };
-        (self.exchange, passes)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_judgement_holds_for_the_head_it_was_made_of_and_for_no_other() {
+        let heads: Vec<_> = ["POST", "post"]
+            .into_iter()
+            .flat_map(|method| [None, Some("/send"), Some("/send/")].map(|path| (method, path)))
+            .flat_map(|(method, path)| {
+                let values = [&b""[..], b"Bearer a", b"Bearer b"].map(Authorization::One);
+                let all = [Authorization::Absent, Authorization::Several].into_iter().chain(values);
+                all.map(move |authorization| RequestHead { method, path, authorization })
+            })
+            .collect();
+        for (judged, head) in heads.iter().enumerate() {
+            let grounds = Grounds::of(head);
+            for (read, head) in heads.iter().enumerate() {
+                assert_eq!(grounds.are_of(head), read == judged, "{read} {judged}");
+            }
+        }
     }
 }

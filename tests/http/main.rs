@@ -18,6 +18,7 @@ mod limits; // how much, how long, how many
 mod origin; // where a request came from
 mod patience; // what stops halfway
 mod pipeline; // what comes after a request on its connection
+mod refusing; // and what becomes of the connection when it is refused
 mod retries; // what is tried again, and what is not
 mod retries_http2; // the same, where the upstream can say what it has not seen
 mod slow_clients; // heads that trickle, and connections without one

@@ -86,7 +86,7 @@ async fn meet(door: &Door, stream: &mut ClientStream, length: usize, limits: &Cl
     exchange.meet(&Told::on_wire(&head), stream.peer());
     let judged = request_head_on_wire(&head);
     let Err(rejection) = door.gate.judge(&judged, said_length_on_wire(&head), &mut exchange).await else {
-        stream.connection.hand_on(Judged::new(exchange, &judged));
+        stream.connection.hand_on(Judged::by(&judged, exchange));
         return Course::Pass(head.framing);
     };
     let rest = unread(&head).filter(|_| head.persists && !is_last && !door.gate.is_draining());
