@@ -56,6 +56,7 @@ guides: setup ## Run every command of the guides in docs/.
 	@./scripts/test_guides.py
 
 bench-instructions: setup ## Count the instructions of each step and compare them with the committed ones (UPDATE=1: commit to these).
+	@./scripts/tools.sh counts
 	@python3 benches/instructions/compare.py $(if $(UPDATE),--update)
 
 bench-peers: setup ## Compare with other proxies on this machine, about an hour (ROUNDS=1 SECONDS=2 to try).

@@ -3,6 +3,7 @@
 #
 #     scripts/tools.sh pod          podman with runc, buildah, iproute2, Node.js
 #     scripts/tools.sh guides       Node.js, curl, openssl, kubectl
+#     scripts/tools.sh counts       valgrind
 #     scripts/tools.sh manifests    kubectl, kubernetes-validate, hadolint, promtool, shellcheck
 #
 # What is no package of the distribution goes to target/tools and nowhere else.
@@ -91,6 +92,9 @@ guides)
     packages node:nodejs npm:npm curl:curl openssl:openssl ip:iproute2 python3:python3
     kubectl_with_components
     ;;
+counts)
+    packages valgrind:valgrind python3:python3
+    ;;
 manifests)
     packages shellcheck:shellcheck openssl:openssl python3:python3
     kubectl_with_components
@@ -98,7 +102,7 @@ manifests)
     promtool
     ;;
 *)
-    say 'usage: tools.sh pod|guides|manifests'
+    say 'usage: tools.sh pod|guides|manifests|counts'
     exit 2
     ;;
 esac

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from datetime import datetime, timezone
 
 sys.path.insert(0, os.path.dirname(__file__))
@@ -41,7 +42,7 @@ def main():
         chosen = [w for w in load.workloads(ALGORITHMS, options.tokens) if wanted(w.key, options.workloads)]
         for number in range(1, options.rounds + 1):
             say(f"Round {number} of {options.rounds}.")
-            readings["verification"].append(verification())
+            readings["verification"].append({"alone": verification(), "beside": verification(beside=upstream)})
             for workload in chosen:
                 for product in products:
                     if is_able(can[product.name], product, workload):
@@ -106,10 +107,13 @@ def is_able(can, product, workload):
     return able and (workload.transport != "h2" or (workload.mode, "h2") in can)
 
 
-def verification():
+def verification(beside=None):
+    """What a signature costs by itself: on a machine that does nothing else, or beside a load like the products', which here
+    goes to the upstream at once."""
     core, _ = machine.cores()
-    tool = ROOT / "target/release/examples/peers_verification"
-    return json.loads(machine.run(["taskset", "-c", str(core), tool, TOKENS, "0.5"]))
+    tool = ["taskset", "-c", str(core), ROOT / "target/release/examples/peers_verification", TOKENS, "0.5"]
+    with load.background(beside, seconds=5) if beside else nullcontext():
+        return json.loads(machine.run(tool))
 
 
 def measure(product, workload, upstream, seconds, runs):

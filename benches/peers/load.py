@@ -3,6 +3,7 @@ upstream, never on the product's core."""
 
 import json
 import subprocess
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -111,6 +112,21 @@ def h2load(port, token, seconds, http1=False, rate=None):
     if not times or len(times) < len(rows) * 0.999:
         return f"of {len(rows)} answers over {'HTTP/1.1' if http1 else 'HTTP/2'} {len(times)} were 202: {said[-300:]}"
     return len(times), float(seconds), times[len(times) // 2], times[int(len(times) * 0.99)]
+
+
+@contextmanager
+def background(upstream, seconds):
+    """Keeps the other cores as busy as they are while a product is measured, for at most so long."""
+    _, others = machine.cores()
+    walk = Path(__file__).with_name("walk.lua")
+    command = ["taskset", "-c", ",".join(map(str, others)), "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", str(walk),
+               f"http://{upstream.tcp}/send", "--", "-", "1"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(10)
 
 
 def _beside(command, seconds):

@@ -1,15 +1,18 @@
 //! What the signature alone costs: aws-lc-rs verifies tokens with a parsed key and does nothing else. The comparison holds
 //! a new token's cost against it.
 //!
-//! `peers_verification DIRECTORY SECONDS` reads what `peers_tokens` wrote and prints one JSON object, algorithm to
-//! microseconds of CPU per verification, each measured for SECONDS.
+//! `peers_verification DIRECTORY SECONDS` reads what `peers_tokens` wrote and prints one JSON object: for each algorithm the
+//! microseconds per verification, in a loop (`warm`), and with the processor's caches full of something else before each
+//! (`cold`), as they are when a proxy has done its other work in between. Each is measured for SECONDS.
 
 mod public;
 
 use std::fs;
+use std::hint::black_box;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use aws_lc_rs::signature::ParsedPublicKey;
 use serde_json::{Map, Value, json};
 
 /// Few enough to stay in the cache, many enough that no branch predictor learns one of them.
@@ -28,25 +31,63 @@ fn main() {
     let mut costs = Map::new();
     for jwk in jwks["keys"].as_array().expect("keys") {
         let alg = jwk["alg"].as_str().expect("alg");
-        costs.insert(alg.into(), json!(cost(jwk, &read(format!("{alg}.txt")), time)));
+        let tokens = read(format!("{alg}.txt"));
+        let signed = Signed::read(jwk, &tokens);
+        costs.insert(alg.into(), json!({ "warm": signed.warm(time), "cold": signed.cold(time) }));
     }
     println!("{}", Value::from(costs));
 }
 
-/// Microseconds of this thread's CPU per verification.
-fn cost(jwk: &Value, tokens: &str, time: Duration) -> f64 {
-    let key = public::parsed(jwk);
-    let signed: Vec<_> = tokens.lines().take(TOKENS).map(|token| token.rsplit_once('.').expect("a token")).collect();
-    let signed: Vec<_> = signed.into_iter().map(|(input, signature)| (input, public::decode(signature))).collect();
-    let (end, before, mut count) = (Instant::now() + time, cpu(), 0_u32);
-    while Instant::now() < end {
-        for (input, signature) in &signed {
-            key.verify_sig(input.as_bytes(), signature).expect("the signature holds");
-        }
-        count += TOKENS as u32;
-    }
-    (cpu() - before).as_secs_f64() * 1e6 / f64::from(count)
+/// Tokens and their key.
+struct Signed<'a> {
+    key: ParsedPublicKey,
+    /// What was signed, and the signature.
+    tokens: Vec<(&'a str, Vec<u8>)>,
 }
+
+impl<'a> Signed<'a> {
+    fn read(jwk: &Value, tokens: &'a str) -> Self {
+        let parts = tokens.lines().take(TOKENS).map(|token| token.rsplit_once('.').expect("a token"));
+        let tokens = parts.map(|(input, signature)| (input, public::decode(signature))).collect();
+        Self { key: public::parsed(jwk), tokens }
+    }
+
+    fn verify(&self, (input, signature): &(&str, Vec<u8>)) {
+        self.key.verify_sig(input.as_bytes(), signature).expect("the signature holds");
+    }
+
+    /// Microseconds of this thread's CPU.
+    fn warm(&self, time: Duration) -> f64 {
+        let (end, before, mut count) = (Instant::now() + time, cpu(), 0_u32);
+        while Instant::now() < end {
+            self.tokens.iter().for_each(|token| self.verify(token));
+            count += TOKENS as u32;
+        }
+        (cpu() - before).as_secs_f64() * 1e6 / f64::from(count)
+    }
+
+    /// The median of the clock's microseconds.
+    fn cold(&self, time: Duration) -> f64 {
+        let mut others = vec![0_u8; SWEPT];
+        let (end, mut times) = (Instant::now() + time, Vec::new());
+        while Instant::now() < end {
+            for token in &self.tokens {
+                others.iter_mut().step_by(CACHE_LINE).for_each(|byte| *byte = black_box(*byte).wrapping_add(1));
+                let began = Instant::now();
+                self.verify(token);
+                times.push(began.elapsed());
+            }
+        }
+        times.sort_unstable();
+        times[times.len() / 2].as_secs_f64() * 1e6
+    }
+}
+
+/// More than the caches next to a core hold, in bytes.
+const SWEPT: usize = 4 << 20;
+
+/// In bytes, on every processor that this is run on.
+const CACHE_LINE: usize = 64;
 
 /// The CPU time of this thread: the first figure of the kernel's `schedstat`, in nanoseconds.
 fn cpu() -> Duration {
