@@ -9,7 +9,7 @@ use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 
 use crate::audit::record::{EVENT, VERSION};
-use crate::audit::{PATH_SHOWN, Record, Verdict, timestamp};
+use crate::audit::{PATH_SHOWN, Record, Verdict};
 use crate::authenticator::{Accepted, Facts, Proof};
 use crate::clock::UnixTime;
 use crate::identity::Identity;
@@ -232,8 +232,7 @@ impl Exchange {
     pub async fn record_end(&mut self, end: End) {
         let times = self.times();
         self.count(&times, end);
-        let now = timestamp(SystemTime::now());
-        if let Some(record) = self.line(now, &times, end) {
+        if let Some(record) = self.line(SystemTime::now(), &times, end) {
             self.ledger.audit.record(&record).await;
         }
         self.progress = Progress::Recorded;
@@ -289,7 +288,7 @@ impl Exchange {
         });
     }
 
-    fn line(&self, time: String, times: &Times, end: End) -> Option<Record<'_>> {
+    fn line(&self, time: SystemTime, times: &Times, end: End) -> Option<Record<'_>> {
         let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         let arrival = self.arrival.as_ref()?;
         let trace = arrival.place.as_ref().map(Place::trace);
@@ -336,7 +335,7 @@ impl Drop for Exchange {
         if self.progress == Progress::Open {
             self.count(&times, End::default());
         }
-        if let Some(record) = self.line(timestamp(SystemTime::now()), &times, End::default()) {
+        if let Some(record) = self.line(SystemTime::now(), &times, End::default()) {
             self.ledger.audit.record_now(&record);
         }
     }
