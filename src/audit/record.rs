@@ -140,8 +140,13 @@ fn reason<S: serde::Serializer>(reason: &Option<Reason>, serializer: S) -> Resul
 }
 
 fn claims<S: serde::Serializer>(claims: &[(String, String)], serializer: S) -> Result<S::Ok, S::Error> {
-    let claims: BTreeMap<_, _> = claims.iter().map(|(name, value)| (name, value)).collect();
-    (!claims.is_empty()).then_some(claims).serialize(serializer)
+    by_name(claims).serialize(serializer)
+}
+
+/// Claims as they are recorded.
+pub(super) fn by_name(claims: &[(String, String)]) -> Option<BTreeMap<&str, &str>> {
+    let claims: BTreeMap<_, _> = claims.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    (!claims.is_empty()).then_some(claims)
 }
 
 /// What a request's record is called.
