@@ -19,6 +19,7 @@ pub type Held = Box<dyn Send + Sync>;
 /// One client connection.
 pub struct Connection {
     _held: Held,
+    client: Option<Arc<str>>,
     began: Instant,
     /// Why the body of the current request cannot be read without doubt.
     fault: OnceLock<ChunkFault>,
@@ -32,11 +33,12 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// A connection that begins now.
+    /// A connection that begins now. `client` is who is at the other end, as it is recorded.
     #[must_use]
-    pub fn begin(held: Held) -> Self {
+    pub fn begin(held: Held, client: Option<Arc<str>>) -> Self {
         Self {
             _held: held,
+            client,
             began: Instant::now(),
             fault: OnceLock::new(),
             end: AtomicU64::new(0),
@@ -60,6 +62,12 @@ impl Connection {
     pub fn of(session: &ServerSession) -> Option<Arc<Self>> {
         let digest = session.digest()?.proxy_digest.as_ref()?;
         digest.user_data.as_ref()?.downcast_ref::<Arc<Self>>().cloned()
+    }
+
+    /// Who is at the other end: written once, and recorded with every request.
+    #[must_use]
+    pub fn client(&self) -> Option<Arc<str>> {
+        self.client.clone()
     }
 
     /// Notes that the body cannot be read on. Nothing is read from the connection afterwards.

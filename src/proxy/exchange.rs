@@ -59,7 +59,7 @@ pub struct Exchange {
 struct Arrival {
     method: String,
     path: String,
-    client: Option<String>,
+    client: Option<Arc<str>>,
     context: Option<Context>,
     place: Option<Place>,
 }
@@ -151,19 +151,20 @@ impl Exchange {
     pub fn arrived(&mut self, session: &Session) {
         let head = session.req_header();
         let context = Context::read(head.headers.get_all("traceparent").iter().map(http::HeaderValue::as_bytes));
-        let client = session.client_addr().map(ToString::to_string);
+        let client = Connection::of(session).and_then(|connection| connection.client());
         self.arrive(head.method.as_str(), head.uri.path(), client, context);
     }
 
     /// Takes down what is known of something that is no request.
-    pub fn arrived_malformed(&mut self, method: &str, path: &str, client: Option<String>) {
+    pub fn arrived_malformed(&mut self, method: &str, path: &str, client: Option<Arc<str>>) {
         self.arrive(method, path, client, None);
     }
 
-    fn arrive(&mut self, method: &str, path: &str, client: Option<String>, context: Option<Context>) {
+    fn arrive(&mut self, method: &str, path: &str, client: Option<Arc<str>>, context: Option<Context>) {
         let trace = self.ledger.tracer.as_ref().and_then(|tracer| tracer.place(context.as_ref()));
-        let (method, path) = (method.to_owned(), path.chars().take(PATH_SHOWN).collect());
-        self.arrival = Some(Arrival { method, path, client, context, place: trace });
+        // Hardly any path is longer, and one with no more bytes has no more characters.
+        let path = if path.len() <= PATH_SHOWN { path.to_owned() } else { path.chars().take(PATH_SHOWN).collect() };
+        self.arrival = Some(Arrival { method: method.to_owned(), path, client, context, place: trace });
     }
 
     /// Marks the moment of the decision.

@@ -90,7 +90,7 @@ async fn refuse(door: &Door, stream: &mut ClientStream, rejection: &Rejection) {
     let mut exchange = door.gate.begin();
     exchange.reason = Some(rejection.reason());
     let Sketch { method, path } = Sketch::of(stream.ahead());
-    exchange.arrived_malformed(&method, &path, stream.peer());
+    exchange.arrived_malformed(&method, &path, stream.connection.client());
     let mut end = End::default();
     if let Ok(answer) = Answer::refuse(rejection, &exchange.policy.realm, &exchange.request_id) {
         let bodiless = method == "HEAD";
