@@ -1,6 +1,7 @@
 //! The audit: one JSON line for each request, in a bounded queue to one thread that writes, so that requests do not wait for a
 //! disk. A record that is lost all the same is counted, logged, and told in the audit itself when it can be written again.
 
+mod line;
 pub mod output;
 pub mod record;
 mod writer;
@@ -81,7 +82,7 @@ impl Audit {
 
     /// Records a request.
     pub async fn record(&self, record: &Record<'_>) {
-        let Some(line) = line(record) else { return };
+        let Ok(line) = record.line() else { return };
         if self.when_full == WhenFull::Drop {
             return self.try_send(line);
         }
@@ -97,7 +98,7 @@ impl Audit {
 
     /// Records a request whose end nobody can wait for: it was cut.
     pub fn record_now(&self, record: &Record<'_>) {
-        if let Some(line) = line(record) {
+        if let Ok(line) = record.line() {
             self.try_send(line);
         }
     }
@@ -145,17 +146,6 @@ impl Writer {
         tracing::error!(records = left, "Audit records are lost at the end: the output does not take them.");
     }
 }
-
-/// Strings and numbers always serialize.
-fn line(record: &Record<'_>) -> Option<Vec<u8>> {
-    let mut line = Vec::with_capacity(LINE_USUAL);
-    serde_json::to_writer(&mut line, record).ok()?;
-    line.push(b'\n');
-    Some(line)
-}
-
-/// Room for a line without long names, in bytes.
-const LINE_USUAL: usize = 640;
 
 #[cfg(test)]
 mod tests;

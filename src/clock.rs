@@ -75,6 +75,18 @@ impl UnixTime {
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_secs(self.0.saturating_sub(earlier.0))
     }
+
+    /// RFC 3339 in UTC with seconds: `2026-01-02T03:04:05Z`.
+    #[must_use]
+    pub const fn rfc_3339(self) -> [u8; 20] {
+        let (days, second_of_day) = (self.0 / 86_400, self.0 % 86_400);
+        let (year, month, day) = civil_from_days(days);
+        let ([y1, y2], [y3, y4]) = (two_digits(year / 100), two_digits(year));
+        let ([mo1, mo2], [d1, d2]) = (two_digits(month), two_digits(day));
+        let ([h1, h2], [mi1, mi2]) = (two_digits(second_of_day / 3600), two_digits(second_of_day / 60 % 60));
+        let [s1, s2] = two_digits(second_of_day % 60);
+        [y1, y2, y3, y4, b'-', mo1, mo2, b'-', d1, d2, b'T', h1, h2, b':', mi1, mi2, b':', s1, s2, b'Z']
+    }
 }
 
 impl From<SystemTime> for UnixTime {
@@ -87,10 +99,7 @@ impl From<SystemTime> for UnixTime {
 impl fmt::Display for UnixTime {
     /// RFC 3339 in UTC with seconds: `2026-01-02T03:04:05Z`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (days, second_of_day) = (self.0 / 86_400, self.0 % 86_400);
-        let (year, month, day) = civil_from_days(days);
-        let (hour, minute, second) = (second_of_day / 3600, second_of_day / 60 % 60, second_of_day % 60);
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+        f.write_str(&String::from_utf8_lossy(&self.rfc_3339()))
     }
 }
 
@@ -119,6 +128,12 @@ fn fields<const N: usize>(text: &str, separator: char, digits: [usize; N]) -> Op
         *number = part.parse().ok()?;
     }
     parts.next().is_none().then_some(numbers)
+}
+
+/// The last two decimal digits of a number.
+#[must_use]
+pub const fn two_digits(number: u64) -> [u8; 2] {
+    [b'0' + (number / 10 % 10) as u8, b'0' + (number % 10) as u8]
 }
 
 /// The inverse of [`civil_from_days`] from 1970 on, for dates that exist; a date before is day 0.

@@ -4,6 +4,7 @@
 mod export;
 mod otlp;
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 pub use export::{SpanMeters, Tracer, start};
@@ -37,7 +38,7 @@ pub struct Span {
     pub reason: Option<&'static str>,
     pub caller: Option<String>,
     pub request_id: String,
-    pub client: Option<String>,
+    pub client: Option<Arc<str>>,
     pub ended: SystemTime,
     pub took: Duration,
     /// Of that, the time of the decision, at the beginning.

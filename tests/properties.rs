@@ -1,5 +1,5 @@
 //! What holds for every input, tried with made-up ones: a changed token never means something else, two implementations read the
-//! same text in the same way, and nothing is accepted that another verifier refuses.
+//! same text in the same way and write the same text, and nothing is accepted that another verifier refuses.
 
 #![allow(
     clippy::expect_used,
@@ -18,6 +18,8 @@ mod mutation;
 mod naive;
 #[path = "properties/reading.rs"]
 mod reading;
+#[path = "properties/recording.rs"]
+mod recording;
 #[path = "properties/remembering.rs"]
 mod remembering;
 #[path = "properties/second_opinion.rs"]

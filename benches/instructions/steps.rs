@@ -8,7 +8,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use callgate::algorithm::Algorithm;
-use callgate::audit::Verdict;
+use callgate::audit::{Verdict, timestamp};
 use callgate::authenticator::{Authenticator, Issuer};
 use callgate::clock::UnixTime;
 use callgate::identity::{CallerRule, ClaimPath};
@@ -30,7 +30,7 @@ const ISSUER: &str = "https://auth.internal.example";
 const ALGORITHMS: [Algorithm; 3] = [Algorithm::Rs256, Algorithm::Es256, Algorithm::EdDsa];
 
 /// The steps, as the baseline names them. `decide` is the whole way from a request's head to the decision.
-const STEPS: [&str; 16] = [
+const STEPS: [&str; 17] = [
     "extract",
     "decode",
     "parse",
@@ -45,6 +45,7 @@ const STEPS: [&str; 16] = [
     "decide public",
     "count",
     "record",
+    "timestamp",
     "refuse no token",
     "refuse bad signature",
 ];
@@ -81,7 +82,8 @@ fn main() {
                 metrics.callers.count("billing");
             });
         }
-        "record" => twice(|| serde_json::to_vec(black_box(&record())).is_ok()),
+        "record" => twice(|| black_box(&record()).line().is_ok()),
+        "timestamp" => twice(|| timestamp(black_box(std::time::SystemTime::UNIX_EPOCH))),
         "refuse no token" => refuse(Reason::TokenMissing, "send the token as 'Authorization: Bearer <token>'"),
         "refuse bad signature" => {
             refuse(Reason::SignatureInvalid, "the signature was not made with the issuer's key over this token");

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::clock::UnixTime;
+use crate::clock::{UnixTime, two_digits};
 use crate::rejection::Reason;
 
 /// One request.
@@ -15,8 +15,9 @@ use crate::rejection::Reason;
 #[schemars(title = "Audit record of a request", deny_unknown_fields, extend("additionalProperties" = false))]
 pub struct Record<'a> {
     /// When it was answered, RFC 3339 in UTC with milliseconds.
-    #[schemars(extend("format" = "date-time"))]
-    pub time: String,
+    #[serde(serialize_with = "time")]
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    pub time: SystemTime,
     /// Always `request`.
     #[schemars(extend("const" = EVENT))]
     pub event: &'static str,
@@ -73,7 +74,8 @@ pub struct Record<'a> {
 /// What the audit says about itself when records were lost, as soon as it can.
 #[derive(Debug, Serialize)]
 pub struct Lost {
-    pub time: String,
+    #[serde(serialize_with = "time")]
+    pub time: SystemTime,
     /// Always `lost`.
     pub event: &'static str,
     pub version: u8,
@@ -117,13 +119,20 @@ pub fn schema() -> serde_json::Value {
     schemars::schema_for!(Record<'_>).to_value()
 }
 
-/// RFC 3339 in UTC with milliseconds.
+/// RFC 3339 in UTC with milliseconds; a time before 1970 is its beginning.
 #[must_use]
-pub fn timestamp(time: SystemTime) -> String {
-    let millis = time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.subsec_millis());
-    let mut written = UnixTime::from(time).to_string();
-    written.pop();
-    format!("{written}.{millis:03}Z")
+pub fn timestamp(time: SystemTime) -> [u8; 24] {
+    let millis = time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.subsec_millis().into());
+    let ([_, m1], [m2, m3]) = (two_digits(millis / 100), two_digits(millis));
+    let [seconds @ .., _] = UnixTime::from(time).rfc_3339();
+    let mut written = *b"0000-00-00T00:00:00.000Z";
+    let [to @ .., _, to1, to2, to3, _] = &mut written;
+    (*to, *to1, *to2, *to3) = (seconds, m1, m2, m3);
+    written
+}
+
+fn time<S: serde::Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+    String::from_utf8_lossy(&timestamp(*time)).serialize(serializer)
 }
 
 fn reason<S: serde::Serializer>(reason: &Option<Reason>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -131,8 +140,13 @@ fn reason<S: serde::Serializer>(reason: &Option<Reason>, serializer: S) -> Resul
 }
 
 fn claims<S: serde::Serializer>(claims: &[(String, String)], serializer: S) -> Result<S::Ok, S::Error> {
-    let claims: BTreeMap<_, _> = claims.iter().map(|(name, value)| (name, value)).collect();
-    (!claims.is_empty()).then_some(claims).serialize(serializer)
+    by_name(claims).serialize(serializer)
+}
+
+/// Claims as they are recorded.
+pub(super) fn by_name(claims: &[(String, String)]) -> Option<BTreeMap<&str, &str>> {
+    let claims: BTreeMap<_, _> = claims.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    (!claims.is_empty()).then_some(claims)
 }
 
 /// What a request's record is called.

@@ -6,7 +6,7 @@ use crate::rejection::Reason;
 
 fn record(path: &str) -> Record<'_> {
     Record {
-        time: timestamp(std::time::SystemTime::UNIX_EPOCH + Duration::from_millis(1_767_225_599_007)),
+        time: std::time::SystemTime::UNIX_EPOCH + Duration::from_millis(1_767_225_599_007),
         event: record::EVENT,
         version: record::VERSION,
         request_id: "r1",

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::mpsc;
 
 use super::output::Output;
-use super::record::{Lost, VERSION, timestamp};
+use super::record::{Lost, VERSION};
 use super::{Cause, Losses};
 
 /// Writes until every sender is gone.
@@ -70,7 +70,7 @@ fn note(losses: &Losses) -> (Vec<u8>, u64) {
     if records == 0 {
         return (Vec::new(), 0);
     }
-    let lost = Lost { time: timestamp(SystemTime::now()), event: "lost", version: VERSION, records };
+    let lost = Lost { time: SystemTime::now(), event: "lost", version: VERSION, records };
     let mut note = serde_json::to_vec(&lost).unwrap_or_default();
     note.push(b'\n');
     (note, records)

@@ -81,12 +81,6 @@ impl ClientStream {
         &self.ahead
     }
 
-    /// Who is at the other end.
-    #[must_use]
-    pub fn peer(&self) -> Option<String> {
-        self.inner.get_socket_digest()?.peer_addr().map(ToString::to_string)
-    }
-
     /// Reads more ahead. No byte means that the client has sent its last one.
     ///
     /// # Errors

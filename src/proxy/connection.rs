@@ -21,6 +21,7 @@ pub type Held = Box<dyn Send + Sync>;
 /// One client connection.
 pub struct Connection {
     _held: Held,
+    client: Option<Arc<str>>,
     began: Instant,
     /// Why the body of the current request cannot be read without doubt.
     fault: OnceLock<ChunkFault>,
@@ -36,11 +37,12 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// A connection that begins now.
+    /// A connection that begins now. `client` is who is at the other end, as it is recorded.
     #[must_use]
-    pub fn begin(held: Held) -> Self {
+    pub fn begin(held: Held, client: Option<Arc<str>>) -> Self {
         Self {
             _held: held,
+            client,
             began: Instant::now(),
             fault: OnceLock::new(),
             end: AtomicU64::new(0),
@@ -76,6 +78,12 @@ impl Connection {
     #[must_use]
     pub fn handed_on(&self) -> Option<Judged> {
         self.judged.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Who is at the other end: written once, and recorded with every request.
+    #[must_use]
+    pub fn client(&self) -> Option<Arc<str>> {
+        self.client.clone()
     }
 
     /// Notes that the body cannot be read on, and says so to the reader. Nothing is read from the connection afterwards.

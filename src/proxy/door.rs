@@ -49,7 +49,8 @@ impl Door {
     /// Serves a connection to its end. `held` is let go when it has ended, and not before.
     pub async fn serve(&self, stream: Stream, held: Held, stop: &ShutdownWatch) {
         let negotiated = stream.selected_alpn_proto();
-        let Ok(mut stream) = ClientStream::new(stream, Arc::new(Connection::begin(held))) else { return };
+        let client = stream.get_socket_digest().and_then(|digest| Some(digest.peer_addr()?.to_string().into()));
+        let Ok(mut stream) = ClientStream::new(stream, Arc::new(Connection::begin(held, client))) else { return };
         let limits = self.gate.limits();
         let http2 = match negotiated {
             Some(ALPN::H2) => true,

@@ -8,7 +8,7 @@ use pingora::Error;
 use pingora::proxy::Session;
 
 use crate::audit::record::{EVENT, VERSION};
-use crate::audit::{PATH_SHOWN, Record, Verdict, timestamp};
+use crate::audit::{PATH_SHOWN, Record, Verdict};
 use crate::authenticator::{Accepted, Facts, Proof};
 use crate::clock::UnixTime;
 use crate::identity::Identity;
@@ -60,7 +60,7 @@ pub struct Exchange {
 struct Arrival {
     method: String,
     path: String,
-    client: Option<String>,
+    client: Option<Arc<str>>,
     context: Option<Context>,
     place: Option<Place>,
 }
@@ -109,13 +109,15 @@ impl Exchange {
     }
 
     /// Takes down what the request is, before it is decided about, and names it.
-    pub fn meet(&mut self, told: &Told<'_>, client: Option<String>) {
+    pub fn meet(&mut self, told: &Told<'_>, client: Option<Arc<str>>) {
         let kept = kept_request_id(told.request_id, self.policy.forward);
         self.request_id = kept.unwrap_or_else(|| uuid::Uuid::now_v7().simple().to_string());
         let context = Context::read(told.traceparent.into_iter());
         let trace = self.ledger.tracer.as_ref().and_then(|tracer| tracer.place(context.as_ref()));
-        let (method, path) = (told.method.to_owned(), told.path.chars().take(PATH_SHOWN).collect());
-        self.arrival = Some(Arrival { method, path, client, context, place: trace });
+        let path = told.path;
+        // Hardly any path is longer, and one with no more bytes has no more characters.
+        let path = if path.len() <= PATH_SHOWN { path.to_owned() } else { path.chars().take(PATH_SHOWN).collect() };
+        self.arrival = Some(Arrival { method: told.method.to_owned(), path, client, context, place: trace });
     }
 
     /// Takes down that the request is refused.
@@ -210,7 +212,8 @@ impl Exchange {
     /// Records the request, counts it, and leaves its span.
     pub async fn record(&mut self, session: &Session) {
         if self.arrival.is_none() {
-            self.meet(&Told::by(session.req_header()), session.client_addr().map(ToString::to_string));
+            let client = Connection::of(session).and_then(|connection| connection.client());
+            self.meet(&Told::by(session.req_header()), client);
         }
         let end = End {
             status: session.response_written().map_or(0, |response| response.status.as_u16()),
@@ -224,8 +227,7 @@ impl Exchange {
     pub async fn record_end(&mut self, end: End) {
         let times = self.times();
         self.count(&times, end);
-        let now = timestamp(SystemTime::now());
-        if let Some(record) = self.line(now, &times, end) {
+        if let Some(record) = self.line(SystemTime::now(), &times, end) {
             self.ledger.audit.record(&record).await;
         }
         self.progress = Progress::Recorded;
@@ -281,7 +283,7 @@ impl Exchange {
         });
     }
 
-    fn line(&self, time: String, times: &Times, end: End) -> Option<Record<'_>> {
+    fn line(&self, time: SystemTime, times: &Times, end: End) -> Option<Record<'_>> {
         let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         let arrival = self.arrival.as_ref()?;
         let trace = arrival.place.as_ref().map(Place::trace);
@@ -328,7 +330,7 @@ impl Drop for Exchange {
         if self.progress == Progress::Open {
             self.count(&times, End::default());
         }
-        if let Some(record) = self.line(timestamp(SystemTime::now()), &times, End::default()) {
+        if let Some(record) = self.line(SystemTime::now(), &times, End::default()) {
             self.ledger.audit.record_now(&record);
         }
     }

@@ -7,6 +7,7 @@ use pingora::proxy::Session;
 use tokio::time::Instant;
 
 use super::admission::{judge_http2, judge_length};
+use super::connection::Connection;
 use super::exchange::Exchange;
 use super::head::{Told, request_head, said_length};
 use super::{Gate, Policy, now};
@@ -51,7 +52,8 @@ impl Gate {
     /// Judges a request that nobody has judged before Pingora read it.
     pub async fn judge_within(&self, session: &Session, exchange: &mut Exchange) -> Result<(), Rejection> {
         let header = session.req_header();
-        exchange.meet(&Told::by(header), session.client_addr().map(ToString::to_string));
+        let client = Connection::of(session).and_then(|connection| connection.client());
+        exchange.meet(&Told::by(header), client);
         judge_http2(header, &exchange.policy.limits)?;
         self.judge(&request_head(header), said_length(header), exchange).await
     }

@@ -59,6 +59,9 @@ impl Played<'_> {
         if audit["decision"] != "reject" || audit["reason"] != reason || audit["status"] != status {
             return Err(format!("the audit says {audit}"));
         }
+        if !audit["client"].as_str().is_some_and(|client| client.starts_with("127.0.0.1:")) {
+            return Err(format!("the audit does not say whose it was: {audit}"));
+        }
         if self.stage.email.received().len() != self.before {
             return Err(format!("the upstream saw {:?}", self.stage.email.received().last()));
         }

@@ -70,6 +70,8 @@ async fn a_request_in_frames_is_judged_and_forwarded_like_any_other() {
     assert_eq!(received.head.all("via"), ["2 callgate"]);
     assert_eq!(received.body, b"{}");
     assert_eq!(stage.audit(1)["caller"], "billing");
+    assert!(stage.audit(1)["client"].as_str().is_some_and(|client| client.starts_with("127.0.0.1:")));
+    assert_eq!(stage.audit(0)["client"], stage.audit(1)["client"], "both came on one connection");
     stage.end();
 }
 
