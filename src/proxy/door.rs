@@ -3,6 +3,7 @@
 
 mod http1;
 mod http2;
+mod patience;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,24 +13,17 @@ use pingora::protocols::{ALPN, Stream};
 use pingora::proxy::{HttpProxy, http_proxy};
 use pingora::server::ShutdownWatch;
 use pingora::server::configuration::ServerConf;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::client::ClientStream;
 use super::connection::{Connection, Held};
 use super::{ClientLimits, Gate};
+use patience::{Patience, Wait};
 
 /// The proxy as seen by its listener.
 pub struct Door {
     proxy: Arc<HttpProxy<Gate>>,
     gate: Gate,
-}
-
-/// What came of waiting for bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Wait {
-    Came,
-    Gone,
-    Late,
 }
 
 impl Door {
@@ -52,16 +46,17 @@ impl Door {
         let client = stream.get_socket_digest().and_then(|digest| Some(digest.peer_addr()?.to_string().into()));
         let Ok(mut stream) = ClientStream::new(stream, Arc::new(Connection::begin(held, client))) else { return };
         let limits = self.gate.limits();
+        let mut patience = Patience::new(stop);
         let http2 = match negotiated {
             Some(ALPN::H2) => true,
             Some(_) => false,
-            None => begins_with_preface(&mut stream, &limits, stop).await,
+            None => begins_with_preface(&mut stream, &limits, &mut patience).await,
         };
         if http2 {
             stream.give_all();
             http2::serve(self, stream, stop).await;
         } else {
-            http1::serve(self, Box::new(stream), stop).await;
+            http1::serve(self, Box::new(stream), patience, stop).await;
         }
     }
 
@@ -78,7 +73,7 @@ impl Door {
 }
 
 /// Whether the client speaks HTTP/2 from the start, as one that knows the service may (RFC 9113 §3.3).
-async fn begins_with_preface(stream: &mut ClientStream, limits: &ClientLimits, stop: &ShutdownWatch) -> bool {
+async fn begins_with_preface(stream: &mut ClientStream, limits: &ClientLimits, patience: &mut Patience) -> bool {
     let mut latest = Instant::now() + limits.idle_time;
     loop {
         let ahead = stream.ahead();
@@ -92,42 +87,14 @@ async fn begins_with_preface(stream: &mut ClientStream, limits: &ClientLimits, s
         if common > 0 {
             latest = latest.min(Instant::now() + limits.head_time);
         }
-        if wait(stream, latest, stop).await != Wait::Came {
+        if patience.wait(stream, latest).await != Wait::Came {
             return false;
         }
     }
 }
 
-/// Waits for more bytes of a client. When the process stops, one that has not begun to speak is not waited for, and one that has
-/// begun must be about to end.
-async fn wait(stream: &mut ClientStream, latest: Instant, stop: &ShutdownWatch) -> Wait {
-    let begun = !stream.ahead().is_empty();
-    let read = async {
-        match stream.read_ahead().await {
-            Ok(count) if count > 0 => Wait::Came,
-            _ => Wait::Gone,
-        }
-    };
-    let mut stop = stop.clone();
-    let stopped = async {
-        let _ = stop.wait_for(|stopping| *stopping).await;
-        if begun {
-            tokio::time::sleep(LAST_WORDS).await;
-        }
-    };
-    tokio::select! {
-        // What has come is served first.
-        biased;
-        came = timeout_at(latest, read) => came.unwrap_or(Wait::Late),
-        () = stopped => Wait::Gone,
-    }
-}
-
 /// RFC 9113 §3.4.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
-/// How long the rest of a head is waited for when the process stops.
-const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// How long our answer to what is no request may take to be written.
 const REFUSAL_TIME: Duration = Duration::from_secs(5);

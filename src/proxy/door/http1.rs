@@ -7,7 +7,8 @@ use pingora::server::ShutdownWatch;
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::{Instant, timeout};
 
-use super::{Door, REFUSAL_TIME, Wait, wait};
+use super::patience::{Patience, Wait};
+use super::{Door, REFUSAL_TIME};
 use crate::proxy::ClientLimits;
 use crate::proxy::answer::{After, Answer};
 use crate::proxy::client::ClientStream;
@@ -39,11 +40,11 @@ enum Course {
 }
 
 /// Serves request after request until either side has had enough.
-pub async fn serve(door: &Door, mut stream: Box<ClientStream>, stop: &ShutdownWatch) {
+pub async fn serve(door: &Door, mut stream: Box<ClientStream>, mut patience: Patience, stop: &ShutdownWatch) {
     let mut served = 0;
     loop {
         let limits = door.gate.limits();
-        let length = match arrival(&mut stream, &limits, stop).await {
+        let length = match arrival(&mut stream, &limits, &mut patience).await {
             Arrival::Head(length) => length,
             Arrival::Gone => return,
             Arrival::Refused(rejection) => return turn_away(door, &mut stream, &rejection).await,
@@ -110,7 +111,7 @@ fn unread(head: &Head<'_>) -> Option<u64> {
     }
 }
 
-async fn arrival(stream: &mut ClientStream, limits: &ClientLimits, stop: &ShutdownWatch) -> Arrival {
+async fn arrival(stream: &mut ClientStream, limits: &ClientLimits, patience: &mut Patience) -> Arrival {
     let mut search = Search::default();
     let mut latest = Instant::now() + limits.idle_time;
     let mut begun = false;
@@ -131,7 +132,7 @@ async fn arrival(stream: &mut ClientStream, limits: &ClientLimits, stop: &Shutdo
             begun = true;
             latest = Instant::now() + limits.head_time;
         }
-        match wait(stream, latest, stop).await {
+        match patience.wait(stream, latest).await {
             Wait::Came => {}
             Wait::Late if begun => {
                 let detail = "the request's head did not come in time";
