@@ -14,39 +14,39 @@ impl Record<'_> {
     pub fn line(&self) -> Result<Vec<u8>> {
         let mut written = Vec::with_capacity(LINE_USUAL);
         let line = &mut written;
-        line.extend_from_slice(b"{\"time\":\"");
+        line.extend_from_slice(br#"{"time":""#);
         line.extend_from_slice(&timestamp(self.time));
         line.push(b'"');
-        text(line, "event", Some(self.event))?;
-        number(line, "version", Some(self.version.into()))?;
-        text(line, "request_id", Some(self.request_id))?;
-        text(line, "trace_id", self.trace_id)?;
-        text(line, "decision", Some(self.decision.as_str()))?;
-        text(line, "reason", self.reason.map(Reason::as_str))?;
-        text(line, "caller", self.caller)?;
-        text(line, "claimed_caller", self.claimed_caller)?;
-        text(line, "issuer", self.issuer)?;
-        text(line, "kid", self.kid)?;
-        text(line, "alg", self.alg)?;
-        text(line, "jti", self.jti)?;
-        name(line, "claims");
+        text(line, r#","event":"#, Some(self.event))?;
+        number(line, r#","version":"#, Some(self.version.into()))?;
+        text(line, r#","request_id":"#, Some(self.request_id))?;
+        text(line, r#","trace_id":"#, self.trace_id)?;
+        text(line, r#","decision":"#, Some(self.decision.as_str()))?;
+        text(line, r#","reason":"#, self.reason.map(Reason::as_str))?;
+        text(line, r#","caller":"#, self.caller)?;
+        text(line, r#","claimed_caller":"#, self.claimed_caller)?;
+        text(line, r#","issuer":"#, self.issuer)?;
+        text(line, r#","kid":"#, self.kid)?;
+        text(line, r#","alg":"#, self.alg)?;
+        text(line, r#","jti":"#, self.jti)?;
+        line.extend_from_slice(br#","claims":"#);
         to_writer(&mut *line, &by_name(self.claims))?;
-        text(line, "method", Some(self.method))?;
-        text(line, "path", Some(self.path))?;
-        number(line, "status", Some(self.status.into()))?;
-        number(line, "request_bytes", Some(self.request_bytes))?;
-        number(line, "response_bytes", Some(self.response_bytes))?;
-        number(line, "duration_us", Some(self.duration_us))?;
-        number(line, "authentication_us", Some(self.authentication_us))?;
-        number(line, "upstream_us", self.upstream_us)?;
-        text(line, "client", self.client)?;
+        text(line, r#","method":"#, Some(self.method))?;
+        text(line, r#","path":"#, Some(self.path))?;
+        number(line, r#","status":"#, Some(self.status.into()))?;
+        number(line, r#","request_bytes":"#, Some(self.request_bytes))?;
+        number(line, r#","response_bytes":"#, Some(self.response_bytes))?;
+        number(line, r#","duration_us":"#, Some(self.duration_us))?;
+        number(line, r#","authentication_us":"#, Some(self.authentication_us))?;
+        number(line, r#","upstream_us":"#, self.upstream_us)?;
+        text(line, r#","client":"#, self.client)?;
         line.extend_from_slice(b"}\n");
         Ok(written)
     }
 }
 
-fn text(line: &mut Vec<u8>, field: &str, text: Option<&str>) -> Result<()> {
-    name(line, field);
+fn text(line: &mut Vec<u8>, name: &str, text: Option<&str>) -> Result<()> {
+    line.extend_from_slice(name.as_bytes());
     let Some(text) = text else {
         line.extend_from_slice(b"null");
         return Ok(());
@@ -61,16 +61,9 @@ fn text(line: &mut Vec<u8>, field: &str, text: Option<&str>) -> Result<()> {
     Ok(())
 }
 
-fn number(line: &mut Vec<u8>, field: &str, number: Option<u64>) -> Result<()> {
-    name(line, field);
+fn number(line: &mut Vec<u8>, name: &str, number: Option<u64>) -> Result<()> {
+    line.extend_from_slice(name.as_bytes());
     to_writer(line, &number)
-}
-
-/// Names the next field, which is not the first.
-fn name(line: &mut Vec<u8>, field: &str) {
-    line.extend_from_slice(b",\"");
-    line.extend_from_slice(field.as_bytes());
-    line.extend_from_slice(b"\":");
 }
 
 /// Whether a byte of a text cannot stand in a JSON string as it is (RFC 8259 §7).

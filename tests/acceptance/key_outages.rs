@@ -78,7 +78,7 @@ fn old_keys_serve_on_whatever_the_issuer_does_and_readyz_says_what_it_is() {
 #[test]
 fn past_the_ceiling_tokens_get_503_until_the_issuer_is_back() {
     let outage = Outage::new();
-    let keys = ", refresh = \"200ms\", stale_limit = \"1s\"";
+    let keys = ", refresh = \"200ms\", stale_limit = \"3s\"";
     let sidecar = start_ready(&outage.setup(keys, "[limits]\nkey_wait = \"100ms\""));
     assert_eq!(outage.ask(&sidecar), 202);
     outage.issuer.go_down();
