@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
+use pingora::protocols::l4::socket::SocketAddr;
 use pingora::protocols::raw_connect::ProxyDigest;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
@@ -18,10 +19,19 @@ use crate::wire::chunks::ChunkFault;
 /// Whatever must live as long as a connection does, such as its place among those that may be open.
 pub type Held = Box<dyn Send + Sync>;
 
+/// Who is at the other end, written once for all requests of a connection.
+#[derive(Clone, Default)]
+pub struct Peer {
+    /// As it is recorded.
+    pub client: Option<Arc<str>>,
+    /// The IP address alone, if there is one: an IPv4 address that is dressed as an IPv6 one is written plainly.
+    pub address: Option<Arc<str>>,
+}
+
 /// One client connection.
 pub struct Connection {
     _held: Held,
-    client: Option<Arc<str>>,
+    peer: Peer,
     began: Instant,
     /// Why the body of the current request cannot be read without doubt.
     fault: OnceLock<ChunkFault>,
@@ -36,13 +46,22 @@ pub struct Connection {
     judged: Mutex<Option<Judged>>,
 }
 
-impl Connection {
-    /// A connection that begins now. `client` is who is at the other end, as it is recorded.
+impl Peer {
+    /// The peer with that address.
     #[must_use]
-    pub fn begin(held: Held, client: Option<Arc<str>>) -> Self {
+    pub fn at(address: &SocketAddr) -> Self {
+        let ip = address.as_inet().map(|address| address.ip().to_canonical().to_string().into());
+        Self { client: Some(address.to_string().into()), address: ip }
+    }
+}
+
+impl Connection {
+    /// A connection that begins now.
+    #[must_use]
+    pub fn begin(held: Held, peer: Peer) -> Self {
         Self {
             _held: held,
-            client,
+            peer,
             began: Instant::now(),
             fault: OnceLock::new(),
             end: AtomicU64::new(0),
@@ -80,10 +99,10 @@ impl Connection {
         self.judged.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Who is at the other end: written once, and recorded with every request.
+    /// Who is at the other end.
     #[must_use]
-    pub fn client(&self) -> Option<Arc<str>> {
-        self.client.clone()
+    pub const fn peer(&self) -> &Peer {
+        &self.peer
     }
 
     /// Notes that the body cannot be read on, and says so to the reader. Nothing is read from the connection afterwards.

@@ -16,7 +16,7 @@ use pingora::server::configuration::ServerConf;
 use tokio::time::Instant;
 
 use super::client::ClientStream;
-use super::connection::{Connection, Held};
+use super::connection::{Connection, Held, Peer};
 use super::{ClientLimits, Gate};
 use patience::{Patience, Wait};
 
@@ -43,8 +43,9 @@ impl Door {
     /// Serves a connection to its end. `held` is let go when it has ended, and not before.
     pub async fn serve(&self, stream: Stream, held: Held, stop: &ShutdownWatch) {
         let negotiated = stream.selected_alpn_proto();
-        let client = stream.get_socket_digest().and_then(|digest| Some(digest.peer_addr()?.to_string().into()));
-        let Ok(mut stream) = ClientStream::new(stream, Arc::new(Connection::begin(held, client))) else { return };
+        let peer =
+            stream.get_socket_digest().and_then(|digest| Some(Peer::at(digest.peer_addr()?))).unwrap_or_default();
+        let Ok(mut stream) = ClientStream::new(stream, Arc::new(Connection::begin(held, peer))) else { return };
         let limits = self.gate.limits();
         let mut patience = Patience::new(stop);
         let http2 = match negotiated {

@@ -212,7 +212,7 @@ impl Exchange {
     /// Records the request, counts it, and leaves its span.
     pub async fn record(&mut self, session: &Session) {
         if self.arrival.is_none() {
-            let client = Connection::of(session).and_then(|connection| connection.client());
+            let client = Connection::of(session).and_then(|connection| connection.peer().client.clone());
             self.meet(&Told::by(session.req_header()), client);
         }
         let end = End {

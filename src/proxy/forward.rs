@@ -5,7 +5,6 @@ use http::header::{AUTHORIZATION, CONNECTION, HOST, UPGRADE};
 use http::{HeaderName, HeaderValue, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::ServerSession;
-use pingora::protocols::l4::socket::SocketAddr;
 
 use super::exchange::Exchange;
 use crate::audit::Verdict;
@@ -57,7 +56,8 @@ pub fn prepare(upstream: &mut RequestHeader, session: &ServerSession, exchange: 
     if rule.token == Onward::Withhold {
         upstream.remove_header(&AUTHORIZATION);
     }
-    say_where_from(upstream, session, rule.trusted_hops)?;
+    let peer = exchange.connection.as_deref().and_then(|connection| connection.peer().address.as_deref());
+    say_where_from(upstream, session, peer, rule.trusted_hops)?;
     upstream.append_header("x-request-id", exchange.request_id.as_str())?;
     let version = if session.req_header().version == Version::HTTP_2 { "2 callgate" } else { "1.1 callgate" };
     upstream.append_header("Via", HeaderValue::from_static(version))?;
@@ -72,13 +72,17 @@ pub fn prepare(upstream: &mut RequestHeader, session: &ServerSession, exchange: 
 
 /// `X-Forwarded-For`, `-Proto` and `-Host`. Of what came, only the part that trusted proxies added is kept; `Forwarded` is not, so
 /// that there are never two stories.
-fn say_where_from(upstream: &mut RequestHeader, session: &ServerSession, trusted_hops: usize) -> pingora::Result<()> {
+fn say_where_from(
+    upstream: &mut RequestHeader,
+    session: &ServerSession,
+    peer: Option<&str>,
+    trusted_hops: usize,
+) -> pingora::Result<()> {
     let came = &session.req_header().headers;
     let lines = came.get_all("x-forwarded-for").iter();
     let mut path: Vec<&[u8]> = lines.flat_map(|value| elements(value.as_bytes())).collect();
     let mut path = path.split_off(path.len().saturating_sub(trusted_hops));
-    let peer = session.client_addr().and_then(SocketAddr::as_inet).map(|peer| peer.ip().to_canonical().to_string());
-    path.extend(peer.as_ref().map(String::as_bytes));
+    path.extend(peer.map(str::as_bytes));
     if !path.is_empty() {
         upstream.append_header("x-forwarded-for", path.join(&b", "[..]))?;
     }

@@ -84,7 +84,7 @@ async fn meet(door: &Door, stream: &mut ClientStream, length: usize, limits: &Cl
         }
     };
     let mut exchange = door.gate.begin();
-    exchange.meet(&Told::on_wire(&head), stream.connection.client());
+    exchange.meet(&Told::on_wire(&head), stream.connection.peer().client.clone());
     let judged = request_head_on_wire(&head);
     let Err(rejection) = door.gate.judge(&judged, said_length_on_wire(&head), &mut exchange).await else {
         stream.connection.hand_on(Judged::by(&judged, exchange));
@@ -148,7 +148,7 @@ async fn turn_away(door: &Door, stream: &mut ClientStream, rejection: &Rejection
     let Sketch { method, path } = Sketch::of(stream.ahead());
     let mut exchange = door.gate.begin();
     let told = Told { method: &method, path: &path, request_id: None, traceparent: None };
-    exchange.meet(&told, stream.connection.client());
+    exchange.meet(&told, stream.connection.peer().client.clone());
     answer(stream, exchange, rejection, After::Close, method == "HEAD").await;
 }
 

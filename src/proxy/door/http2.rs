@@ -20,10 +20,10 @@ use crate::proxy::connection::Connection;
 pub async fn serve(door: &Door, stream: ClientStream, stop: &ShutdownWatch) {
     let limits = door.gate.limits();
     let shared = (stream.get_ssl_digest(), stream.get_timing_digest(), stream.get_socket_digest());
-    let client = stream.connection.client();
+    let peer = stream.connection.peer().clone();
     // Each stream has a state of its own, which outlives nothing but it.
     let fresh = || {
-        let connection = Arc::new(Connection::begin(Box::new(()), client.clone()));
+        let connection = Arc::new(Connection::begin(Box::new(()), peer.clone()));
         let proxy_digest = connection.digest().ok();
         let (ssl_digest, timing_digest, socket_digest) = shared.clone();
         (connection, Arc::new(Digest { ssl_digest, timing_digest, proxy_digest, socket_digest }))
