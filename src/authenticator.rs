@@ -4,8 +4,10 @@
 mod accepted;
 mod cache;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
+use crate::algorithm::Algorithm;
 use crate::clock::UnixTime;
 use crate::identity::{CallerRule, ClaimPath, Identity, Naming};
 use crate::jwt::claims::{Round, time};
@@ -242,8 +244,9 @@ impl Authenticator {
         let token = Token::read(text, self.token_limit)?;
         let parts = Parts::decode(token.as_str())?;
         let unverified = Unverified::parse(&parts)?;
-        facts.alg = Some(unverified.alg().chars().take(ALG_SHOWN).collect());
-        facts.kid = unverified.kid().map(str::to_owned);
+        facts.alg = Some(shown_algorithm(unverified.alg()));
+        let kid: Option<Arc<str>> = unverified.kid().map(Into::into);
+        facts.kid = kid.clone();
 
         let index = unverified.match_issuer(self.issuers.iter().map(|issuer| issuer.requirement.issuer()))?;
         facts.issuer = Some(index);
@@ -256,7 +259,8 @@ impl Authenticator {
         let keys = published.as_ref().and_then(|published| published.usable(now));
         let keys = keys.ok_or_else(|| Stop::for_keys(keys_unavailable(requirement)))?;
         let (verified, key) = verify_with_any(&unverified, requirement, keys, now)?;
-        facts.jti = jti(&verified);
+        let jti: Option<Arc<str>> = verified.claims().text("jti").map(Into::into);
+        facts.jti = jti.clone().filter(|jti| jti.len() <= JTI_MAX);
         self.refuse_revoked(verified.claims(), [key.kid(), unverified.kid()], requirement, now)?;
 
         let identity = self.caller.identify(&verified, naming.as_ref())?;
@@ -268,8 +272,8 @@ impl Authenticator {
         let basis = Basis {
             validity: verified.validity(),
             keys: Arc::downgrade(keys),
-            kids: [key.kid(), unverified.kid()].map(|kid| kid.map(Into::into)),
-            jti: verified.claims().text("jti").map(Into::into),
+            kids: [key.kid().filter(|kid| unverified.kid() != Some(*kid)).map(Into::into), kid],
+            jti,
             sub: verified.claims().text("sub").map(Into::into),
         };
         Ok(Proven { token, identity, expires, issued: issued(&verified), basis })
@@ -330,8 +334,12 @@ pub(crate) fn keys_unavailable(asked: &Requirement) -> Rejection {
     Rejection::new(Reason::KeysUnavailable, detail)
 }
 
-fn jti(token: &Verified<'_>) -> Option<String> {
-    token.claims().text("jti").filter(|jti| jti.len() <= JTI_MAX).map(str::to_owned)
+/// An `alg` as it is recorded.
+fn shown_algorithm(alg: &str) -> Cow<'static, str> {
+    match Algorithm::from_name(alg) {
+        Some(known) => known.name().into(),
+        None => alg.chars().take(ALG_SHOWN).collect(),
+    }
 }
 
 fn issued(token: &Verified<'_>) -> Option<UnixTime> {

@@ -152,16 +152,17 @@ impl Naming {
     /// `caller_unusable`.
     pub fn name(&self, claims: &Object<'_>) -> Result<String, Rejection> {
         let unusable = |detail| Err(Rejection::new(Reason::CallerUnusable, detail));
-        let claim = quoted(&self.claim.written);
+        let claim = || quoted(&self.claim.written);
         let found = match self.claim.find(claims) {
             Some(Value::String(found)) => found,
             Some(other) => {
                 return unusable(format!(
-                    "the claim {claim} must name the caller as a string, and is {}",
+                    "the claim {} must name the caller as a string, and is {}",
+                    claim(),
                     other.type_name()
                 ));
             }
-            None => return unusable(format!("the token has no claim {claim} to name its caller")),
+            None => return unusable(format!("the token has no claim {} to name its caller", claim())),
         };
         let caller = match &self.form {
             None => Cow::Borrowed(found.as_ref()),
@@ -169,16 +170,16 @@ impl Naming {
                 Some(caller) => caller,
                 None => {
                     let wanted = quoted(&form.to_string());
-                    return unusable(format!("the claim {claim} must have the form {wanted} to name the caller"));
+                    return unusable(format!("the claim {} must have the form {wanted} to name the caller", claim()));
                 }
             },
         };
         if caller.is_empty() || caller.len() > CALLER_MAX {
-            return unusable(format!("the claim {claim} must have 1 to {CALLER_MAX} characters"));
+            return unusable(format!("the claim {} must have 1 to {CALLER_MAX} characters", claim()));
         }
         if !caller.bytes().all(is_caller_byte) {
             let allowed = "visible ASCII characters without comma, semicolon, quotes and backslash";
-            return unusable(format!("the claim {claim} must consist of {allowed}"));
+            return unusable(format!("the claim {} must consist of {allowed}", claim()));
         }
         Ok(caller.into_owned())
     }

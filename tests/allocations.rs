@@ -35,13 +35,13 @@ const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
 #[test]
 fn deciding_allocates_no_more_than_is_known() {
     let mut counts = Vec::new();
-    for (algorithm, allowed) in [(Algorithm::Rs256, 16), (Algorithm::Es256, 16), (Algorithm::EdDsa, 16)] {
+    for (algorithm, allowed) in [(Algorithm::Rs256, 8), (Algorithm::Es256, 8), (Algorithm::EdDsa, 8)] {
         let mut stage = Stage::set(algorithm);
         counts.push((algorithm.name(), allowed, stage.decide(&stage.bearer(&stage.token))));
         let mut spoiled = stage.token.clone();
         let at = spoiled.rfind('.').unwrap() + 11;
         spoiled.replace_range(at..=at, if &stage.token[at..=at] == "A" { "B" } else { "A" });
-        counts.push(("bad signature", 8, stage.decide(&stage.bearer(&spoiled))));
+        counts.push(("bad signature", 4, stage.decide(&stage.bearer(&spoiled))));
         stage.authenticator = stage.authenticator.with_cache(1 << 20);
         counts.push(("remembered", 0, stage.decide(&stage.bearer(&stage.token))));
     }
@@ -71,8 +71,8 @@ fn each_step_allocates_no_more_than_is_known() {
                 Token::extract(Authorization::One(bearer.as_bytes()), 8192).unwrap();
             }),
         ),
-        ("decode", 3, measure(|| drop(Parts::decode(&stage.token).unwrap()))),
-        ("parse", 3, measure(|| drop(Unverified::parse(&parts).unwrap()))),
+        ("decode", 1, measure(|| drop(Parts::decode(&stage.token).unwrap()))),
+        ("parse", 2, measure(|| drop(Unverified::parse(&parts).unwrap()))),
         ("verify", 0, measure(|| assert!(verify(&unverified, &asked, key, NOW).is_ok()))),
     ]);
 }

@@ -1,7 +1,8 @@
 //! What is kept of an accepted token: who calls, what is recorded, and everything that the acceptance rests on. It is made once
 //! and shared by all requests that show the token.
 
-use std::sync::Weak;
+use std::borrow::Cow;
+use std::sync::{Arc, Weak};
 
 use crate::clock::UnixTime;
 use crate::identity::Identity;
@@ -25,10 +26,10 @@ pub struct Accepted {
 pub struct Facts {
     /// The configured issuer that the token names, by index.
     pub issuer: Option<usize>,
-    pub kid: Option<String>,
-    pub alg: Option<String>,
+    pub kid: Option<Arc<str>>,
+    pub alg: Option<Cow<'static, str>>,
     /// The token's `jti`, if it is verified and has a sound one.
-    pub jti: Option<String>,
+    pub jti: Option<Arc<str>>,
     /// Further claims of an accepted token, under the names that the configuration gives them.
     pub claims: Vec<(String, String)>,
 }
@@ -38,10 +39,11 @@ pub(super) struct Basis {
     pub validity: Validity,
     /// The key set with the key that verified it. It is only compared: a set that serves no more is let go.
     pub keys: Weak<KeySet>,
-    /// By what it can be revoked: the name of that key, its own `kid`, its `jti` and `sub`, all whole.
-    pub kids: [Option<Box<str>>; 2],
-    pub jti: Option<Box<str>>,
-    pub sub: Option<Box<str>>,
+    /// By what it can be revoked: the name of that key, where it is another than its own `kid`, and its `kid`, `jti` and
+    /// `sub`, all whole.
+    pub kids: [Option<Arc<str>>; 2],
+    pub jti: Option<Arc<str>>,
+    pub sub: Option<Arc<str>>,
 }
 
 impl Basis {
@@ -60,12 +62,11 @@ impl Basis {
 impl Accepted {
     /// The memory that it takes, in bytes, as well as that can be told.
     pub(super) fn size(&self) -> usize {
-        let Facts { kid, alg, jti, claims, issuer: _ } = &self.facts;
-        let facts: usize = [kid, alg, jti].into_iter().flatten().map(String::len).sum();
-        let claims: usize =
-            claims.iter().map(|(name, value)| name.len() + value.len() + size_of::<(String, String)>()).sum();
+        let claims = self.facts.claims.iter();
+        let claims: usize = claims.map(|(name, value)| name.len() + value.len() + size_of::<(String, String)>()).sum();
+        // The facts' kid and jti are shared with these.
         let Basis { kids, jti, sub, .. } = &self.basis;
         let basis: usize = kids.iter().chain([jti, sub]).flatten().map(|name| name.len()).sum();
-        size_of::<Self>() + self.identity.size() + facts + claims + basis
+        size_of::<Self>() + self.identity.size() + claims + basis
     }
 }

@@ -58,7 +58,7 @@ impl TokenCache {
     }
 }
 
-/// What an entry takes beside its contents: its place in the tables, and what the allocator adds to a dozen pieces.
+/// What an entry takes beside its contents: its place in the tables, and what the allocator adds to each of its pieces.
 const OVERHEAD: usize = 256;
 
 /// How large an entry is taken to be when the tables are made, in bytes.

@@ -3,6 +3,7 @@
 //! claimed caller can be shown.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,9 +15,11 @@ use crate::rejection::{Reason, Rejection};
 pub struct Parts<'t> {
     /// Header and payload as they were signed: encoded, with the period between them (RFC 7515 §5.1).
     signing_input: &'t str,
-    header: Vec<u8>,
-    payload: Vec<u8>,
-    signature: Vec<u8>,
+    /// Header, payload and signature, one after the other.
+    decoded: Vec<u8>,
+    header: Range<usize>,
+    payload: Range<usize>,
+    signature: Range<usize>,
 }
 
 /// A token that is well formed. Whoever made it may have written anything into it.
@@ -49,31 +52,40 @@ impl<'t> Parts<'t> {
     /// `token_malformed`.
     pub fn decode(token: &'t str) -> Result<Self, Rejection> {
         let malformed = |detail: String| Rejection::new(Reason::TokenMalformed, detail);
-        let periods = token.bytes().filter(|byte| *byte == b'.').count();
-        if periods == 4 {
-            return Err(malformed(
-                "the token has five parts: it is encrypted (JWE); a signed token (JWS) has three".into(),
-            ));
-        }
-        let (Some((signing_input, signature)), 2) = (token.rsplit_once('.'), periods) else {
-            return Err(malformed(format!("the token has {} parts; a signed token (JWS) has three", periods + 1)));
+        let Some((signing_input, [header, payload, signature])) = split(token) else {
+            return Err(malformed(match token.split('.').count() {
+                5 => "the token has five parts: it is encrypted (JWE); a signed token (JWS) has three".into(),
+                parts => format!("the token has {parts} parts; a signed token (JWS) has three"),
+            }));
         };
-        let (header, payload) = signing_input.split_once('.').unwrap_or_default();
         if header.len() > (HEADER_MAX * 4).div_ceil(3) {
             return Err(malformed(format!("the token's header is longer than {HEADER_MAX} bytes")));
         }
-        let decoded = |part: &str, name: &str| {
-            URL_SAFE_NO_PAD
-                .decode(part)
-                .map_err(|_| malformed(format!("the token's {name} is not base64url without padding")))
+        let mut decoded = Vec::with_capacity(token.len());
+        let mut decode = |part: &str, name: &str| {
+            let start = decoded.len();
+            match URL_SAFE_NO_PAD.decode_vec(part, &mut decoded) {
+                Ok(()) => Ok(start..decoded.len()),
+                Err(_) => Err(malformed(format!("the token's {name} is not base64url without padding"))),
+            }
         };
-        Ok(Self {
-            signing_input,
-            header: decoded(header, "header")?,
-            payload: decoded(payload, "payload")?,
-            signature: decoded(signature, "signature")?,
-        })
+        let header = decode(header, "header")?;
+        let payload = decode(payload, "payload")?;
+        let signature = decode(signature, "signature")?;
+        Ok(Self { signing_input, decoded, header, payload, signature })
     }
+
+    /// One of the parts. None lies outside; were that ever lost, it would be empty, which is no part of any good token.
+    fn part(&self, range: &Range<usize>) -> &[u8] {
+        self.decoded.get(range.clone()).unwrap_or_default()
+    }
+}
+
+/// What is signed, and the parts of a token that has three.
+fn split(token: &str) -> Option<(&str, [&str; 3])> {
+    let (signing_input, signature) = token.rsplit_once('.')?;
+    let (header, payload) = signing_input.split_once('.')?;
+    if payload.contains('.') { None } else { Some((signing_input, [header, payload, signature])) }
 }
 
 impl<'p> Unverified<'p> {
@@ -85,10 +97,10 @@ impl<'p> Unverified<'p> {
     pub fn parse(parts: &'p Parts<'_>) -> Result<Self, Rejection> {
         let malformed =
             |part: &str, why| Rejection::new(Reason::TokenMalformed, format!("the token's {part} is refused: {why}"));
-        let header = Object::parse(&parts.header).map_err(|why| malformed("header", why))?;
+        let header = Object::parse(parts.part(&parts.header)).map_err(|why| malformed("header", why))?;
         let header = Header::read(&header)?;
-        let claims = Object::parse(&parts.payload).map_err(|why| malformed("payload", why))?;
-        Ok(Self { header, claims, signing_input: parts.signing_input, signature: &parts.signature })
+        let claims = Object::parse(parts.part(&parts.payload)).map_err(|why| malformed("payload", why))?;
+        Ok(Self { header, claims, signing_input: parts.signing_input, signature: parts.part(&parts.signature) })
     }
 
     /// The header's `alg`. It chooses nothing: the issuer's list and the key decide.

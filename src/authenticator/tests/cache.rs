@@ -152,6 +152,22 @@ fn remembered_token_is_refused_once_it_is_revoked_by_its_id_its_key_or_its_subje
     }
 }
 
+/// A name is kept once where key and token have the same, and may be only the key's or only the token's.
+#[test]
+fn remembered_token_is_revoked_by_the_name_of_its_key_whoever_gives_it() {
+    let here = Remembering::new();
+    let (a, b) = (&here.world.a, &here.world.b);
+    let tokens = [sign(a, WITH_KID, &claims("a")), sign(a, WITHOUT_KID, &claims("a")), sign(b, WITH_KID, &claims("b"))];
+    for token in tokens {
+        assert_eq!(here.at(&token, NOW), Ok(Proof::Verified));
+        here.deny(r#"{"kid":"other"}"#);
+        assert_eq!(here.at(&token, NOW), Ok(Proof::Remembered), "another key's name");
+        here.deny(r#"{"kid":"k"}"#);
+        assert_eq!(here.at(&token, NOW), Err(Reason::TokenRevoked));
+        here.deny("");
+    }
+}
+
 /// The record has no `jti` that long, and the deny-list has.
 #[test]
 fn remembered_token_is_revoked_by_an_id_that_is_too_long_for_the_record() {
