@@ -30,7 +30,7 @@ const ISSUER: &str = "https://auth.internal.example";
 const ALGORITHMS: [Algorithm; 3] = [Algorithm::Rs256, Algorithm::Es256, Algorithm::EdDsa];
 
 /// The steps, as the baseline names them. `decide` is the whole way from a request's head to the decision.
-const STEPS: [&str; 17] = [
+const STEPS: [&str; 18] = [
     "extract",
     "decode",
     "parse",
