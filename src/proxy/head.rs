@@ -134,6 +134,17 @@ mod tests {
     }
 
     #[test]
+    fn every_name_that_is_sound_on_the_wire_is_one_for_pingora() {
+        for (length, is_sound) in [(1, true), (65_535, true), (65_536, false)] {
+            let name = "x".repeat(length);
+            let wire = format!("GET / HTTP/1.1\r\nHost: h\r\n{name}: 1\r\n\r\n");
+            assert_eq!(judge(wire.as_bytes(), 64).is_ok(), is_sound, "{length}");
+            let mut header = RequestHeader::build("GET", b"/", None).unwrap();
+            assert_eq!(header.append_header(name, "1").is_ok(), is_sound, "{length}");
+        }
+    }
+
+    #[test]
     fn every_target_that_is_sound_on_the_wire_is_one_for_pingora() {
         let mut refused = Vec::new();
         for byte in b'!'..=b'~' {

@@ -91,7 +91,7 @@ impl Sketch {
         let method = parts.next().filter(|method| is_token(method) && method.len() <= METHOD_MAX);
         let target = parts.next().filter(|target| target.iter().all(u8::is_ascii_graphic));
         let (Some(method), Some(target)) = (method, target) else { return Self::default() };
-        let path = target.split(|byte| *byte == b'?').next().unwrap_or_default();
+        let path = target::shown_path(target);
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Self { method: text(method), path: text(path) }
     }
@@ -215,9 +215,9 @@ impl<'a> Fields<'a> {
             return malformed("a header field is folded over several lines");
         }
         let Some((name, value)) = split(line) else { return malformed("a header line has no colon") };
-        if !is_token(name) {
+        if !is_token(name) || name.len() > NAME_MAX {
             return malformed(
-                "a header name is no token: it is empty, or has white space before its colon, or a strange character",
+                "a header name is no token: it is empty or endless, or has white space before its colon, or a strange character",
             );
         }
         if !value.iter().fold(true, |sound, byte| sound & is_value_byte(*byte)) {
@@ -330,6 +330,9 @@ fn malformed<T>(detail: impl Into<std::borrow::Cow<'static, str>>) -> Result<T, 
 
 /// Longer than any registered method.
 const METHOD_MAX: usize = 32;
+
+/// The longest name of a field, in bytes: what Pingora can hold.
+const NAME_MAX: usize = 65_535;
 
 /// How many options `Connection` may list.
 const OPTIONS_MAX: usize = 8;

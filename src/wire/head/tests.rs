@@ -126,6 +126,7 @@ fn the_end_of_a_head_is_found_however_it_is_cut() {
 fn a_sketch_says_what_can_be_read() {
     let sketch = |head: &[u8]| Sketch::of(head);
     assert_eq!(sketch(b"GET /a?b HTTP/1.1\nX"), Sketch { method: "GET".into(), path: "/a".into() });
+    assert_eq!(sketch(b"GET http://u:p@h/a?b HTTP/1.1\r\n"), Sketch { method: "GET".into(), path: "/a".into() });
     assert_eq!(sketch(b"GET /a\xff HTTP/1.1\r\n"), Sketch::default());
     assert_eq!(sketch(b"\x16\x03\x01"), Sketch::default());
 }
