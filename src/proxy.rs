@@ -1,5 +1,5 @@
 //! The gate: Pingora's phases, each a few lines that ask the core and do what it says. Nothing reaches the upstream unless it was
-//! judged, at the door or in `request_filter`. What came so far is recorded in `logging`, which ends every request.
+//! judged, at the door or in `request_filter`. What came so far is recorded in `logging`, and what did not at the door.
 
 mod admission;
 pub mod answer;
@@ -150,7 +150,7 @@ impl ProxyHttp for Gate {
         };
         exchange.connection = connection;
         if let Err(rejection) = judged {
-            return turn_away(session, &rejection, exchange, self.is_draining()).await;
+            return turn_away(session, &rejection, exchange).await;
         }
         // A tunnel is for those who showed a token.
         exchange.is_tunnel = exchange.verdict != Verdict::Pass && asks_for_websocket(session.req_header());

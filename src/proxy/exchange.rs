@@ -1,5 +1,5 @@
-//! One request and its answer, as far as they have come: the context that Pingora carries through its phases. At the end it
-//! becomes the audit record, the counts and the span, in one place; also when the request is cut and has no end.
+//! One request and its answer, as far as they have come: at the door, and then the context that Pingora carries through its
+//! phases. At the end it becomes the audit record, the counts and the span, in one place; also when the request is cut and has no end.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -251,7 +251,7 @@ impl Exchange {
         let metrics = &self.ledger.metrics;
         let issuer = self.facts().issuer.and_then(|index| self.policy.issuers.get(index));
         metrics.request(self.verdict, self.reason, issuer, times);
-        if let Some(identity) = self.identity() {
+        if let (Verdict::Forward, Some(identity)) = (self.verdict, self.identity()) {
             metrics.callers.count(identity.caller());
         }
         if let (Verdict::WouldReject, Some(reason)) = (self.verdict, self.reason) {

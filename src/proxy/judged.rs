@@ -2,12 +2,15 @@
 //! should Pingora have read another request out of the same bytes, the request is refused.
 
 use super::exchange::Exchange;
+use crate::audit::Verdict;
 use crate::rejection::{Reason, Rejection};
 use crate::request::{Authorization, RequestHead};
 
 /// A request that may pass if it is the one that was judged.
 pub struct Judged {
     exchange: Exchange,
+    verdict: Verdict,
+    reason: Option<Reason>,
     grounds: Grounds,
 }
 
@@ -20,16 +23,23 @@ struct Grounds {
 }
 
 impl Judged {
-    /// A request that was judged by this head.
-    pub fn by(head: &RequestHead<'_>, exchange: Exchange) -> Self {
-        Self { exchange, grounds: Grounds::of(head) }
+    /// A request that was judged by this head. Until it is taken up it counts as malformed: it comes to its end before that only if
+    /// Pingora cannot read it.
+    pub fn by(head: &RequestHead<'_>, mut exchange: Exchange) -> Self {
+        let verdict = std::mem::replace(&mut exchange.verdict, Verdict::Reject);
+        let reason = exchange.reason.replace(Reason::RequestMalformed);
+        Self { exchange, verdict, reason, grounds: Grounds::of(head) }
     }
 
     /// The request as it stands, and whether it may pass with the head that was read.
     pub fn take_up(self, head: &RequestHead<'_>) -> (Exchange, Result<(), Rejection>) {
-        let detail = "the request's head can be read in two ways";
-        let refused = || Err(Rejection::new(Reason::RequestMalformed, detail));
-        (self.exchange, if self.grounds.are_of(head) { Ok(()) } else { refused() })
+        let Self { mut exchange, verdict, reason, grounds } = self;
+        if !grounds.are_of(head) {
+            let detail = "the request's head can be read in two ways";
+            return (exchange, Err(Rejection::new(Reason::RequestMalformed, detail)));
+        }
+        (exchange.verdict, exchange.reason) = (verdict, reason);
+        (exchange, Ok(()))
     }
 }
 
