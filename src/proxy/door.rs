@@ -1,5 +1,5 @@
 //! Where clients come in: one connection, from its first byte to its last. It finds out which HTTP is spoken, and hands over
-//! one request after another. What is no request is refused here, and recorded like any other.
+//! one request after another. What is no request, and a request that may not pass, is refused here, and recorded like any other.
 
 mod http1;
 mod http2;
@@ -26,6 +26,17 @@ pub struct Door {
     gate: Gate,
 }
 
+/// What a connection began with.
+enum Beginning {
+    /// A request of HTTP/1, or the time in which its head had to come.
+    Http1 {
+        latest: Instant,
+    },
+    Http2,
+    /// The client left, or said nothing.
+    Nothing,
+}
+
 impl Door {
     /// Lets requests through this gate.
     #[must_use]
@@ -48,16 +59,18 @@ impl Door {
         let Ok(mut stream) = ClientStream::new(stream, Arc::new(Connection::begin(held, peer))) else { return };
         let limits = self.gate.limits();
         let mut patience = Patience::new(stop);
-        let http2 = match negotiated {
-            Some(ALPN::H2) => true,
-            Some(_) => false,
-            None => begins_with_preface(&mut stream, &limits, &mut patience).await,
+        let beginning = match negotiated {
+            Some(ALPN::H2) => Beginning::Http2,
+            Some(_) => Beginning::Http1 { latest: Instant::now() + limits.idle_time },
+            None => beginning(&mut stream, &limits, &mut patience).await,
         };
-        if http2 {
-            stream.give_all();
-            http2::serve(self, stream, stop).await;
-        } else {
-            http1::serve(self, Box::new(stream), patience, stop).await;
+        match beginning {
+            Beginning::Http1 { latest } => http1::serve(self, Box::new(stream), patience, latest, stop).await,
+            Beginning::Http2 => {
+                stream.give_all();
+                http2::serve(self, stream, stop).await;
+            }
+            Beginning::Nothing => {}
         }
     }
 
@@ -73,29 +86,28 @@ impl Door {
     }
 }
 
-/// Whether the client speaks HTTP/2 from the start, as one that knows the service may (RFC 9113 §3.3).
-async fn begins_with_preface(stream: &mut ClientStream, limits: &ClientLimits, patience: &mut Patience) -> bool {
+/// Finds out whether the client speaks HTTP/2 from the start, as one that knows the service may (RFC 9113 §3.3).
+async fn beginning(stream: &mut ClientStream, limits: &ClientLimits, patience: &mut Patience) -> Beginning {
     let mut latest = Instant::now() + limits.idle_time;
     loop {
         let ahead = stream.ahead();
         let common = ahead.len().min(PREFACE.len());
         if ahead.get(..common) != PREFACE.get(..common) {
-            return false;
+            return Beginning::Http1 { latest };
         }
         if common == PREFACE.len() {
-            return true;
+            return Beginning::Http2;
         }
-        if common > 0 {
-            latest = latest.min(Instant::now() + limits.head_time);
-        }
-        if patience.wait(stream, latest).await != Wait::Came {
-            return false;
+        let begun = common > 0;
+        match patience.wait(stream, latest).await {
+            Wait::Came if begun => {}
+            Wait::Came => latest = Instant::now() + limits.head_time,
+            // It may have been the method of a request.
+            Wait::Late if begun => return Beginning::Http1 { latest },
+            Wait::Gone | Wait::Late => return Beginning::Nothing,
         }
     }
 }
 
 /// RFC 9113 §3.4.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
-/// How long our answer to what is no request may take to be written.
-const REFUSAL_TIME: Duration = Duration::from_secs(5);

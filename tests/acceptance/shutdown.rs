@@ -169,6 +169,8 @@ fn drain_lets_connections_end_and_goes_on_serving() {
         let answer = connection.exchange(request.bytes()).unwrap();
         assert_eq!((answer.status(), answer.header("connection")), (202, Some("close")));
     }
+    let refused = stage.ask(&Request::send());
+    assert_eq!((refused.status(), refused.header("connection")), (401, Some("close")));
     stage.end();
 }
 

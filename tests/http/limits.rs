@@ -113,9 +113,11 @@ fn a_head_that_trickles_is_given_up_in_time_and_a_quick_one_is_not() {
 
 #[test]
 fn a_connection_without_a_request_is_closed_in_time_and_nobody_is_told() {
-    let stage = limited("idle_time = \"300ms\"");
+    let stage = limited("idle_time = \"1s\"");
+    let began = Instant::now();
     let mut silent = stage.sidecar.connect();
     assert_closed(&mut silent);
+    assert!(began.elapsed() < Duration::from_millis(1900), "once, and not once for each protocol it could have spoken");
     let mut used = stage.sidecar.connect();
     assert_eq!(used.exchange(Request::send().bearer(&stage.token()).bytes()).unwrap().status(), 202);
     assert_closed(&mut used);
@@ -169,6 +171,12 @@ fn a_connection_may_carry_so_many_requests_and_says_which_is_the_last() {
     assert_eq!(connection.exchange(&request).unwrap().header("connection"), Some("keep-alive"));
     let last = connection.exchange(&request).unwrap();
     assert_eq!((last.status(), last.header("connection")), (202, Some("close")));
+    assert_closed(&mut connection);
+    let mut connection = stage.sidecar.connect();
+    let refused = Request::send().bytes();
+    assert_eq!(connection.exchange(&refused).unwrap().header("connection"), Some("keep-alive"));
+    let last = connection.exchange(&refused).unwrap();
+    assert_eq!((last.status(), last.header("connection")), (401, Some("close")), "a refused one is one of them");
     assert_closed(&mut connection);
     stage.end();
 }

@@ -1,21 +1,23 @@
 //! A connection that speaks HTTP/1: heads are read and judged here, within their time and size, and only a request that may pass
 //! is handed to Pingora. One request follows another; each is judged on its own.
 
+use std::time::Duration;
+
 use pingora::apps::HttpServerApp as _;
+use pingora::protocols::Shutdown;
 use pingora::protocols::http::ServerSession;
 use pingora::server::ShutdownWatch;
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::{Instant, timeout};
 
+use super::Door;
 use super::patience::{Patience, Wait};
-use super::{Door, REFUSAL_TIME};
 use crate::proxy::ClientLimits;
 use crate::proxy::answer::{After, Answer};
 use crate::proxy::client::ClientStream;
 use crate::proxy::exchange::{End, Exchange};
 use crate::proxy::head::{Told, request_head_on_wire, said_length_on_wire};
 use crate::proxy::judged::Judged;
-use crate::proxy::refusal::{UNREAD_BODY_MAX, UNREAD_BODY_TIMEOUT};
 use crate::rejection::{Reason, Rejection};
 use crate::wire::head::{Framing, Head, Search, Sketch, judge};
 
@@ -40,30 +42,42 @@ enum Course {
 }
 
 /// Serves request after request until either side has had enough.
-pub async fn serve(door: &Door, mut stream: Box<ClientStream>, mut patience: Patience, stop: &ShutdownWatch) {
-    let mut served = 0;
+pub async fn serve(
+    door: &Door,
+    mut stream: Box<ClientStream>,
+    mut patience: Patience,
+    first: Instant,
+    stop: &ShutdownWatch,
+) {
+    let (mut served, mut latest) = (0, first);
     loop {
         let limits = door.gate.limits();
-        let length = match arrival(&mut stream, &limits, &mut patience).await {
+        let length = match arrival(&mut stream, &limits, &mut patience, latest).await {
             Arrival::Head(length) => length,
             Arrival::Gone => return,
-            Arrival::Refused(rejection) => return turn_away(door, &mut stream, &rejection).await,
+            Arrival::Refused(rejection) => return turn_away(door, &mut stream, &limits, &rejection).await,
         };
         served += 1;
-        let is_last = served >= limits.requests_per_connection;
-        let framing = match meet(door, &mut stream, length, &limits, is_last).await {
+        let after = if served < limits.requests_per_connection { After::Keep } else { After::Close };
+        let framing = match meet(door, &mut stream, length, &limits, after).await {
             Course::Pass(framing) => framing,
             Course::ReadAway(count) => match timeout(UNREAD_BODY_TIMEOUT, stream.read_away(count)).await {
-                Ok(Ok(())) => continue,
+                Ok(Ok(())) => {
+                    latest = patience_for_next(&stream, &limits);
+                    continue;
+                }
                 _ => return,
             },
-            Course::End => return,
+            Course::End => {
+                let _ = timeout(limits.write_timeout, Shutdown::shutdown(&mut *stream)).await;
+                return;
+            }
         };
         stream.give(length, framing);
         let mut session = ServerSession::new_http1(stream);
         session.set_read_timeout(Some(limits.read_timeout));
         session.set_write_timeout(Some(limits.write_timeout));
-        if is_last {
+        if after == After::Close {
             session.set_keepalive_reuses_remaining(Some(0));
         }
         let Some(reused) = door.proxy.process_new_http(session, stop).await else { return };
@@ -71,30 +85,34 @@ pub async fn serve(door: &Door, mut stream: Box<ClientStream>, mut patience: Pat
         let Ok(returned) = returned.into_any().downcast::<ClientStream>() else { return };
         stream = returned;
         stream.go_on();
+        latest = patience_for_next(&stream, &limits);
     }
 }
 
 /// Judges the request at the beginning of what has come, and answers it if it may not pass.
-async fn meet(door: &Door, stream: &mut ClientStream, length: usize, limits: &ClientLimits, is_last: bool) -> Course {
+async fn meet(door: &Door, stream: &mut ClientStream, length: usize, limits: &ClientLimits, after: After) -> Course {
     let head = match judge(stream.ahead().get(..length).unwrap_or_default(), limits.header_count) {
         Ok(head) => head,
         Err(rejection) => {
-            turn_away(door, stream, &rejection).await;
+            turn_away(door, stream, limits, &rejection).await;
             return Course::End;
         }
     };
     let mut exchange = door.gate.begin();
     exchange.meet(&Told::on_wire(&head), stream.connection.peer().client.clone());
-    let judged = request_head_on_wire(&head);
-    let Err(rejection) = door.gate.judge(&judged, said_length_on_wire(&head), &mut exchange).await else {
-        stream.connection.hand_on(Judged::by(&judged, exchange));
+    let asked = request_head_on_wire(&head);
+    let Err(rejection) = door.gate.judge(&asked, said_length_on_wire(&head), &mut exchange).await else {
+        stream.connection.hand_on(Judged::by(&asked, exchange));
         return Course::Pass(head.framing);
     };
-    let rest = unread(&head).filter(|_| head.persists && !is_last && !door.gate.is_draining());
-    let bodiless = head.method == "HEAD";
-    let after = if rest.is_some() { After::Keep } else { After::Close };
-    let is_answered = answer(stream, exchange, &rejection, after, bodiless).await;
-    match rest.filter(|_| is_answered) {
+    let (rest, bodiless) = (unread(&head), head.method == "HEAD");
+    let kept = rest.filter(|_| head.persists && after == After::Keep && !door.gate.is_draining());
+    let after = if kept.is_some() { After::Keep } else { After::Close };
+    if after == After::Close && (rest != Some(0) || stream.ahead().len() > length) {
+        stream.connection.linger();
+    }
+    let is_answered = answer(stream, exchange, limits, &rejection, after, bodiless).await;
+    match kept.filter(|_| is_answered) {
         Some(rest) => Course::ReadAway(length as u64 + rest),
         None => Course::End,
     }
@@ -111,10 +129,20 @@ fn unread(head: &Head<'_>) -> Option<u64> {
     }
 }
 
-async fn arrival(stream: &mut ClientStream, limits: &ClientLimits, patience: &mut Patience) -> Arrival {
+/// Until when the next head is waited for: its beginning, or its end if it has begun already.
+fn patience_for_next(stream: &ClientStream, limits: &ClientLimits) -> Instant {
+    Instant::now() + if stream.ahead().is_empty() { limits.idle_time } else { limits.head_time }
+}
+
+/// Waits for a head. `latest` is when it must have begun, or if it has, when it must have ended.
+async fn arrival(
+    stream: &mut ClientStream,
+    limits: &ClientLimits,
+    patience: &mut Patience,
+    mut latest: Instant,
+) -> Arrival {
     let mut search = Search::default();
-    let mut latest = Instant::now() + limits.idle_time;
-    let mut begun = false;
+    let mut begun = !stream.ahead().is_empty();
     loop {
         let ahead = stream.ahead();
         let found = match search.end(ahead) {
@@ -128,12 +156,12 @@ async fn arrival(stream: &mut ClientStream, limits: &ClientLimits, patience: &mu
         if let Some(length) = found {
             return Arrival::Head(length);
         }
-        if !begun && !ahead.is_empty() {
-            begun = true;
-            latest = Instant::now() + limits.head_time;
-        }
         match patience.wait(stream, latest).await {
-            Wait::Came => {}
+            Wait::Came if begun => {}
+            Wait::Came => {
+                begun = true;
+                latest = Instant::now() + limits.head_time;
+            }
             Wait::Late if begun => {
                 let detail = "the request's head did not come in time";
                 return Arrival::Refused(Rejection::new(Reason::RequestTimeout, detail));
@@ -144,30 +172,31 @@ async fn arrival(stream: &mut ClientStream, limits: &ClientLimits, patience: &mu
 }
 
 /// Answers what is no request, closes the connection, and records it.
-async fn turn_away(door: &Door, stream: &mut ClientStream, rejection: &Rejection) {
+async fn turn_away(door: &Door, stream: &mut ClientStream, limits: &ClientLimits, rejection: &Rejection) {
     let Sketch { method, path } = Sketch::of(stream.ahead());
     let mut exchange = door.gate.begin();
     let told = Told { method: &method, path: &path, request_id: None, traceparent: None };
     exchange.meet(&told, stream.connection.peer().client.clone());
-    answer(stream, exchange, rejection, After::Close, method == "HEAD").await;
+    stream.connection.linger();
+    answer(stream, exchange, limits, rejection, After::Close, method == "HEAD").await;
 }
 
 /// Answers a request that is refused, and records it. Returns whether the client has taken the answer.
 async fn answer(
     stream: &mut ClientStream,
     mut exchange: Exchange,
+    limits: &ClientLimits,
     rejection: &Rejection,
     after: After,
     bodiless: bool,
 ) -> bool {
     exchange.refuse(rejection);
-    if after == After::Close {
-        stream.connection.linger();
-    }
-    let answer = Answer::refuse(rejection, &exchange.policy.realm, &exchange.request_id);
-    let body = if bodiless { 0 } else { answer.body.len() as u64 };
-    let bytes = answer.into_bytes(after, bodiless);
-    let written = timeout(REFUSAL_TIME, async {
+    // Nobody else has to wait for a client to take its answer.
+    exchange.place = None;
+    let refusal = Answer::refuse(rejection, &exchange.policy.realm, &exchange.request_id);
+    let body = if bodiless { 0 } else { refusal.body.len() as u64 };
+    let bytes = refusal.into_bytes(after, bodiless);
+    let written = timeout(limits.write_timeout, async {
         stream.write_all(&bytes).await?;
         stream.flush().await
     });
@@ -180,3 +209,9 @@ async fn answer(
     exchange.record_end(end).await;
     is_answered
 }
+
+/// The largest body of a refused request that is read away, in bytes.
+const UNREAD_BODY_MAX: u64 = 64 * 1024;
+
+/// How long that may take.
+const UNREAD_BODY_TIMEOUT: Duration = Duration::from_secs(2);
