@@ -23,8 +23,8 @@ def main():
     program = build()
     steps = output([program, "--list"]).split("\n")
     found = {step: count(program, step) for step in steps if step}
-    baseline = json.loads(BASELINE.read_text()) if BASELINE.exists() else {}
-    known, compiler = baseline.get("instructions", {}), output(["rustc", "--version"]).split()[1]
+    baseline = json.loads(BASELINE.read_text())
+    known, compiler = baseline["instructions"], output(["rustc", "--version"]).split()[1]
     more = [step for step in found if found[step] > known.get(step, 0) * (1 + TOLERANCE)]
     less = [step for step in found if found[step] < known.get(step, 0) * (1 - TOLERANCE)]
     print(f"{'step':22}{'instructions':>14}{'baseline':>12}{'change':>9}")
@@ -34,8 +34,8 @@ def main():
     if "--update" in sys.argv[1:]:
         BASELINE.write_text(json.dumps({"rustc": compiler, "instructions": found}, indent=1) + "\n")
         print(f"bench-instructions: written to {BASELINE.name}; commit it with what changed it.")
-    elif baseline.get("rustc") != compiler:
-        print(f"bench-instructions: NOT COMPARED: the baseline was made with rustc {baseline.get('rustc')}, this is {compiler}.")
+    elif baseline["rustc"] != compiler:
+        print(f"bench-instructions: NOT COMPARED: the baseline was made with rustc {baseline['rustc']}, this is {compiler}.")
     elif more:
         sys.exit(f"bench-instructions: more than the baseline: {', '.join(more)}. If it is worth it: UPDATE=1.")
     elif less:

@@ -59,7 +59,7 @@ def find(program):
 
 def run(command):
     """Runs a command that must succeed; shows what it said only if it does not."""
-    ended = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    ended = subprocess.run(list(map(str, command)), capture_output=True, text=True, cwd=ROOT)
     if ended.returncode != 0:
         sys.exit(f"bench-peers: {' '.join(map(str, command))} failed:\n{ended.stdout}{ended.stderr}")
     return ended.stdout + ended.stderr
