@@ -54,9 +54,9 @@ impl Answer {
         // Strings and a number can always be written into memory.
         let _ = serde_json::to_writer(&mut body, &problem);
         let mut fields = Vec::with_capacity(5);
-        fields.push(("Content-Type", Cow::Borrowed("application/problem+json")));
-        fields.push(("Content-Length", body.len().to_string().into()));
-        fields.push(("Cache-Control", "no-store".into()));
+        fields.push(("content-type", Cow::Borrowed("application/problem+json")));
+        fields.push(("content-length", body.len().to_string().into()));
+        fields.push(("cache-control", "no-store".into()));
         match reason.challenge() {
             Challenge::Bare => fields.push((CHALLENGE, ["Bearer realm=\"", realm, "\""].concat().into())),
             Challenge::InvalidToken => {
@@ -74,10 +74,10 @@ impl Answer {
             Challenge::None => {}
         }
         if reason == Reason::MethodRefused {
-            fields.push(("Allow", ALLOWED.into()));
+            fields.push(("allow", ALLOWED.into()));
         }
         if reason.status() == 503 {
-            fields.push(("Retry-After", RETRY_AFTER_SECS.into()));
+            fields.push(("retry-after", RETRY_AFTER_SECS.into()));
         }
         Self { status: reason.status(), fields, body: body.into() }
     }
@@ -86,8 +86,8 @@ impl Answer {
     /// stay, for whoever looks at them.
     #[must_use]
     pub fn for_grpc(mut self, rejection: &Rejection) -> Self {
-        self.fields.retain(|(name, _)| !matches!(*name, "Content-Length" | "Content-Type"));
-        self.fields.push(("Content-Type", "application/grpc".into()));
+        self.fields.retain(|(name, _)| !matches!(*name, "content-length" | "content-type"));
+        self.fields.push(("content-type", "application/grpc".into()));
         self.fields.push(("grpc-status", grpc_status(rejection.reason()).into()));
         // A detail has only characters that need no escape here but this one.
         self.fields.push(("grpc-message", rejection.to_string().replace('%', "%25").into()));
@@ -122,7 +122,7 @@ impl Answer {
         for (name, value) in &self.fields {
             write(&[name.as_bytes(), b": ", value.as_bytes(), b"\r\n"]);
         }
-        write(&[b"Date: ", date.as_bytes(), b"\r\nConnection: ", connection.as_bytes(), b"\r\n\r\n"]);
+        write(&[b"date: ", date.as_bytes(), b"\r\nconnection: ", connection.as_bytes(), b"\r\n\r\n"]);
         if !bodiless {
             write(&[&self.body]);
         }
@@ -143,7 +143,7 @@ const fn grpc_status(reason: Reason) -> &'static str {
     }
 }
 
-const CHALLENGE: &str = "WWW-Authenticate";
+const CHALLENGE: &str = "www-authenticate";
 
 /// What is not refused, as far as it is registered (RFC 9110 §9.3, RFC 5789).
 const ALLOWED: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
@@ -230,11 +230,11 @@ mod tests {
             let text = String::from_utf8(refusal().into_bytes(after, false)).unwrap();
             let (head, body) = text.split_once("\r\n\r\n").unwrap();
             assert!(
-                head.starts_with("HTTP/1.1 400 Bad Request\r\nContent-Type: application/problem+json\r\n"),
+                head.starts_with("HTTP/1.1 400 Bad Request\r\ncontent-type: application/problem+json\r\n"),
                 "{head}"
             );
-            assert!(head.ends_with(&format!("\r\nConnection: {connection}")), "{head}");
-            assert!(head.contains(&format!("\r\nContent-Length: {}\r\n", body.len())), "{head}");
+            assert!(head.ends_with(&format!("\r\nconnection: {connection}")), "{head}");
+            assert!(head.contains(&format!("\r\ncontent-length: {}\r\n", body.len())), "{head}");
         }
         assert!(refusal().into_bytes(After::Close, true).ends_with(b"\r\n\r\n"));
     }
