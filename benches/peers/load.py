@@ -77,10 +77,7 @@ def drive(workload, running, seconds):
 
 
 def wrk(workload, port, seconds):
-    walk = Path(__file__).with_name("walk.lua")
-    said = _beside([
-        "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "5s", "-s", walk,
-        f"http://127.0.0.1:{port}/send", "--", workload.file(), workload.count], seconds)
+    said = _beside(_walk(f"127.0.0.1:{port}", workload.file(), workload.count, seconds), seconds)
     result = next((line for line in said.splitlines() if line.startswith("result ")), None)
     if result is None:
         return f"wrk said: {said[-300:]}"
@@ -117,11 +114,7 @@ def h2load(port, token, seconds, http1=False, rate=None):
 @contextmanager
 def background(upstream, seconds):
     """Keeps the other cores as busy as they are while a product is measured, for at most so long."""
-    _, others = machine.cores()
-    walk = Path(__file__).with_name("walk.lua")
-    command = ["taskset", "-c", ",".join(map(str, others)), "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", str(walk),
-               f"http://{upstream.tcp}/send", "--", "-", "1"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(_off_the_core(_walk(upstream.tcp, "-", 1, seconds)), stdout=subprocess.DEVNULL)
     try:
         yield
     finally:
@@ -129,9 +122,20 @@ def background(upstream, seconds):
         process.wait(10)
 
 
-def _beside(command, seconds):
+def _walk(address, tokens, count, seconds):
+    """wrk, with the tokens of a file in turn."""
+    return ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "5s", "-s", Path(__file__).with_name("walk.lua"),
+            f"http://{address}/send", "--", tokens, count]
+
+
+def _off_the_core(command):
+    """A command on the cores that no product has."""
     _, others = machine.cores()
-    command = ["taskset", "-c", ",".join(map(str, others)), *map(str, command)]
+    return ["taskset", "-c", ",".join(map(str, others)), *map(str, command)]
+
+
+def _beside(command, seconds):
+    command = _off_the_core(command)
     try:
         ended = subprocess.run(command, capture_output=True, text=True, timeout=float(seconds) + 60)
     except subprocess.TimeoutExpired:

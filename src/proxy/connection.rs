@@ -88,6 +88,12 @@ impl Connection {
         digest.user_data.as_ref()?.downcast_ref::<Arc<Self>>().cloned()
     }
 
+    /// Who sent a request, as it is recorded.
+    #[must_use]
+    pub fn client_of(session: &ServerSession) -> Option<Arc<str>> {
+        Self::of(session)?.peer.client.clone()
+    }
+
     /// Hands a request that was judged on to the filters.
     pub fn hand_on(&self, judged: Judged) {
         *self.judged.lock().unwrap_or_else(PoisonError::into_inner) = Some(judged);
@@ -162,6 +168,12 @@ impl Connection {
         self.lingers.store(true, Ordering::Relaxed);
     }
 
+    /// Whether to do so.
+    #[must_use]
+    pub fn lingers(&self) -> bool {
+        self.lingers.load(Ordering::Relaxed)
+    }
+
     /// Says whether what is written from now on shall leave in one piece, once it is whole. Only for an answer that is at hand
     /// whole: of any other, what has come must leave at once.
     pub fn gather(&self, gathers: bool) {
@@ -172,11 +184,5 @@ impl Connection {
     #[must_use]
     pub fn gathers(&self) -> bool {
         self.gathers.load(Ordering::Relaxed)
-    }
-
-    /// Whether to do so.
-    #[must_use]
-    pub fn lingers(&self) -> bool {
-        self.lingers.load(Ordering::Relaxed)
     }
 }

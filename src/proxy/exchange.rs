@@ -212,7 +212,7 @@ impl Exchange {
     /// Records the request, counts it, and leaves its span.
     pub async fn record(&mut self, session: &Session) {
         if self.arrival.is_none() {
-            let client = Connection::of(session).and_then(|connection| connection.peer().client.clone());
+            let client = Connection::client_of(session);
             self.meet(&Told::by(session.req_header()), client);
         }
         let end = End {

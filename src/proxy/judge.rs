@@ -52,7 +52,7 @@ impl Gate {
     /// Judges a request that nobody has judged before Pingora read it.
     pub async fn judge_within(&self, session: &Session, exchange: &mut Exchange) -> Result<(), Rejection> {
         let header = session.req_header();
-        let client = Connection::of(session).and_then(|connection| connection.peer().client.clone());
+        let client = Connection::client_of(session);
         exchange.meet(&Told::by(header), client);
         judge_http2(header, &exchange.policy.limits)?;
         self.judge(&request_head(header), said_length(header), exchange).await

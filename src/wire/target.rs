@@ -15,18 +15,22 @@ pub fn is_sound(target: &[u8], method: &[u8]) -> bool {
 /// The authority of a target in absolute form.
 #[must_use]
 pub fn authority(target: &[u8]) -> Option<&[u8]> {
+    absolute(target).map(|(authority, _)| authority)
+}
+
+/// The authority of a target in absolute form, and what follows it.
+fn absolute(target: &[u8]) -> Option<(&[u8], &[u8])> {
     let rest = ["http://", "https://"].iter().find_map(|scheme| {
         let (start, rest) = target.split_at_checked(scheme.len())?;
         start.eq_ignore_ascii_case(scheme.as_bytes()).then_some(rest)
     })?;
-    rest.split(|byte| matches!(byte, b'/' | b'?')).next()
+    rest.split_at_checked(rest.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(rest.len()))
 }
 
 /// What follows the authority of a target in absolute form, as an origin server wants it (RFC 9112 §3.2.1).
 #[must_use]
 pub fn origin_form(target: &[u8]) -> Option<Vec<u8>> {
-    let authority = authority(target)?;
-    let rest = target.splitn(3, |byte| *byte == b'/').nth(2)?.strip_prefix(authority)?;
+    let (_, rest) = absolute(target)?;
     let slash: &[u8] = if rest.starts_with(b"/") { b"" } else { b"/" };
     Some([slash, rest].concat())
 }
@@ -42,11 +46,7 @@ pub fn origin_path(target: &[u8]) -> Option<&str> {
 /// What a record says of a target: its path, whatever its form, without query.
 #[must_use]
 pub fn shown_path(target: &[u8]) -> &[u8] {
-    let rest = authority(target).map_or(target, |authority| {
-        // Behind the scheme and its `://`.
-        let start = target.iter().position(|byte| *byte == b':').map_or(0, |colon| colon + 3);
-        target.get(start + authority.len()..).unwrap_or_default()
-    });
+    let rest = absolute(target).map_or(target, |(_, rest)| rest);
     match rest.split(|byte| *byte == b'?').next().unwrap_or_default() {
         [] => b"/",
         path => path,

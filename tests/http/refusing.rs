@@ -1,11 +1,11 @@
 //! What becomes of a connection on which a request was refused: it serves the next one if that can be found for sure, and else
 //! it is closed in a way that lets the answer arrive.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use crate::cases::bytes;
 use crate::support::email_service::EmailService;
-use crate::support::issuer::Issuer;
+use crate::support::issuer::{Issuer, now};
 use crate::support::refusal::assert_problem;
 use crate::support::request::Request;
 use crate::support::setup::Setup;
@@ -75,12 +75,12 @@ fn an_answer_arrives_though_the_token_of_the_request_before_it_has_expired() {
     let setup = Setup::before(email.address()).trusting_with(&issuer, &lines);
     let sidecar = start_ready(&setup.with("[limits]\nclose_at_expiry = \"always\""));
     let stage = Stage { issuer, email, sidecar };
-    let expiry = since_epoch() + 2;
+    let expiry = now() + 2;
     let token = stage.token_but("exp", expiry.into());
     let mut connection = stage.sidecar.connect();
     assert_eq!(connection.exchange(Request::send().bearer(&token).bytes()).unwrap().status(), 202);
     // Later than the stream of that request would have had to end.
-    while since_epoch() < expiry + 3 {
+    while now() < expiry + 3 {
         std::thread::sleep(Duration::from_millis(50));
     }
     let refused = connection.exchange(Request::send().bearer(&token).bytes()).unwrap();
@@ -88,8 +88,4 @@ fn an_answer_arrives_though_the_token_of_the_request_before_it_has_expired() {
     assert_eq!(connection.exchange(Request::send().bytes()).unwrap().status(), 401);
     assert_eq!(connection.exchange("nonsense\r\n\r\n").unwrap().status(), 400);
     stage.end();
-}
-
-fn since_epoch() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
