@@ -1,7 +1,7 @@
 # Everything a person or CI runs. `make` alone lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench idle-gaps slow-clients manifests e2e guides image bench-instructions bench-peers bench-features fuzz
+.PHONY: help setup demo test bench idle-gaps slow-clients manifests e2e guides image profile bench-instructions bench-peers bench-features fuzz
 
 # Building the binary together with the demo gives Cargo the same features as `cargo test`, so nothing is built twice.
 DEMO := cargo build --quiet --bin callgate --example demo
@@ -47,6 +47,9 @@ image: setup ## Build the images callgate:0.1.0 and email-service:latest with bu
 	@./scripts/tools.sh pod
 	@./scripts/images.sh
 	@./scripts/measure-image.sh
+
+profile: setup ## Measure which ways a load takes, for the image's build to lay the program out by (15 minutes).
+	@./scripts/profile.sh
 
 e2e: ## Play with the email service behind Callgate in a real pod, with podman.
 	@./tests/e2e/run.sh

@@ -24,6 +24,16 @@ mapfile -t dockerfiles < <(git ls-files --cached --others --exclude-standard '*D
 hadolint "${dockerfiles[@]}"
 ok "hadolint of ${dockerfiles[*]}"
 
+llvm=$(rustc -vV | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p')
+if [[ -f deploy/profile/llvm-$llvm.profdata ]]; then
+    # It only warns of one that it cannot read.
+    said=$(rustc --crate-name profiled --emit obj -o /dev/null -C "profile-use=deploy/profile/llvm-$llvm.profdata" - 2>&1 <<<'fn main() {}')
+    [[ -z $said ]] || { echo "$said" >&2 && exit 1; }
+    ok "the compiler reads its profile, llvm-$llvm.profdata"
+else
+    printf '\n  !! There is no profile for LLVM %s: an image of this compiler is slower. `make profile` writes one.\n\n' "$llvm" >&2
+fi
+
 rendered=$(mktemp -d)
 trap 'rm -rf "$rendered"' EXIT
 mapfile -t minors < <(python - <<'PYTHON'

@@ -75,7 +75,7 @@ build() { # TAG INPUT [OPTION]… CONTEXT
 }
 
 mkdir -p target/pod/cargo "$HOME/.npm"
-build localhost/callgate:0.1.0 'Cargo.toml Cargo.lock src benches deploy/*.sh deploy/Dockerfile' --build-arg BUILD_IMAGE=localhost/base-build \
+build localhost/callgate:0.1.0 'Cargo.toml Cargo.lock src benches deploy/*.sh deploy/profile deploy/Dockerfile' --build-arg BUILD_IMAGE=localhost/base-build \
     --build-arg "PROFILE=$profile" \
     --volume "$cargo_home:$cargo_home" --volume "$rustup_home:$rustup_home:ro" --volume "$PWD/target/pod/cargo:/src/target" \
     --file deploy/Dockerfile .

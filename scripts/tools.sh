@@ -4,6 +4,7 @@
 #     scripts/tools.sh pod          podman with runc, buildah, iproute2, Node.js
 #     scripts/tools.sh guides       Node.js, curl, openssl, kubectl
 #     scripts/tools.sh counts       valgrind
+#     scripts/tools.sh profile      llvm-profdata of the LLVM that $LLVM names
 #     scripts/tools.sh manifests    kubectl, kubernetes-validate, hadolint, promtool, shellcheck
 #
 # What is no package of the distribution goes to target/tools and nowhere else.
@@ -95,6 +96,9 @@ guides)
 counts)
     packages valgrind:valgrind python3:python3
     ;;
+profile)
+    packages "llvm-profdata-$LLVM:llvm-$LLVM" python3:python3
+    ;;
 manifests)
     packages shellcheck:shellcheck openssl:openssl python3:python3
     kubectl_with_components
@@ -102,7 +106,7 @@ manifests)
     promtool
     ;;
 *)
-    say 'usage: tools.sh pod|guides|manifests|counts'
+    say 'usage: tools.sh pod|guides|counts|profile|manifests'
     exit 2
     ;;
 esac

@@ -12,6 +12,7 @@ from datetime import datetime, timezone
 
 sys.path.insert(0, os.path.dirname(__file__))
 
+import built
 import checks
 import load
 import machine
@@ -20,20 +21,19 @@ import scale
 from machine import ROOT, WORK, say
 from products import ALGORITHMS, GUARD, OPEN, TOKENS, Upstream, all_products
 
-# More than any product here can verify in a second on one core.
-TOKENS_PER_SECOND = 16_000
-
 # From this on the figures are written into docs/; below they are a trial.
 ROUNDS_MIN, SECONDS_MIN = 5, 3
-
-HALF_DAY = 12 * 3600
 
 
 def main():
     options = parse()
     began = time.time()
-    machine.install()
-    build(options.tokens)
+    machine.install(*machine.PROGRAMS)
+    machine.install_envoy()
+    say("Building Callgate and the tools; the first time takes some minutes.")
+    built.tools("bare_proxy", "peers_tokens", "peers_verification")
+    built.callgate()
+    built.tokens(options.tokens)
     bars, readings = {}, {"verification": [], "runs": {}, "steady": {}}
     with Upstream() as upstream:
         products = [p for p in all_products() if wanted(p.name, options.products)]
@@ -73,26 +73,12 @@ def parse():
     parser.add_argument("--products", default="", help="only those whose name holds one of these, comma-separated")
     parser.add_argument("--workloads", default="", help="likewise for the workloads' keys")
     options = parser.parse_args()
-    options.tokens = max(10_000, TOKENS_PER_SECOND * options.seconds)
+    options.tokens = built.tokens_for(options.seconds)
     return options
 
 
 def wanted(name, filters):
     return not filters or any(part.strip().lower() in name.lower() for part in filters.split(","))
-
-
-def build(tokens):
-    """Builds what is measured, and makes the tokens if there are too few or they soon expire."""
-    say("Building Callgate and the tools; the first time takes some minutes.")
-    tools = ["bare_proxy", "peers_tokens", "peers_verification"]
-    machine.run(["cargo", "build", "--release", *[word for tool in tools for word in ("--example", tool)]])
-    # By itself, so that it has no feature that only tests and tools ask for.
-    machine.run(["cargo", "build", "--release", "--bin", "callgate"])
-    last = TOKENS / "jwks.json"
-    fresh = last.exists() and time.time() - last.stat().st_mtime < HALF_DAY
-    if not fresh or sum(1 for _ in open(TOKENS / "ES256.txt", "rb")) < tokens:
-        say(f"Making {tokens} tokens for each of {', '.join(ALGORITHMS)}.")
-        machine.run([ROOT / "target/release/examples/peers_tokens", TOKENS, tokens])
 
 
 def is_able(can, product, workload):

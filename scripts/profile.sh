@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Writes deploy/profile/llvm-VERSION.profdata: which ways Callgate takes under the workloads of `make bench-peers`. The image's
+# build lays the program out by it. It is of the compiler's own LLVM, and worth writing anew when the way of a request through the
+# program has changed, or the compiler; an old one costs speed and nothing else.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+rust=$(rustc -vV)
+host=$(sed -n 's/^host: //p' <<<"$rust")
+llvm=$(sed -n 's/^LLVM version: \([0-9]*\).*/\1/p' <<<"$rust")
+component=$(rustc --print sysroot)/lib/rustlib/$host/bin/llvm-profdata
+if [[ -x $component ]]; then
+    merge=$component
+else
+    LLVM=$llvm scripts/tools.sh profile || {
+        echo "profile: it takes llvm-profdata of LLVM $llvm. rustup component add llvm-tools has it too." >&2
+        exit 1
+    }
+    merge=llvm-profdata-$llvm
+fi
+
+work=$PWD/target/profile
+rm -rf "$work/raw"
+echo 'profile: building a program that counts; this takes some minutes.'
+PROFILE_GENERATE=1 deploy/program.sh "$work/callgate"
+python3 benches/peers/train.py "$work/callgate" "$work/raw"
+mkdir -p deploy/profile
+"$merge" merge --sparse --output "deploy/profile/llvm-$llvm.profdata" "$work/raw"
+echo "profile: deploy/profile/llvm-$llvm.profdata, $(($(stat --format %s "deploy/profile/llvm-$llvm.profdata") / 1024)) KiB."
