@@ -48,11 +48,10 @@ const fn filter(level: LogLevel) -> LevelFilter {
     }
 }
 
-/// What is heard at a level. Pingora reports each client that leaves early as an error, with its path and query; that is the
-/// audit's business, so its own words are for debugging only.
+/// What is heard at a level: Callgate, and nobody else. Libraries write down whole heads when they are debugged, and with them
+/// tokens.
 fn targets(level: LevelFilter) -> Targets {
-    let libraries = if level >= LevelFilter::DEBUG { level } else { LevelFilter::OFF };
-    Targets::new().with_target("callgate", level).with_default(libraries)
+    Targets::new().with_target("callgate", level)
 }
 
 #[cfg(test)]
@@ -60,11 +59,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn libraries_are_silent_unless_someone_debugs() {
+    fn libraries_are_silent_at_every_level() {
         let usual = targets(LevelFilter::INFO);
         assert!(usual.would_enable("callgate::server", &tracing::Level::INFO));
         assert!(!usual.would_enable("callgate::server", &tracing::Level::DEBUG));
-        assert!(!usual.would_enable("pingora_proxy", &tracing::Level::ERROR));
-        assert!(targets(LevelFilter::DEBUG).would_enable("pingora_proxy", &tracing::Level::DEBUG));
+        assert!(targets(LevelFilter::DEBUG).would_enable("callgate::server", &tracing::Level::DEBUG));
+        for level in [LevelFilter::ERROR, LevelFilter::INFO, LevelFilter::DEBUG, LevelFilter::TRACE] {
+            assert!(!targets(level).would_enable("pingora_proxy", &tracing::Level::ERROR), "{level}");
+        }
     }
 }

@@ -146,6 +146,19 @@ fn every_request_has_an_id_of_its_own_which_the_client_cannot_choose() {
 }
 
 #[test]
+fn log_of_the_lowest_level_holds_no_token_and_no_query() {
+    let stage = Stage::set_with(|setup| setup.with("[log]\nlevel = \"trace\""));
+    let token = stage.token();
+    let ask = |token: &str| stage.ask(&Request::send().to("POST", "/send?secret=hunter2").bearer(token)).status();
+    let (unsigned, signature) = token.rsplit_once('.').unwrap();
+    assert_eq!((ask(&token), ask(&format!("{unsigned}.{}", "A".repeat(signature.len())))), (202, 401));
+    let ended = stage.end();
+    for secret in [unsigned, signature, "hunter2"] {
+        assert!(!ended.stderr.contains(secret), "{}", ended.stderr);
+    }
+}
+
+#[test]
 fn audit_is_one_json_object_per_request_and_nothing_else_is_on_stdout() {
     let stage = Stage::set();
     let targets = ["/send", "/send?a=b", "/%22quoted%22", "/a\\b"];
