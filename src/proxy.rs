@@ -41,7 +41,7 @@ use crate::mode::Modes;
 
 use admission::{Progress, asks_for_websocket, ignore_upgrade};
 use connection::Connection;
-use exchange::Exchange;
+use exchange::{Exchange, answered};
 use failure::{TOO_LARGE, failure};
 use forward::ForwardRule;
 use head::request_head;
@@ -282,7 +282,7 @@ impl ProxyHttp for Gate {
         session.set_keepalive(None);
         exchange.linger();
         // The answer's head may be on its way already: then the cut connection says what happened.
-        if session.response_written().is_none() && refuse(session, &rejection, exchange).await.is_err() {
+        if answered(session).is_none() && refuse(session, &rejection, exchange).await.is_err() {
             return closed;
         }
         FailToProxy { error_code: rejection.reason().status(), can_reuse_downstream: false }

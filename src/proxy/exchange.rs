@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use http::StatusCode;
 use pingora::Error;
 use pingora::proxy::Session;
 
@@ -80,6 +81,13 @@ enum Progress {
     Open,
     Counted,
     Recorded,
+}
+
+/// The status of the client's answer, once its head was sent. One that only announces another is none (RFC 9110 §15.2), but for the
+/// last word of HTTP before a tunnel.
+pub fn answered(session: &Session) -> Option<StatusCode> {
+    let status = session.response_written()?.status;
+    (!status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS).then_some(status)
 }
 
 impl Exchange {
@@ -216,7 +224,7 @@ impl Exchange {
             self.meet(&Told::by(session.req_header()), client);
         }
         let end = End {
-            status: session.response_written().map_or(0, |response| response.status.as_u16()),
+            status: answered(session).map_or(0, |status| status.as_u16()),
             request_bytes: session.body_bytes_read() as u64,
             response_bytes: session.body_bytes_sent() as u64,
         };

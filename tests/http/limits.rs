@@ -89,6 +89,40 @@ fn a_body_may_have_so_many_bytes_and_no_more() {
 }
 
 #[test]
+fn a_body_that_becomes_too_large_after_100_continue_is_still_answered() {
+    let upstream = Server::local(Arc::new(|mut connection: Connection| {
+        while let Some(head) = connection.read_head()? {
+            connection.send("HTTP/1.1 100 Continue\r\n\r\n")?;
+            connection.read_body(Connection::request_body(&head))?;
+            connection.send_answer("202 Accepted", &[], b"")?;
+        }
+        Ok(())
+    }));
+    let upstream = upstream.unwrap();
+    let issuer = Issuer::start("https://auth.internal.example");
+    let sidecar =
+        start_ready(&Setup::before(upstream.address()).trusting(&issuer).with("[limits]\nbody_size = \"1KiB\""));
+    let token = issuer.mint(&issuer.claims("billing", AUDIENCE));
+    let asking = Request::new("POST", "/send").bearer(&token).header("Expect", "100-continue");
+    let asking = asking.header("Transfer-Encoding", "chunked").head();
+    for (size, status) in [(1024, 202), (1025, 413)] {
+        let mut connection = sidecar.connect();
+        connection.send(&asking).unwrap();
+        assert_eq!(connection.read_head().unwrap().expect("the upstream is asked").status(), 100);
+        connection.send_chunk(&vec![b'x'; size]).unwrap();
+        let _refused_already = connection.send_chunk(b"");
+        let answer = connection.read_answer("").unwrap();
+        assert_eq!(answer.status(), status, "{}", answer.text());
+        let audit = sidecar.audit_where(|record| record["status"] == status).expect("it is in the audit");
+        assert_eq!(audit["caller"], "billing");
+        if status == 413 {
+            assert_problem(&answer, "body_too_large");
+            assert_eq!(audit["reason"], "body_too_large");
+        }
+    }
+}
+
+#[test]
 fn a_head_that_trickles_is_given_up_in_time_and_a_quick_one_is_not() {
     let stage = limited("head_time = \"400ms\"");
     let began = Instant::now();
