@@ -70,8 +70,10 @@ pub fn judge_http2(head: &RequestHeader, limits: &ClientLimits) -> Result<(), Re
     if lengths > 1 {
         return malformed("content-length is sent more than once");
     }
-    if head.raw_path().first() != Some(&b'/') && !(head.method == Method::OPTIONS && head.raw_path() == b"*") {
-        return malformed("the target is no path");
+    let target = head.raw_path();
+    let is_path = target.starts_with(b"/") || target == b"*";
+    if !is_path || !target::is_sound(target, head.method.as_str().as_bytes()) {
+        return malformed("the target is no path, or has bytes that are no part of one");
     }
     Ok(())
 }

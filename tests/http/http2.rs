@@ -89,7 +89,7 @@ async fn what_could_be_read_in_two_ways_is_refused_in_frames_too_and_others_go_o
     let many: Vec<_> = many.iter().map(|(name, value)| (name.as_str(), *value)).chain([token]).collect();
     let large = vec![b'x'; 2000];
     type Case<'a> = (&'a str, Request<()>, &'a [u8], u16, &'a str);
-    let cases: [Case<'_>; 9] = [
+    let cases: [Case<'_>; 12] = [
         (
             "a length in disguise",
             request("POST", "/send", &[token, ("content_length", "0")]),
@@ -122,6 +122,9 @@ async fn what_could_be_read_in_two_ways_is_refused_in_frames_too_and_others_go_o
             400,
             "",
         ),
+        ("a quote in the path", request("POST", "/send\"", &[token]), b"", 400, "request_malformed"),
+        ("a path that is not ASCII", request("POST", "/s\u{e9}nd", &[token]), b"", 400, "request_malformed"),
+        ("a backtick in the query", request("POST", "/send?`", &[token]), b"", 400, "request_malformed"),
         ("another host", request("POST", "/send", &[token, ("host", "evil")]), b"", 400, ""),
     ];
     for (name, request, body, status, reason) in cases {
