@@ -263,11 +263,8 @@ impl<'a> Fields<'a> {
             if !is_token(option) || self.options > OPTIONS_MAX {
                 return malformed("Connection lists too much, or what is no token");
             }
-            if [&b"host"[..], b"content-length", b"transfer-encoding"]
-                .iter()
-                .any(|field| option.eq_ignore_ascii_case(field))
-            {
-                return malformed("Connection lists a field that frames or addresses the request");
+            if NOT_OPTIONS.iter().any(|field| option.eq_ignore_ascii_case(field)) {
+                return malformed("Connection lists a field that frames, addresses or traces the request");
             }
             self.asks_for_upgrade |= option.eq_ignore_ascii_case(b"upgrade");
             self.asks_for_close |= option.eq_ignore_ascii_case(b"close");
@@ -333,6 +330,11 @@ const METHOD_MAX: usize = 32;
 
 /// The longest name of a field, in bytes: what Pingora can hold.
 const NAME_MAX: usize = 65_535;
+
+/// Fields that are no option of a connection: they frame or address the request, or say where it came from (Pingora refuses those
+/// as well, when it has a connection to the upstream already).
+const NOT_OPTIONS: [&[u8]; 6] =
+    [b"host", b"content-length", b"transfer-encoding", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"];
 
 /// How many options `Connection` may list.
 const OPTIONS_MAX: usize = 8;

@@ -201,6 +201,10 @@ const MALFORMED: &[Case] = &[
     // Connection, Expect, Upgrade.
     ("another expectation", "POST /send HTTP/1.1~Host: h~{T}Expect: 200-ok~Content-Length: 0~~"),
     ("a list of expectations", "POST /send HTTP/1.1~Host: h~{T}Expect: 100-continue, x~Content-Length: 0~~"),
+    (
+        "where it came from in Connection",
+        "POST /send HTTP/1.1~Host: h~{T}Connection: X-Forwarded-For~X-Forwarded-For: 10.0.0.1~Content-Length: 0~~",
+    ),
     ("Host in Connection", "POST /send HTTP/1.1~Host: h~{T}Connection: Host~Content-Length: 0~~"),
     (
         "the length in Connection",
