@@ -6,6 +6,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Buf as _, BytesMut};
@@ -15,7 +16,7 @@ use pingora::protocols::{
     ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, Stream, TimingDigest,
     UniqueID, UniqueIDType,
 };
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::Sleep;
 
 use outbox::Outbox;
@@ -39,6 +40,9 @@ pub struct ClientStream {
     pub connection: Arc<Connection>,
     digest: Arc<ProxyDigest>,
     end: Option<Pin<Box<Sleep>>>,
+    /// How long the client may take nothing of what it is sent, and the time of the piece that waits.
+    write_timeout: Duration,
+    untaken: Option<Pin<Box<Sleep>>>,
 }
 
 /// What Pingora may read: the current request and nothing of the next.
@@ -60,7 +64,7 @@ impl ClientStream {
     ///
     /// # Errors
     /// None that can happen; Pingora's type for its digest asks for a response header.
-    pub fn new(inner: Stream, connection: Arc<Connection>) -> pingora::Result<Self> {
+    pub fn new(inner: Stream, connection: Arc<Connection>, write_timeout: Duration) -> pingora::Result<Self> {
         let digest = connection.digest()?;
         let share = Share { plain: 0, then: Then::Nothing };
         Ok(Self {
@@ -72,6 +76,8 @@ impl ClientStream {
             connection,
             digest,
             end: None,
+            write_timeout,
+            untaken: None,
         })
     }
 
@@ -152,6 +158,17 @@ impl ClientStream {
         if self.ended && self.ahead.is_empty() { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
+    /// Ends the wait for a client that takes nothing. Pingora bounds the bodies of answers so, and neither their heads nor their ends.
+    fn in_time<T>(&mut self, cx: &mut Context<'_>, sent: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if sent.is_ready() {
+            self.untaken = None;
+            return sent;
+        }
+        let untaken = self.untaken.get_or_insert_with(|| Box::pin(tokio::time::sleep(self.write_timeout)));
+        std::task::ready!(untaken.as_mut().poll(cx));
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes nothing")))
+    }
+
     fn poll_end(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         let Some(end) = self.connection.end() else { return Ok(()) };
         let sleep = self.end.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(end)));
@@ -223,24 +240,25 @@ impl AsyncWrite for ClientStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = &mut *self;
         this.poll_end(cx)?;
-        if this.connection.gathers() {
-            return this.out.poll_write(Pin::new(&mut this.inner), cx, bytes);
-        }
-        std::task::ready!(this.out.poll_empty(Pin::new(&mut this.inner), cx))?;
-        Pin::new(&mut this.inner).poll_write(cx, bytes)
+        let sent = if this.connection.gathers() {
+            this.out.poll_write(Pin::new(&mut this.inner), cx, bytes)
+        } else {
+            this.out.poll_through(Pin::new(&mut this.inner), cx, |inner, cx| inner.poll_write(cx, bytes))
+        };
+        this.in_time(cx, sent)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         this.poll_end(cx)?;
-        std::task::ready!(this.out.poll_empty(Pin::new(&mut this.inner), cx))?;
-        Pin::new(&mut this.inner).poll_flush(cx)
+        let sent = this.out.poll_through(Pin::new(&mut this.inner), cx, AsyncWrite::poll_flush);
+        this.in_time(cx, sent)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        std::task::ready!(this.out.poll_empty(Pin::new(&mut this.inner), cx))?;
-        Pin::new(&mut this.inner).poll_shutdown(cx)
+        let sent = this.out.poll_through(Pin::new(&mut this.inner), cx, AsyncWrite::poll_shutdown);
+        this.in_time(cx, sent)
     }
 
     fn poll_write_vectored(
@@ -250,8 +268,9 @@ impl AsyncWrite for ClientStream {
     ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
         this.poll_end(cx)?;
-        std::task::ready!(this.out.poll_empty(Pin::new(&mut this.inner), cx))?;
-        Pin::new(&mut this.inner).poll_write_vectored(cx, pieces)
+        let sent =
+            this.out.poll_through(Pin::new(&mut this.inner), cx, |inner, cx| inner.poll_write_vectored(cx, pieces));
+        this.in_time(cx, sent)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -263,7 +282,8 @@ impl AsyncWrite for ClientStream {
 impl Shutdown for ClientStream {
     async fn shutdown(&mut self) {
         if !self.connection.lingers() {
-            self.inner.shutdown().await;
+            // One that cannot be closed in order is closed without.
+            let _ = AsyncWriteExt::shutdown(self).await;
         }
     }
 }

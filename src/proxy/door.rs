@@ -56,8 +56,9 @@ impl Door {
         let negotiated = stream.selected_alpn_proto();
         let peer =
             stream.get_socket_digest().and_then(|digest| Some(Peer::at(digest.peer_addr()?))).unwrap_or_default();
-        let Ok(mut stream) = ClientStream::new(stream, Arc::new(Connection::begin(held, peer))) else { return };
         let limits = self.gate.limits();
+        let connection = Arc::new(Connection::begin(held, peer));
+        let Ok(mut stream) = ClientStream::new(stream, connection, limits.write_timeout) else { return };
         let mut patience = Patience::new(stop);
         let beginning = match negotiated {
             Some(ALPN::H2) => Beginning::Http2,

@@ -66,6 +66,36 @@ fn a_client_that_does_not_take_its_answer_is_given_up_in_time() {
 }
 
 #[test]
+fn a_client_that_takes_no_heads_is_given_up_in_time() {
+    let upstream = Server::local(Arc::new(|mut connection: Connection| {
+        let large = "x".repeat(16 << 10);
+        let fields: Vec<_> = (0..40).map(|n| (format!("X-{n}"), large.as_str())).collect();
+        let fields: Vec<_> = fields.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+        while connection.read_head()?.is_some() {
+            connection.send_answer("200 OK", &fields, b"")?;
+        }
+        Ok(())
+    }));
+    let upstream = upstream.unwrap();
+    let issuer = Issuer::start("https://auth.internal.example");
+    let limits = "[limits]\nwrite_timeout = \"400ms\"\nrequests = 1";
+    let sidecar = start_ready(&Setup::before(upstream.address()).trusting(&issuer).with(limits));
+    let token = issuer.mint(&issuer.claims("billing", AUDIENCE));
+    let request = Request::new("GET", "/export").bearer(&token).bytes();
+    let mut idle = sidecar.connect();
+    // Their heads together are more than the kernels on both sides hold.
+    idle.send(request.repeat(LARGE / (40 * (16 << 10)))).unwrap();
+    assert_eq!(sidecar.audit(0).expect("the first is answered")["status"], 200);
+    let began = Instant::now();
+    while !sidecar.ask_admin("/metrics").text().contains("\ncallgate_connections 0\n") {
+        assert!(began.elapsed() < PATIENCE, "it is waited for without end\n{}", sidecar.log());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // Its place is another's now.
+    assert_eq!(sidecar.connect().exchange(&request).unwrap().status(), 200);
+}
+
+#[test]
 fn a_handshake_that_does_not_go_on_is_given_up_in_time() {
     let directory = tempfile::tempdir().unwrap();
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();

@@ -38,6 +38,17 @@ impl Outbox {
         to.poll_write(cx, bytes)
     }
 
+    /// Sends all that waits, and then goes on.
+    pub fn poll_through<W: AsyncWrite, T>(
+        &mut self,
+        mut to: Pin<&mut W>,
+        cx: &mut Context<'_>,
+        go_on: impl FnOnce(Pin<&mut W>, &mut Context<'_>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        ready!(self.poll_empty(to.as_mut(), cx))?;
+        go_on(to, cx)
+    }
+
     /// Sends all that waits.
     pub fn poll_empty<W: AsyncWrite>(&mut self, mut to: Pin<&mut W>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.0.is_empty() {
