@@ -31,7 +31,7 @@ if [[ -f deploy/profile/llvm-$llvm.profdata ]]; then
     [[ -z $said ]] || { echo "$said" >&2 && exit 1; }
     ok "the compiler reads its profile, llvm-$llvm.profdata"
 else
-    printf '\n  !! There is no profile for LLVM %s: an image of this compiler is slower. `make profile` writes one.\n\n' "$llvm" >&2
+    printf '\n  !! There is no profile for LLVM %s: an image of this compiler is slower; make profile writes one.\n\n' "$llvm" >&2
 fi
 
 rendered=$(mktemp -d)
