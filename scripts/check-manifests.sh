@@ -30,6 +30,8 @@ if [[ -f deploy/profile/llvm-$llvm.profdata ]]; then
     said=$(rustc --crate-name profiled --emit obj -o /dev/null -C "profile-use=deploy/profile/llvm-$llvm.profdata" - 2>&1 <<<'fn main() {}')
     [[ -z $said ]] || { echo "$said" >&2 && exit 1; }
     ok "the compiler reads its profile, llvm-$llvm.profdata"
+    [[ $(scripts/profiled.sh) == $(<deploy/profile/for) ]] ||
+        printf '\n  !! The profile is of other dependencies or another compiler, and has no effect. make profile writes it anew.\n\n' >&2
 else
     printf '\n  !! There is no profile for LLVM %s: an image of this compiler is slower; make profile writes one.\n\n' "$llvm" >&2
 fi

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Writes deploy/profile/llvm-VERSION.profdata: which ways Callgate takes under the workloads of `make bench-peers`. The image's
 # build lays the program out by it. It is of the compiler's own LLVM, and worth writing anew when the way of a request through the
-# program has changed, or the compiler; an old one costs speed and nothing else.
+# program has changed, the compiler, or what scripts/profiled.sh prints; an old one costs speed and nothing else.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -26,4 +26,5 @@ PROFILE_GENERATE=1 deploy/program.sh "$work/callgate"
 python3 benches/peers/train.py "$work/callgate" "$work/raw"
 mkdir -p deploy/profile
 "$merge" merge --sparse --output "deploy/profile/llvm-$llvm.profdata" "$work/raw"
+scripts/profiled.sh >deploy/profile/for
 echo "profile: deploy/profile/llvm-$llvm.profdata, $(($(stat --format %s "deploy/profile/llvm-$llvm.profdata") / 1024)) KiB."
