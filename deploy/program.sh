@@ -11,9 +11,8 @@ profile=${2:-release}
 cd "$(dirname "$0")/.."
 target_directory=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 
-rust=$(rustc -vV)
-host=$(sed -n 's/^host: //p' <<<"$rust")
-llvm=$(sed -n 's/^LLVM version: \([0-9]*\).*/\1/p' <<<"$rust")
+host=$(rustc --print host-tuple)
+llvm=$(deploy/profile/llvm.sh)
 profile_data=deploy/profile/llvm-$llvm.profdata
 export RUSTFLAGS="-C target-feature=+crt-static --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo"
 if [[ -n ${PROFILE_GENERATE-} ]]; then

@@ -24,7 +24,7 @@ mapfile -t dockerfiles < <(git ls-files --cached --others --exclude-standard '*D
 hadolint "${dockerfiles[@]}"
 ok "hadolint of ${dockerfiles[*]}"
 
-llvm=$(rustc -vV | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p')
+llvm=$(deploy/profile/llvm.sh)
 if [[ -f deploy/profile/llvm-$llvm.profdata ]]; then
     # It only warns of one that it cannot read.
     said=$(rustc --crate-name profiled --emit obj -o /dev/null -C "profile-use=deploy/profile/llvm-$llvm.profdata" - 2>&1 <<<'fn main() {}')

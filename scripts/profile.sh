@@ -5,10 +5,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-rust=$(rustc -vV)
-host=$(sed -n 's/^host: //p' <<<"$rust")
-llvm=$(sed -n 's/^LLVM version: \([0-9]*\).*/\1/p' <<<"$rust")
-component=$(rustc --print sysroot)/lib/rustlib/$host/bin/llvm-profdata
+llvm=$(deploy/profile/llvm.sh)
+component=$(rustc --print sysroot)/lib/rustlib/$(rustc --print host-tuple)/bin/llvm-profdata
 if [[ -x $component ]]; then
     merge=$component
 else

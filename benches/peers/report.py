@@ -4,13 +4,13 @@ import statistics
 from pathlib import Path
 
 import plot
+from built import ALGORITHMS
 from machine import ROOT
 
 BEGIN, END = "<!-- peers:begin -->", "<!-- peers:end -->"
 COMMAND = "make bench-peers"
 FLOOR, OURS = "Pingora bare", "Callgate"
 PEERS = ["nginx auth_jwt", "HAProxy", "Envoy", "Envoy cached"]
-ALGORITHMS = ["RS256", "ES256", "EdDSA"]
 
 # The workloads that the README shows.
 IN_README = ["open", "none", *(f"{kind} {alg}" for alg in ALGORITHMS for kind in ("hot", "turn", "new", "bad"))]
