@@ -2,7 +2,7 @@
 //! into a header as it is: a name that does not fit is refused, never changed into what could be another's.
 
 mod claims;
-mod form;
+mod pattern;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,7 +13,7 @@ use crate::jwt::verify::Verified;
 use crate::rejection::{Reason, Rejection, quoted};
 
 pub use claims::{ClaimRule, VALUE_MAX};
-pub use form::{Form, FormFault};
+pub use pattern::{CallerPattern, CallerPatternError};
 
 /// How callers are named and under which headers that is passed on.
 #[derive(Clone, Debug)]
@@ -28,7 +28,7 @@ pub struct CallerRule {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Naming {
     claim: ClaimPath,
-    form: Option<Form>,
+    pattern: Option<CallerPattern>,
 }
 
 /// The caller, proven.
@@ -48,7 +48,7 @@ pub struct ClaimPath {
 
 /// Why a text is no way to a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ClaimPathFault {
+pub enum ClaimPathError {
     #[error("it is empty")]
     Empty,
     #[error("in a JSON pointer '~' must be followed by 0 or 1")]
@@ -125,13 +125,13 @@ impl Naming {
     /// By what a claim says.
     #[must_use]
     pub const fn new(claim: ClaimPath) -> Self {
-        Self { claim, form: None }
+        Self { claim, pattern: None }
     }
 
-    /// By a claim that must have this form.
+    /// By a claim that must match this pattern.
     #[must_use]
-    pub fn with_form(self, form: Form) -> Self {
-        Self { form: Some(form), ..self }
+    pub fn with_pattern(self, pattern: CallerPattern) -> Self {
+        Self { pattern: Some(pattern), ..self }
     }
 
     /// The claim.
@@ -164,12 +164,12 @@ impl Naming {
             }
             None => return unusable(format!("the token has no claim {} to name its caller", claim())),
         };
-        let caller = match &self.form {
+        let caller = match &self.pattern {
             None => Cow::Borrowed(found.as_ref()),
-            Some(form) => match form.name(found) {
+            Some(pattern) => match pattern.name(found) {
                 Some(caller) => caller,
                 None => {
-                    let wanted = quoted(&form.to_string());
+                    let wanted = quoted(&pattern.to_string());
                     return unusable(format!("the claim {} must have the form {wanted} to name the caller", claim()));
                 }
             },
@@ -205,10 +205,10 @@ impl ClaimPath {
     ///
     /// # Errors
     /// If it is empty or a pointer with a wrong escape.
-    pub fn parse(written: &str) -> Result<Self, ClaimPathFault> {
+    pub fn parse(written: &str) -> Result<Self, ClaimPathError> {
         let steps = match written.strip_prefix('/') {
-            Some(pointer) => pointer.split('/').map(unescape).collect::<Option<_>>().ok_or(ClaimPathFault::Escape)?,
-            None if written.is_empty() => return Err(ClaimPathFault::Empty),
+            Some(pointer) => pointer.split('/').map(unescape).collect::<Option<_>>().ok_or(ClaimPathError::Escape)?,
+            None if written.is_empty() => return Err(ClaimPathError::Empty),
             None => vec![written.to_owned()],
         };
         Ok(Self { written: written.to_owned(), steps })
@@ -226,10 +226,10 @@ impl ClaimPath {
 }
 
 impl fmt::Display for Naming {
-    /// The claim, and the form it must have.
+    /// The claim, and the pattern it must match.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.form {
-            Some(form) => write!(f, "{} of the form {form}", self.claim),
+        match &self.pattern {
+            Some(pattern) => write!(f, "{} of the form {pattern}", self.claim),
             None => self.claim.fmt(f),
         }
     }
@@ -297,8 +297,8 @@ mod tests {
         assert_eq!(ClaimPath::parse("sub").expect("a name").steps, ["sub"]);
         assert_eq!(ClaimPath::parse("kubernetes.io").expect("a name").steps, ["kubernetes.io"]);
         assert_eq!(ClaimPath::parse("/a~1b/c~0d").expect("a pointer").steps, ["a/b", "c~d"]);
-        assert_eq!(ClaimPath::parse(""), Err(ClaimPathFault::Empty));
-        assert_eq!(ClaimPath::parse("/a~2"), Err(ClaimPathFault::Escape));
-        assert_eq!(ClaimPath::parse("/a~"), Err(ClaimPathFault::Escape));
+        assert_eq!(ClaimPath::parse(""), Err(ClaimPathError::Empty));
+        assert_eq!(ClaimPath::parse("/a~2"), Err(ClaimPathError::Escape));
+        assert_eq!(ClaimPath::parse("/a~"), Err(ClaimPathError::Escape));
     }
 }

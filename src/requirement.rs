@@ -34,22 +34,22 @@ pub enum Exact {
 /// A list of a [`Requirement`] that would have been empty, and so would have accepted nothing or anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0} must not be empty")]
-pub struct EmptyList(pub &'static str);
+pub struct EmptyListError(pub &'static str);
 
 impl Requirement {
     /// A token signed by `issuer` with one of `algorithms`, for one of `audiences`.
     ///
     /// # Errors
     /// If the issuer's name or one of the lists is empty, or an audience is.
-    pub fn new(issuer: String, audiences: Vec<String>, algorithms: Vec<Algorithm>) -> Result<Self, EmptyList> {
+    pub fn new(issuer: String, audiences: Vec<String>, algorithms: Vec<Algorithm>) -> Result<Self, EmptyListError> {
         if issuer.is_empty() {
-            return Err(EmptyList("issuer"));
+            return Err(EmptyListError("issuer"));
         }
         if audiences.is_empty() || audiences.iter().any(String::is_empty) {
-            return Err(EmptyList("audiences"));
+            return Err(EmptyListError("audiences"));
         }
         if algorithms.is_empty() {
-            return Err(EmptyList("algorithms"));
+            return Err(EmptyListError("algorithms"));
         }
         let (types, required) = (Vec::new(), Vec::new());
         let (leeway, max_lifetime, max_age) = (Duration::ZERO, None, None);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, Guard};
 
 use crate::clock::UnixTime;
-use crate::jwt::json::{Malformed, Number, Object, Value};
+use crate::jwt::json::{JsonError, Number, Object, Value};
 
 /// What is revoked. It may be empty.
 ///
@@ -65,7 +65,7 @@ pub struct DenyListFault {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LineFault {
     #[error("is not one JSON object: {0}")]
-    Malformed(Malformed),
+    Malformed(JsonError),
     #[error("must have exactly one of jti, kid and sub")]
     NotOneMember,
     #[error("has {0}, which must be a text that is not empty")]

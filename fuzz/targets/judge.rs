@@ -12,7 +12,7 @@ use callgate::authenticator::{Accepted, Authenticator, Decision, Issuer};
 use callgate::clock::UnixTime;
 use callgate::explain::terminal::Colour;
 use callgate::explain::{Outcome, explain, machine, terminal};
-use callgate::identity::{CallerRule, ClaimPath, ClaimRule, Form, Naming};
+use callgate::identity::{CallerPattern, CallerRule, ClaimPath, ClaimRule, Naming};
 use callgate::keys::jwks::Reading;
 use callgate::keys::store::{KeySlot, Published};
 use callgate::rejection::{DETAIL_MAX, Rejection};
@@ -47,9 +47,9 @@ static JUDGE: LazyLock<Authenticator> = LazyLock::new(|| {
         .with_max_age(Duration::from_secs(600))
         .with_max_lifetime(Duration::from_secs(600))
         .with_required(vec![("t".into(), Exact::Integer(1)), ("s".into(), Exact::String("x".into()))]);
-    let form = Form::parse("ns:{space}:{name}", Some("{space}/{name}")).expect("a form");
+    let form = CallerPattern::parse("ns:{space}:{name}", Some("{space}/{name}")).expect("a form");
     let mut formed = issuer(asked("c", &[Algorithm::EdDsa]), own.as_bytes());
-    formed.naming = Some(Naming::new(claim("sub")).with_form(form));
+    formed.naming = Some(Naming::new(claim("sub")).with_pattern(form));
     let issuers = vec![
         issuer(asked("a", &[Algorithm::EdDsa]), own.as_bytes()),
         issuer(strict, own.as_bytes()),

@@ -39,7 +39,7 @@ pub enum CommandFault {
     #[error("{0} cannot be read: {1}")]
     Keys(String, io::Error),
     #[error("{0} is no key set for the token's issuer: {1}")]
-    KeySet(String, crate::keys::jwks::Unusable),
+    KeySet(String, crate::keys::jwks::KeySetError),
     #[error("the operating system refused {0}: {1}")]
     System(&'static str, io::Error),
     #[error("there is no token; give it as the argument, or on standard input")]

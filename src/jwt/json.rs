@@ -45,19 +45,19 @@ impl<'a> Object<'a> {
     ///
     /// # Errors
     /// Why it is not one, in words without any part of the text.
-    pub fn parse(text: &'a [u8]) -> Result<Self, Malformed> {
-        let text = std::str::from_utf8(text).map_err(|_| Malformed::Utf8)?;
+    pub fn parse(text: &'a [u8]) -> Result<Self, JsonError> {
+        let text = std::str::from_utf8(text).map_err(|_| JsonError::Utf8)?;
         if text.starts_with('\u{feff}') {
-            return Err(Malformed::Bom);
+            return Err(JsonError::Bom);
         }
         // What stops the reader is bad grammar, unless a rule of ours said before that it was that.
-        let why = Cell::new(Malformed::Json);
+        let why = Cell::new(JsonError::Json);
         let mut reader = serde_json::Deserializer::from_str(text);
         let value = Strict { depth: DEPTH_MAX, why: &why }.deserialize(&mut reader).map_err(|_| why.get())?;
-        reader.end().map_err(|_| Malformed::Json)?;
+        reader.end().map_err(|_| JsonError::Json)?;
         match value {
             Value::Object(object) => Ok(object),
-            _ => Err(Malformed::NotAnObject),
+            _ => Err(JsonError::NotAnObject),
         }
     }
 
@@ -129,7 +129,7 @@ impl Value<'_> {
 
 /// Why a text is not a strict JSON object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Malformed {
+pub enum JsonError {
     #[error("it begins with a byte order mark")]
     Bom,
     #[error("a member name appears twice in one object")]
@@ -150,16 +150,16 @@ pub enum Malformed {
 #[derive(Clone, Copy)]
 struct Strict<'w> {
     depth: u8,
-    why: &'w Cell<Malformed>,
+    why: &'w Cell<JsonError>,
 }
 
 impl Strict<'_> {
     fn deeper<E: Error>(self) -> Result<Self, E> {
-        let depth = self.depth.checked_sub(1).ok_or_else(|| self.refuse::<E>(Malformed::TooDeep))?;
+        let depth = self.depth.checked_sub(1).ok_or_else(|| self.refuse::<E>(JsonError::TooDeep))?;
         Ok(Self { depth, ..self })
     }
 
-    fn refuse<E: Error>(self, why: Malformed) -> E {
+    fn refuse<E: Error>(self, why: JsonError) -> E {
         self.why.set(why);
         E::custom("refused")
     }
@@ -226,10 +226,10 @@ impl<'de> Visitor<'de> for Strict<'_> {
         let mut object: Vec<(Cow<'de, str>, Value<'de>)> = Vec::new();
         while let Some(Name(name)) = members.next_key()? {
             if object.iter().any(|(earlier, _)| *earlier == name) {
-                return Err(self.refuse(Malformed::DuplicateMember));
+                return Err(self.refuse(JsonError::DuplicateMember));
             }
             if object.len() == MEMBERS_MAX {
-                return Err(self.refuse(Malformed::TooManyMembers));
+                return Err(self.refuse(JsonError::TooManyMembers));
             }
             if object.is_empty() {
                 object.reserve(MEMBERS_USUAL);
@@ -250,7 +250,7 @@ const SHOWN_MAX: usize = 3;
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Result<Object<'_>, Malformed> {
+    fn parse(text: &str) -> Result<Object<'_>, JsonError> {
         Object::parse(text.as_bytes())
     }
 
@@ -279,35 +279,35 @@ mod tests {
         let deep = format!("{}1{}", r#"{"a":"#.repeat(13), "}".repeat(13));
         let wide = format!("{{{}}}", (0..=MEMBERS_MAX).map(|n| format!("\"{n}\":0")).collect::<Vec<_>>().join(","));
         let cases = [
-            (r#"{"a":1,"a":1}"#, Malformed::DuplicateMember),
-            (r#"{"iss":1,"\u0069ss":2}"#, Malformed::DuplicateMember),
-            (r#"{"a":{"b":1,"b":2}}"#, Malformed::DuplicateMember),
-            (r#"{"a":[{"b":1,"b":2}]}"#, Malformed::DuplicateMember),
-            ("\u{feff}{}", Malformed::Bom),
-            ("[]", Malformed::NotAnObject),
-            ("\"{}\"", Malformed::NotAnObject),
-            ("null", Malformed::NotAnObject),
-            ("", Malformed::Json),
-            ("{", Malformed::Json),
-            ("{} {}", Malformed::Json),
-            ("{}x", Malformed::Json),
-            ("{}\0", Malformed::Json),
-            (r#"{"a":1,}"#, Malformed::Json),
-            (r#"{a:1}"#, Malformed::Json),
-            (r#"{'a':1}"#, Malformed::Json),
-            (r#"{"a":01}"#, Malformed::Json),
-            (r#"{"a":1e400}"#, Malformed::Json),
-            (r#"{"a":NaN}"#, Malformed::Json),
-            (r#"{"a":"\ud800"}"#, Malformed::Json),
-            ("{\"a\":\"\n\"}", Malformed::Json),
-            ("{}//", Malformed::Json),
-            (deep.as_str(), Malformed::TooDeep),
-            (wide.as_str(), Malformed::TooManyMembers),
+            (r#"{"a":1,"a":1}"#, JsonError::DuplicateMember),
+            (r#"{"iss":1,"\u0069ss":2}"#, JsonError::DuplicateMember),
+            (r#"{"a":{"b":1,"b":2}}"#, JsonError::DuplicateMember),
+            (r#"{"a":[{"b":1,"b":2}]}"#, JsonError::DuplicateMember),
+            ("\u{feff}{}", JsonError::Bom),
+            ("[]", JsonError::NotAnObject),
+            ("\"{}\"", JsonError::NotAnObject),
+            ("null", JsonError::NotAnObject),
+            ("", JsonError::Json),
+            ("{", JsonError::Json),
+            ("{} {}", JsonError::Json),
+            ("{}x", JsonError::Json),
+            ("{}\0", JsonError::Json),
+            (r#"{"a":1,}"#, JsonError::Json),
+            (r#"{a:1}"#, JsonError::Json),
+            (r#"{'a':1}"#, JsonError::Json),
+            (r#"{"a":01}"#, JsonError::Json),
+            (r#"{"a":1e400}"#, JsonError::Json),
+            (r#"{"a":NaN}"#, JsonError::Json),
+            (r#"{"a":"\ud800"}"#, JsonError::Json),
+            ("{\"a\":\"\n\"}", JsonError::Json),
+            ("{}//", JsonError::Json),
+            (deep.as_str(), JsonError::TooDeep),
+            (wide.as_str(), JsonError::TooManyMembers),
         ];
         for (text, why) in cases {
             assert_eq!(parse(text), Err(why), "{text}");
         }
-        assert_eq!(Object::parse(b"{\"a\":\"\xff\"}"), Err(Malformed::Utf8));
+        assert_eq!(Object::parse(b"{\"a\":\"\xff\"}"), Err(JsonError::Utf8));
     }
 
     #[test]

@@ -25,24 +25,24 @@ impl PublicKey {
     ///
     /// # Errors
     /// Why it is no key to trust.
-    pub fn rsa(modulus: &[u8], exponent: &[u8], algorithms: &[Algorithm]) -> Result<Self, KeyFault> {
+    pub fn rsa(modulus: &[u8], exponent: &[u8], algorithms: &[Algorithm]) -> Result<Self, KeyError> {
         // RFC 7518 §6.3.1.1 forbids leading zeros, and some issuers write one all the same. They change no value.
         let modulus = without_leading_zeros(modulus);
         let exponent = without_leading_zeros(exponent);
         let bits = modulus.len() * 8 - modulus.first().map_or(0, |byte| byte.leading_zeros() as usize);
         if bits < RSA_BITS_MIN {
-            return Err(KeyFault::RsaTooSmall { bits });
+            return Err(KeyError::RsaTooSmall { bits });
         }
         if bits > RSA_BITS_MAX {
-            return Err(KeyFault::RsaTooLarge { bits });
+            return Err(KeyError::RsaTooLarge { bits });
         }
         let is_odd = |number: &[u8]| number.last().is_some_and(|byte| byte % 2 == 1);
         if !is_odd(modulus) {
-            return Err(KeyFault::Unsound);
+            return Err(KeyError::Unsound);
         }
         // An even or tiny exponent makes every message its own signature or none verifiable; 2^32 bounds the work.
         if !is_odd(exponent) || exponent == [1] || exponent.len() > 4 {
-            return Err(KeyFault::RsaExponent);
+            return Err(KeyError::RsaExponent);
         }
         let key = RsaPublicKeyComponents { n: modulus, e: exponent };
         Self::ready(KeyKind::Rsa, modulus.len(), algorithms, |algorithm| {
@@ -54,15 +54,15 @@ impl PublicKey {
     ///
     /// # Errors
     /// Why it is no key to trust.
-    pub fn ec(curve: KeyKind, x: &[u8], y: &[u8], algorithms: &[Algorithm]) -> Result<Self, KeyFault> {
+    pub fn ec(curve: KeyKind, x: &[u8], y: &[u8], algorithms: &[Algorithm]) -> Result<Self, KeyError> {
         let length = match curve {
             KeyKind::P256 => 32,
             KeyKind::P384 => 48,
             KeyKind::P521 => 66,
-            KeyKind::Ed25519 | KeyKind::Rsa => return Err(KeyFault::WrongKind),
+            KeyKind::Ed25519 | KeyKind::Rsa => return Err(KeyError::WrongKind),
         };
         if x.len() != length || y.len() != length {
-            return Err(KeyFault::CoordinateLength { wanted: length });
+            return Err(KeyError::CoordinateLength { wanted: length });
         }
         // SEC 1 §2.3.3: 4 marks an uncompressed point.
         let point = [&[4], x, y].concat();
@@ -73,12 +73,12 @@ impl PublicKey {
     ///
     /// # Errors
     /// Why it is no key to trust.
-    pub fn ed25519(x: &[u8], algorithms: &[Algorithm]) -> Result<Self, KeyFault> {
+    pub fn ed25519(x: &[u8], algorithms: &[Algorithm]) -> Result<Self, KeyError> {
         if x.len() != 32 {
-            return Err(KeyFault::CoordinateLength { wanted: 32 });
+            return Err(KeyError::CoordinateLength { wanted: 32 });
         }
         if is_small_order(x) {
-            return Err(KeyFault::SmallOrder);
+            return Err(KeyError::SmallOrder);
         }
         Self::ready(KeyKind::Ed25519, 64, algorithms, |algorithm| parse(algorithm, x))
     }
@@ -88,12 +88,12 @@ impl PublicKey {
         signature_len: usize,
         algorithms: &[Algorithm],
         parse: impl Fn(Algorithm) -> Option<ParsedPublicKey>,
-    ) -> Result<Self, KeyFault> {
+    ) -> Result<Self, KeyError> {
         let mut ready = Vec::with_capacity(algorithms.len());
         for algorithm in algorithms.iter().copied().filter(|algorithm| algorithm.key_kind() == kind) {
-            ready.push((algorithm, parse(algorithm).ok_or(KeyFault::Unsound)?));
+            ready.push((algorithm, parse(algorithm).ok_or(KeyError::Unsound)?));
         }
-        if ready.is_empty() { Err(KeyFault::WrongKind) } else { Ok(Self { kind, signature_len, ready }) }
+        if ready.is_empty() { Err(KeyError::WrongKind) } else { Ok(Self { kind, signature_len, ready }) }
     }
 
     /// What kind of key it is.
@@ -113,12 +113,12 @@ impl PublicKey {
     ///
     /// # Errors
     /// If the key is not for this algorithm or did not make this signature.
-    pub fn verify(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> Result<(), SignatureInvalid> {
-        let (_, key) = self.ready.iter().find(|(ready, _)| *ready == algorithm).ok_or(SignatureInvalid)?;
+    pub fn verify(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
+        let (_, key) = self.ready.iter().find(|(ready, _)| *ready == algorithm).ok_or(SignatureError)?;
         if signature.len() != self.signature_len {
-            return Err(SignatureInvalid);
+            return Err(SignatureError);
         }
-        key.verify_sig(message, signature).map_err(|_| SignatureInvalid)
+        key.verify_sig(message, signature).map_err(|_| SignatureError)
     }
 }
 
@@ -131,11 +131,11 @@ impl fmt::Debug for PublicKey {
 
 /// The signature is not one that the key made over the message with the algorithm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SignatureInvalid;
+pub struct SignatureError;
 
 /// Why a public key cannot be trusted with anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum KeyFault {
+pub enum KeyError {
     #[error("a coordinate is not {wanted} bytes long")]
     CoordinateLength { wanted: usize },
     #[error("its RSA exponent is not an odd number from 3 to 2^32")]

@@ -7,9 +7,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::algorithm::{Algorithm, KeyKind};
-use crate::jwt::json::{Malformed, Object, Value};
+use crate::jwt::json::{JsonError, Object, Value};
 use crate::jwt::parse::KID_MAX;
-use crate::jwt::signature::{KeyFault, PublicKey};
+use crate::jwt::signature::{KeyError, PublicKey};
 
 /// The parsed keys of one issuer. It has at least one.
 #[derive(Debug)]
@@ -51,12 +51,12 @@ pub struct LeftOut {
     /// Its `kid`, if it has a sound one.
     pub kid: Option<String>,
     /// Why it is not used.
-    pub why: Flaw,
+    pub why: JwkError,
 }
 
 /// Why one key of a document is not used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Flaw {
+pub enum JwkError {
     #[error("its alg is none of the issuer's configured algorithms that fit such a key")]
     Algorithm,
     #[error("the document has more than {KEYS_MAX} keys")]
@@ -72,7 +72,7 @@ pub enum Flaw {
     #[error("its kid is not a string of at most {KID_MAX} bytes")]
     Kid,
     #[error("it is not a strict JSON object: {0}")]
-    Malformed(Malformed),
+    Malformed(JsonError),
     #[error("it is not for verifying these tokens (use or key_ops)")]
     Purpose,
     #[error("it contains private key material, and must be considered leaked")]
@@ -82,12 +82,12 @@ pub enum Flaw {
     #[error("its kty is not supported")]
     Type,
     #[error("{0}")]
-    Unsound(#[from] KeyFault),
+    Unsound(#[from] KeyError),
 }
 
 /// Why a document is not a usable key set.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unusable {
+pub enum KeySetError {
     #[error("no key in it can be used ({} left out)", .0.len())]
     NoKeys(Vec<LeftOut>),
     #[error("it is not a JSON object with a list 'keys'")]
@@ -99,7 +99,7 @@ impl Reading {
     ///
     /// # Errors
     /// If it is not a key set, or none of its keys can be used.
-    pub fn parse(document: &[u8], allowed: &[Algorithm]) -> Result<Self, Unusable> {
+    pub fn parse(document: &[u8], allowed: &[Algorithm]) -> Result<Self, KeySetError> {
         Self::parse_for(KeyUse::Signature, document, allowed)
     }
 
@@ -107,29 +107,29 @@ impl Reading {
     ///
     /// # Errors
     /// If it is not a key set, or none of its keys can be used.
-    pub fn parse_for(usage: KeyUse, document: &[u8], allowed: &[Algorithm]) -> Result<Self, Unusable> {
-        let document: Document<'_> = serde_json::from_slice(document).map_err(|_| Unusable::NotAKeySet)?;
+    pub fn parse_for(usage: KeyUse, document: &[u8], allowed: &[Algorithm]) -> Result<Self, KeySetError> {
+        let document: Document<'_> = serde_json::from_slice(document).map_err(|_| KeySetError::NotAKeySet)?;
         let (mut keys, mut left_out) = (Vec::<Key>::new(), Vec::new());
         for (index, text) in document.keys.iter().enumerate() {
             if index == KEYS_MAX {
-                left_out.push(LeftOut { index, kid: None, why: Flaw::BeyondLimit });
+                left_out.push(LeftOut { index, kid: None, why: JwkError::BeyondLimit });
                 break;
             }
             let jwk = match Object::parse(text.get().as_bytes()) {
                 Ok(jwk) => jwk,
                 Err(why) => {
-                    left_out.push(LeftOut { index, kid: None, why: Flaw::Malformed(why) });
+                    left_out.push(LeftOut { index, kid: None, why: JwkError::Malformed(why) });
                     continue;
                 }
             };
             let is_known = |key: &Key| keys.iter().any(|known| known.own == key.own && known.is_same(key));
             match Key::read(&jwk, usage, allowed) {
-                Ok(key) if is_known(&key) => left_out.push(LeftOut { index, kid: key.kid, why: Flaw::Duplicate }),
+                Ok(key) if is_known(&key) => left_out.push(LeftOut { index, kid: key.kid, why: JwkError::Duplicate }),
                 Ok(key) => keys.push(key),
                 Err(why) => left_out.push(LeftOut { index, kid: kid(&jwk).ok().flatten(), why }),
             }
         }
-        if keys.is_empty() { Err(Unusable::NoKeys(left_out)) } else { Ok(Self { keys: KeySet(keys), left_out }) }
+        if keys.is_empty() { Err(KeySetError::NoKeys(left_out)) } else { Ok(Self { keys: KeySet(keys), left_out }) }
     }
 }
 
@@ -183,17 +183,17 @@ impl Key {
         self.kid == other.kid && self.public.kind() == other.public.kind() && self.numbers == other.numbers
     }
 
-    fn read(jwk: &Object<'_>, usage: KeyUse, allowed: &[Algorithm]) -> Result<Self, Flaw> {
+    fn read(jwk: &Object<'_>, usage: KeyUse, allowed: &[Algorithm]) -> Result<Self, JwkError> {
         let kid = kid(jwk)?;
-        let kty = jwk.get("kty").and_then(Value::as_str).ok_or(Flaw::Type)?;
+        let kty = jwk.get("kty").and_then(Value::as_str).ok_or(JwkError::Type)?;
         if kty == "oct" {
-            return Err(Flaw::Symmetric);
+            return Err(JwkError::Symmetric);
         }
         if PRIVATE_MEMBERS.iter().any(|member| jwk.get(member).is_some()) {
-            return Err(Flaw::Private);
+            return Err(JwkError::Private);
         }
         if !is_for_signatures(jwk, usage) {
-            return Err(Flaw::Purpose);
+            return Err(JwkError::Purpose);
         }
         let curve = jwk.get("crv").and_then(Value::as_str);
         let kind = match (kty, curve) {
@@ -202,8 +202,8 @@ impl Key {
             ("EC", Some("P-384")) => KeyKind::P384,
             ("EC", Some("P-521")) => KeyKind::P521,
             ("OKP", Some("Ed25519")) => KeyKind::Ed25519,
-            ("EC" | "OKP", _) => return Err(Flaw::Curve),
-            _ => return Err(Flaw::Type),
+            ("EC" | "OKP", _) => return Err(JwkError::Curve),
+            _ => return Err(JwkError::Type),
         };
         let own = own_algorithm(jwk)?;
         let algorithms = algorithms(own, kind, allowed)?;
@@ -229,11 +229,11 @@ struct Document<'a> {
     keys: Vec<&'a RawValue>,
 }
 
-fn kid(jwk: &Object<'_>) -> Result<Option<String>, Flaw> {
+fn kid(jwk: &Object<'_>) -> Result<Option<String>, JwkError> {
     match jwk.get("kid") {
         None => Ok(None),
         Some(Value::String(kid)) if kid.len() <= KID_MAX => Ok(Some(kid.clone().into_owned())),
-        Some(_) => Err(Flaw::Kid),
+        Some(_) => Err(JwkError::Kid),
     }
 }
 
@@ -253,24 +253,24 @@ fn is_for_signatures(jwk: &Object<'_>, wanted: KeyUse) -> bool {
     by_use && by_operations
 }
 
-fn own_algorithm(jwk: &Object<'_>) -> Result<Option<Algorithm>, Flaw> {
+fn own_algorithm(jwk: &Object<'_>) -> Result<Option<Algorithm>, JwkError> {
     match jwk.get("alg") {
         None => Ok(None),
-        Some(name) => name.as_str().and_then(Algorithm::from_name).ok_or(Flaw::Algorithm).map(Some),
+        Some(name) => name.as_str().and_then(Algorithm::from_name).ok_or(JwkError::Algorithm).map(Some),
     }
 }
 
 /// The algorithms that a key may be used with: the issuer's that are for its kind, narrowed to its own if it has one.
-fn algorithms(own: Option<Algorithm>, kind: KeyKind, allowed: &[Algorithm]) -> Result<Vec<Algorithm>, Flaw> {
+fn algorithms(own: Option<Algorithm>, kind: KeyKind, allowed: &[Algorithm]) -> Result<Vec<Algorithm>, JwkError> {
     let fitting = |algorithm: &Algorithm| algorithm.key_kind() == kind && own.is_none_or(|own| own == *algorithm);
     let algorithms: Vec<_> = allowed.iter().copied().filter(fitting).collect();
-    if algorithms.is_empty() { Err(Flaw::Algorithm) } else { Ok(algorithms) }
+    if algorithms.is_empty() { Err(JwkError::Algorithm) } else { Ok(algorithms) }
 }
 
-fn bytes(jwk: &Object<'_>, member: &'static str) -> Result<Vec<u8>, Flaw> {
-    let missing = if jwk.get("x5c").is_some() { Flaw::CertificateOnly } else { Flaw::Encoding(member) };
-    let text = jwk.get(member).ok_or(missing)?.as_str().ok_or(Flaw::Encoding(member))?;
-    URL_SAFE_NO_PAD.decode(text).map_err(|_| Flaw::Encoding(member))
+fn bytes(jwk: &Object<'_>, member: &'static str) -> Result<Vec<u8>, JwkError> {
+    let missing = if jwk.get("x5c").is_some() { JwkError::CertificateOnly } else { JwkError::Encoding(member) };
+    let text = jwk.get(member).ok_or(missing)?.as_str().ok_or(JwkError::Encoding(member))?;
+    URL_SAFE_NO_PAD.decode(text).map_err(|_| JwkError::Encoding(member))
 }
 
 /// How many keys of a document are read. Each costs a parse at every refresh.

@@ -100,12 +100,12 @@ fn a_text_with_one_bad_line_is_no_list() {
         (r#"{"jti":"a","until":null}"#, LineFault::Time),
         (r#"{"jti":"a","Until":1}"#, LineFault::UnknownMember),
         (r#"{"jwt":"a"}"#, LineFault::UnknownMember),
-        (r#"{"jti":"a","jti":"b"}"#, LineFault::Malformed(Malformed::DuplicateMember)),
-        (r#"["jti"]"#, LineFault::Malformed(Malformed::NotAnObject)),
-        (r#"{"jti":"a"} {"jti":"b"}"#, LineFault::Malformed(Malformed::Json)),
-        ("jti: a", LineFault::Malformed(Malformed::Json)),
-        ("// a", LineFault::Malformed(Malformed::Json)),
-        ("\u{feff}{}", LineFault::Malformed(Malformed::Bom)),
+        (r#"{"jti":"a","jti":"b"}"#, LineFault::Malformed(JsonError::DuplicateMember)),
+        (r#"["jti"]"#, LineFault::Malformed(JsonError::NotAnObject)),
+        (r#"{"jti":"a"} {"jti":"b"}"#, LineFault::Malformed(JsonError::Json)),
+        ("jti: a", LineFault::Malformed(JsonError::Json)),
+        ("// a", LineFault::Malformed(JsonError::Json)),
+        ("\u{feff}{}", LineFault::Malformed(JsonError::Bom)),
     ] {
         let refused = DenyList::parse(format!("{good}\n\n{bad}\n{good}").as_bytes());
         assert_eq!(refused, Err(DenyListFault { line: 3, why }), "{bad}");

@@ -2,8 +2,8 @@
 //! is at least one acceptance or refusal for each, so that none is forgotten.
 
 use callgate::algorithm::Algorithm;
-use callgate::jwt::signature::KeyFault;
-use callgate::keys::jwks::{Flaw, Reading, Unusable};
+use callgate::jwt::signature::KeyError;
+use callgate::keys::jwks::{JwkError, KeySetError, Reading};
 use serde_json::{Value, json};
 
 use super::header::strict;
@@ -63,49 +63,49 @@ fn weak_and_unsound_keys_are_left_out() {
         (y[0], y[31]) = (first, last);
         with(ed.clone(), "x", encode(y))
     };
-    let fault = |fault| Flaw::Unsound(fault);
+    let fault = |fault| JwkError::Unsound(fault);
     let cases = [
-        ("RSA of 1024 bits", with(rsa.clone(), "n", encode(short(128))), fault(KeyFault::RsaTooSmall { bits: 1024 })),
-        ("RSA of 2040 bits", with(rsa.clone(), "n", encode(short(255))), fault(KeyFault::RsaTooSmall { bits: 2040 })),
-        ("RSA of 8200 bits", with(rsa.clone(), "n", encode(short(1025))), fault(KeyFault::RsaTooLarge { bits: 8200 })),
-        ("RSA with e = 1", with(rsa.clone(), "e", "AQ".into()), fault(KeyFault::RsaExponent)),
-        ("RSA with e = 0", with(rsa.clone(), "e", "AA".into()), fault(KeyFault::RsaExponent)),
-        ("RSA with an even e", with(rsa.clone(), "e", encode([1, 0, 0])), fault(KeyFault::RsaExponent)),
-        ("RSA with a long e", with(rsa.clone(), "e", encode([1, 0, 0, 0, 1])), fault(KeyFault::RsaExponent)),
-        ("RSA with an even n", with(rsa, "n", encode([&modulus[..255], &[2]].concat())), fault(KeyFault::Unsound)),
-        ("a point off the curve", with(ec.clone(), "x", encode([5; 32])), fault(KeyFault::Unsound)),
+        ("RSA of 1024 bits", with(rsa.clone(), "n", encode(short(128))), fault(KeyError::RsaTooSmall { bits: 1024 })),
+        ("RSA of 2040 bits", with(rsa.clone(), "n", encode(short(255))), fault(KeyError::RsaTooSmall { bits: 2040 })),
+        ("RSA of 8200 bits", with(rsa.clone(), "n", encode(short(1025))), fault(KeyError::RsaTooLarge { bits: 8200 })),
+        ("RSA with e = 1", with(rsa.clone(), "e", "AQ".into()), fault(KeyError::RsaExponent)),
+        ("RSA with e = 0", with(rsa.clone(), "e", "AA".into()), fault(KeyError::RsaExponent)),
+        ("RSA with an even e", with(rsa.clone(), "e", encode([1, 0, 0])), fault(KeyError::RsaExponent)),
+        ("RSA with a long e", with(rsa.clone(), "e", encode([1, 0, 0, 0, 1])), fault(KeyError::RsaExponent)),
+        ("RSA with an even n", with(rsa, "n", encode([&modulus[..255], &[2]].concat())), fault(KeyError::Unsound)),
+        ("a point off the curve", with(ec.clone(), "x", encode([5; 32])), fault(KeyError::Unsound)),
         (
             "the point 0, 0",
             with(with(ec.clone(), "x", encode([0; 32])), "y", encode([0; 32])),
-            fault(KeyFault::Unsound),
+            fault(KeyError::Unsound),
         ),
-        ("a coordinate beyond p", with(ec.clone(), "x", encode([0xff; 32])), fault(KeyFault::Unsound)),
+        ("a coordinate beyond p", with(ec.clone(), "x", encode([0xff; 32])), fault(KeyError::Unsound)),
         (
             "a short coordinate",
             with(ec.clone(), "x", encode([5; 31])),
-            fault(KeyFault::CoordinateLength { wanted: 32 }),
+            fault(KeyError::CoordinateLength { wanted: 32 }),
         ),
-        ("a long coordinate", with(ec.clone(), "y", encode([5; 33])), fault(KeyFault::CoordinateLength { wanted: 32 })),
+        ("a long coordinate", with(ec.clone(), "y", encode([5; 33])), fault(KeyError::CoordinateLength { wanted: 32 })),
         (
             "a P-256 point called P-384",
             with(ec, "crv", "P-384".into()),
-            fault(KeyFault::CoordinateLength { wanted: 48 }),
+            fault(KeyError::CoordinateLength { wanted: 48 }),
         ),
         (
             "a short Ed25519 key",
             with(ed.clone(), "x", encode([5; 31])),
-            fault(KeyFault::CoordinateLength { wanted: 32 }),
+            fault(KeyError::CoordinateLength { wanted: 32 }),
         ),
-        ("Ed25519 of order 1", small_order(1, 0, 0), fault(KeyFault::SmallOrder)),
-        ("Ed25519 of order 1 with the sign bit", small_order(1, 0, 0x80), fault(KeyFault::SmallOrder)),
-        ("Ed25519 of order 2", small_order(0xec, 0xff, 0x7f), fault(KeyFault::SmallOrder)),
-        ("Ed25519 of order 4", small_order(0, 0, 0), fault(KeyFault::SmallOrder)),
-        ("Ed25519 of order 4, written as p", small_order(0xed, 0xff, 0x7f), fault(KeyFault::SmallOrder)),
-        ("Ed25519 of order 1, written as p + 1", small_order(0xee, 0xff, 0xff), fault(KeyFault::SmallOrder)),
+        ("Ed25519 of order 1", small_order(1, 0, 0), fault(KeyError::SmallOrder)),
+        ("Ed25519 of order 1 with the sign bit", small_order(1, 0, 0x80), fault(KeyError::SmallOrder)),
+        ("Ed25519 of order 2", small_order(0xec, 0xff, 0x7f), fault(KeyError::SmallOrder)),
+        ("Ed25519 of order 4", small_order(0, 0, 0), fault(KeyError::SmallOrder)),
+        ("Ed25519 of order 4, written as p", small_order(0xed, 0xff, 0x7f), fault(KeyError::SmallOrder)),
+        ("Ed25519 of order 1, written as p + 1", small_order(0xee, 0xff, 0xff), fault(KeyError::SmallOrder)),
     ];
     for (what, jwk, why) in cases {
         let document = json!({"keys": [jwk]}).to_string();
-        let Err(Unusable::NoKeys(left_out)) = Reading::parse(document.as_bytes(), &Algorithm::ALL) else {
+        let Err(KeySetError::NoKeys(left_out)) = Reading::parse(document.as_bytes(), &Algorithm::ALL) else {
             panic!("{what} was taken for a key")
         };
         assert_eq!(left_out[0].why, why, "{what}");

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Findings;
 use crate::config::file;
 use crate::config::path::KeyPath;
-use crate::identity::{CallerRule, ClaimPath, ClaimRule, Form, Naming};
+use crate::identity::{CallerPattern, CallerRule, ClaimPath, ClaimRule, Naming};
 
 pub fn caller(table: file::Caller, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<CallerRule> {
     let name = header(table.header, &at.key("header"), findings);
@@ -56,8 +56,8 @@ pub fn naming(
             None => Some(Some(naming)),
         };
     };
-    match Form::parse(pattern, table.name.as_deref()) {
-        Ok(form) => Some(Some(naming.with_form(form))),
+    match CallerPattern::parse(pattern, table.name.as_deref()) {
+        Ok(pattern) => Some(Some(naming.with_pattern(pattern))),
         Err(fault) => findings.error(&at.key("pattern"), format!("{pattern:?} cannot name callers: {fault}")),
     }
 }

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use super::super::parse::Parts;
 use super::*;
 use crate::algorithm::Algorithm;
-use crate::requirement::{EmptyList, LEEWAY_MAX};
+use crate::requirement::{EmptyListError, LEEWAY_MAX};
 
 const NOW: u64 = 1_767_225_600;
 
@@ -202,7 +202,7 @@ fn required_claims_have_exactly_their_value_and_type() {
 fn a_requirement_is_never_empty() {
     let new = |issuer: &str, audiences: &[&str], algorithms: &[Algorithm]| {
         let audiences = audiences.iter().map(|&name| name.to_owned()).collect();
-        Requirement::new(issuer.into(), audiences, algorithms.to_vec()).map(|_| ()).map_err(|EmptyList(list)| list)
+        Requirement::new(issuer.into(), audiences, algorithms.to_vec()).map(|_| ()).map_err(|EmptyListError(list)| list)
     };
     assert_eq!(new("i", &["a"], &[Algorithm::Es256]), Ok(()));
     assert_eq!(new("", &["a"], &[Algorithm::Es256]), Err("issuer"));

@@ -17,11 +17,11 @@ fn rsa() -> String {
     format!(r#""kty":"RSA","n":"{N}","e":"AQAB""#)
 }
 
-fn read(keys: &[&str]) -> Result<Reading, Unusable> {
+fn read(keys: &[&str]) -> Result<Reading, KeySetError> {
     read_for(KeyUse::Signature, keys)
 }
 
-fn read_for(usage: KeyUse, keys: &[&str]) -> Result<Reading, Unusable> {
+fn read_for(usage: KeyUse, keys: &[&str]) -> Result<Reading, KeySetError> {
     let document = format!(r#"{{"keys":[{}]}}"#, keys.join(","));
     Reading::parse_for(usage, document.as_bytes(), &Algorithm::ALL)
 }
@@ -60,57 +60,57 @@ fn an_odd_key_is_left_out_alone_with_its_name_and_the_cause() {
     let off_curve = P256.replace("4Etl6SRW", "4Etl6SRX");
     let short = P256.replace("MKBC", "");
     let cases = [
-        (r#""kty":"AKP","alg":"ML-DSA-44","pub":"AAAA""#.to_owned(), Flaw::Type),
-        (r#""kty":"LMS","x":"AA""#.to_owned(), Flaw::Type),
-        (r#""kty":5"#.to_owned(), Flaw::Type),
-        (r#""x":"AA""#.to_owned(), Flaw::Type),
+        (r#""kty":"AKP","alg":"ML-DSA-44","pub":"AAAA""#.to_owned(), JwkError::Type),
+        (r#""kty":"LMS","x":"AA""#.to_owned(), JwkError::Type),
+        (r#""kty":5"#.to_owned(), JwkError::Type),
+        (r#""x":"AA""#.to_owned(), JwkError::Type),
         (
             r#""kty":"EC","crv":"secp256k1","alg":"ES256K","x":"lJEzJcJ-ZuacaeKp3Ir4gNxUNeIYZKNOEtrm3vtkuHc","y":"Ej1DimGo4zvqEm8sAyx8vM7fivaIOou9pkrkpJ7vJ-U""#
                 .to_owned(),
-            Flaw::Curve,
+            JwkError::Curve,
         ),
         (
             r#""kty":"OKP","crv":"Ed448","alg":"EdDSA","x":"isi5b_khJ_oQ3Ve6eYWB1G_0au0Aw3kkYeMkiXFdwli8FLn7czPuiB5C2J9CUFCNaxXSnR7NWjGA""#
                 .to_owned(),
-            Flaw::Curve,
+            JwkError::Curve,
         ),
-        (r#""kty":"OKP","crv":"X25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo""#.to_owned(), Flaw::Curve),
-        (r#""kty":"EC","x":"AA","y":"AA""#.to_owned(), Flaw::Curve),
-        (format!(r#"{},"use":"enc""#, rsa()), Flaw::Purpose),
-        (format!(r#"{},"use":"jwt-svid""#, rsa()), Flaw::Purpose),
-        (format!(r#"{},"use":null"#, rsa()), Flaw::Purpose),
-        (format!(r#"{},"use":["sig"]"#, rsa()), Flaw::Purpose),
-        (format!(r#"{P256},"key_ops":["deriveKey"]"#), Flaw::Purpose),
-        (format!(r#"{P256},"key_ops":[]"#), Flaw::Purpose),
-        (format!(r#"{P256},"key_ops":"verify""#), Flaw::Purpose),
-        (format!(r#"{},"alg":"RSA-OAEP""#, rsa()), Flaw::Algorithm),
-        (format!(r#"{},"alg":"ES256""#, rsa()), Flaw::Algorithm),
-        (format!(r#"{P256},"alg":"ES384""#), Flaw::Algorithm),
-        (format!(r#"{P256},"alg":"none""#), Flaw::Algorithm),
-        (format!(r#"{P256},"alg":5"#), Flaw::Algorithm),
-        (r#""kty":"oct","alg":"HS256","k":"AAAA""#.to_owned(), Flaw::Symmetric),
-        (format!(r#"{P256},"d":"AAAA""#), Flaw::Private),
-        (format!(r#"{},"d":"AAAA","p":"AA","q":"AA""#, rsa()), Flaw::Private),
-        (format!(r#"{},"k":"AAAA""#, rsa()), Flaw::Private),
-        (r#""kty":"RSA","x5c":["MIIB"]"#.to_owned(), Flaw::CertificateOnly),
-        (r#""kty":"RSA","e":"AQAB""#.to_owned(), Flaw::Encoding("n")),
-        (format!(r#""kty":"RSA",{n}"#), Flaw::Encoding("e")),
-        (format!(r#""kty":"RSA",{n},"e":65537"#), Flaw::Encoding("e")),
-        (format!(r#""kty":"RSA","n":"{N}=","e":"AQAB""#), Flaw::Encoding("n")),
-        (format!(r#""kty":"RSA","n":"{}","e":"AQAB""#, N.replace('_', "/")), Flaw::Encoding("n")),
-        (P256.replace("MKBC", "MKB "), Flaw::Encoding("x")),
+        (r#""kty":"OKP","crv":"X25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo""#.to_owned(), JwkError::Curve),
+        (r#""kty":"EC","x":"AA","y":"AA""#.to_owned(), JwkError::Curve),
+        (format!(r#"{},"use":"enc""#, rsa()), JwkError::Purpose),
+        (format!(r#"{},"use":"jwt-svid""#, rsa()), JwkError::Purpose),
+        (format!(r#"{},"use":null"#, rsa()), JwkError::Purpose),
+        (format!(r#"{},"use":["sig"]"#, rsa()), JwkError::Purpose),
+        (format!(r#"{P256},"key_ops":["deriveKey"]"#), JwkError::Purpose),
+        (format!(r#"{P256},"key_ops":[]"#), JwkError::Purpose),
+        (format!(r#"{P256},"key_ops":"verify""#), JwkError::Purpose),
+        (format!(r#"{},"alg":"RSA-OAEP""#, rsa()), JwkError::Algorithm),
+        (format!(r#"{},"alg":"ES256""#, rsa()), JwkError::Algorithm),
+        (format!(r#"{P256},"alg":"ES384""#), JwkError::Algorithm),
+        (format!(r#"{P256},"alg":"none""#), JwkError::Algorithm),
+        (format!(r#"{P256},"alg":5"#), JwkError::Algorithm),
+        (r#""kty":"oct","alg":"HS256","k":"AAAA""#.to_owned(), JwkError::Symmetric),
+        (format!(r#"{P256},"d":"AAAA""#), JwkError::Private),
+        (format!(r#"{},"d":"AAAA","p":"AA","q":"AA""#, rsa()), JwkError::Private),
+        (format!(r#"{},"k":"AAAA""#, rsa()), JwkError::Private),
+        (r#""kty":"RSA","x5c":["MIIB"]"#.to_owned(), JwkError::CertificateOnly),
+        (r#""kty":"RSA","e":"AQAB""#.to_owned(), JwkError::Encoding("n")),
+        (format!(r#""kty":"RSA",{n}"#), JwkError::Encoding("e")),
+        (format!(r#""kty":"RSA",{n},"e":65537"#), JwkError::Encoding("e")),
+        (format!(r#""kty":"RSA","n":"{N}=","e":"AQAB""#), JwkError::Encoding("n")),
+        (format!(r#""kty":"RSA","n":"{}","e":"AQAB""#, N.replace('_', "/")), JwkError::Encoding("n")),
+        (P256.replace("MKBC", "MKB "), JwkError::Encoding("x")),
         (
             format!(r#""kty":"RSA","n":"{RSA_1024}","e":"AQAB""#),
-            Flaw::Unsound(KeyFault::RsaTooSmall { bits: 1024 }),
+            JwkError::Unsound(KeyError::RsaTooSmall { bits: 1024 }),
         ),
-        (format!(r#""kty":"RSA",{n},"e":"AQ""#), Flaw::Unsound(KeyFault::RsaExponent)),
-        (format!(r#""kty":"RSA",{n},"e":"AQAA""#), Flaw::Unsound(KeyFault::RsaExponent)),
-        (off_curve, Flaw::Unsound(KeyFault::Unsound)),
-        (short, Flaw::Unsound(KeyFault::CoordinateLength { wanted: 32 })),
-        (P256.replace("P-256", "P-384"), Flaw::Unsound(KeyFault::CoordinateLength { wanted: 48 })),
+        (format!(r#""kty":"RSA",{n},"e":"AQ""#), JwkError::Unsound(KeyError::RsaExponent)),
+        (format!(r#""kty":"RSA",{n},"e":"AQAA""#), JwkError::Unsound(KeyError::RsaExponent)),
+        (off_curve, JwkError::Unsound(KeyError::Unsound)),
+        (short, JwkError::Unsound(KeyError::CoordinateLength { wanted: 32 })),
+        (P256.replace("P-256", "P-384"), JwkError::Unsound(KeyError::CoordinateLength { wanted: 48 })),
         (
             r#""kty":"OKP","crv":"Ed25519","x":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA""#.to_owned(),
-            Flaw::Unsound(KeyFault::SmallOrder),
+            JwkError::Unsound(KeyError::SmallOrder),
         ),
     ];
     for (members, why) in cases {
@@ -123,7 +123,7 @@ fn an_odd_key_is_left_out_alone_with_its_name_and_the_cause() {
 fn a_key_whose_name_is_no_usable_string_is_left_out() {
     let long = format!("\"{}\"", "k".repeat(KID_MAX + 1));
     for kid in ["5", "null", "[\"k\"]", "{}", "true", &long] {
-        let wanted = LeftOut { index: 1, kid: None, why: Flaw::Kid };
+        let wanted = LeftOut { index: 1, kid: None, why: JwkError::Kid };
         assert_eq!(beside_good_ones(&format!(r#""kid":{kid},{P256}"#)), Some(wanted), "{kid}");
     }
     let longest = "k".repeat(KID_MAX);
@@ -134,14 +134,14 @@ fn a_key_whose_name_is_no_usable_string_is_left_out() {
 #[test]
 fn what_is_no_strict_object_is_left_out() {
     let cases = [
-        ("5", Malformed::NotAnObject),
-        ("null", Malformed::NotAnObject),
-        ("[]", Malformed::NotAnObject),
-        (r#"{"kty":"EC","kty":"RSA"}"#, Malformed::DuplicateMember),
+        ("5", JsonError::NotAnObject),
+        ("null", JsonError::NotAnObject),
+        ("[]", JsonError::NotAnObject),
+        (r#"{"kty":"EC","kty":"RSA"}"#, JsonError::DuplicateMember),
     ];
     for (key, why) in cases {
         let reading = read(&[key, &format!("{{{P256}}}")]).expect("a key set");
-        assert_eq!(reading.left_out, [LeftOut { index: 0, kid: None, why: Flaw::Malformed(why) }]);
+        assert_eq!(reading.left_out, [LeftOut { index: 0, kid: None, why: JwkError::Malformed(why) }]);
     }
 }
 
@@ -149,7 +149,7 @@ fn what_is_no_strict_object_is_left_out() {
 fn a_key_that_stands_there_twice_counts_once_and_two_of_one_name_both_serve() {
     let (ec, rsa) = (format!(r#"{{"kid":"k",{P256}}}"#), format!(r#"{{"kid":"k",{}}}"#, rsa()));
     let reading = read(&[&ec, &rsa, &ec]).expect("a key set");
-    assert_eq!(reading.left_out, [LeftOut { index: 2, kid: Some("k".to_owned()), why: Flaw::Duplicate }]);
+    assert_eq!(reading.left_out, [LeftOut { index: 2, kid: Some("k".to_owned()), why: JwkError::Duplicate }]);
     let fits = |algorithm| reading.keys.candidates(Some("k"), algorithm).count();
     assert_eq!((fits(Algorithm::Es256), fits(Algorithm::Rs256), fits(Algorithm::EdDsa)), (1, 1, 0));
 
@@ -172,7 +172,7 @@ fn a_bundle_of_a_trust_domain_gives_the_keys_of_its_tokens_only() {
     let keys: Vec<_> = keys.iter().map(String::as_str).collect();
     let reading = read_for(KeyUse::JwtSvid, &keys).expect("a key set");
     assert_eq!(reading.keys.keys().iter().filter_map(Key::kid).collect::<Vec<_>>(), ["token"]);
-    assert!(reading.left_out.iter().all(|left_out| left_out.why == Flaw::Purpose));
+    assert!(reading.left_out.iter().all(|left_out| left_out.why == JwkError::Purpose));
     let reading = read(&keys).expect("a key set");
     assert_eq!(reading.keys.keys().iter().filter_map(Key::kid).collect::<Vec<_>>(), ["unsaid", "sig"]);
 }
@@ -186,7 +186,7 @@ fn a_key_serves_the_configured_algorithms_of_its_kind_and_its_own_narrows_them()
     assert!(fits("any", Algorithm::Rs256) && fits("any", Algorithm::Rs512));
     assert!(fits("one", Algorithm::Rs512) && !fits("one", Algorithm::Rs256));
     assert!(!fits("any", Algorithm::Ps256) && !fits("any", Algorithm::Es256));
-    assert!(matches!(Reading::parse(document.as_bytes(), &[Algorithm::Es256]), Err(Unusable::NoKeys(_))));
+    assert!(matches!(Reading::parse(document.as_bytes(), &[Algorithm::Es256]), Err(KeySetError::NoKeys(_))));
 }
 
 #[test]
@@ -211,7 +211,7 @@ fn no_more_keys_are_read_than_the_bound() {
     let keys: Vec<_> = keys.iter().map(String::as_str).collect();
     let reading = read(&keys).expect("a key set");
     assert_eq!(reading.keys.keys().len(), KEYS_MAX);
-    assert_eq!(reading.left_out, [LeftOut { index: KEYS_MAX, kid: None, why: Flaw::BeyondLimit }]);
+    assert_eq!(reading.left_out, [LeftOut { index: KEYS_MAX, kid: None, why: JwkError::BeyondLimit }]);
     assert!(read(&keys[..KEYS_MAX]).is_ok_and(|reading| reading.left_out.is_empty()));
 }
 
@@ -236,11 +236,11 @@ fn what_is_no_key_set_or_has_no_usable_key_is_told_from_one() {
         &one,
     ] {
         let reading = Reading::parse(garbage.as_bytes(), &Algorithm::ALL);
-        assert!(matches!(reading, Err(Unusable::NotAKeySet)), "{garbage}");
+        assert!(matches!(reading, Err(KeySetError::NotAKeySet)), "{garbage}");
     }
-    assert!(matches!(Reading::parse(nested.as_bytes(), &Algorithm::ALL), Err(Unusable::NoKeys(_))));
-    assert!(matches!(read(&[]), Err(Unusable::NoKeys(left_out)) if left_out.is_empty()));
-    assert!(matches!(read(&[r#"{"kty":"oct","k":"AA"}"#]), Err(Unusable::NoKeys(left_out)) if left_out.len() == 1));
+    assert!(matches!(Reading::parse(nested.as_bytes(), &Algorithm::ALL), Err(KeySetError::NoKeys(_))));
+    assert!(matches!(read(&[]), Err(KeySetError::NoKeys(left_out)) if left_out.is_empty()));
+    assert!(matches!(read(&[r#"{"kty":"oct","k":"AA"}"#]), Err(KeySetError::NoKeys(left_out)) if left_out.len() == 1));
     let with_more = format!(r#"{{"version":1,"keys":[{one}],"spiffe_sequence":7,"x":[{{}}]}}"#);
     assert!(Reading::parse(with_more.as_bytes(), &Algorithm::ALL).is_ok());
 }

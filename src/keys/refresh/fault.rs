@@ -5,7 +5,7 @@ use std::error::Error;
 use std::io;
 
 use super::source::AddressFault;
-use crate::keys::jwks::Unusable;
+use crate::keys::jwks::KeySetError;
 
 /// Why a refresh brought no key set.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -19,7 +19,7 @@ pub enum Fault {
     #[error("the discovery document {0}")]
     Discovery(&'static str),
     #[error("the document cannot be used: {0}")]
-    Document(Unusable),
+    Document(KeySetError),
     #[error("{what} cannot be used: {why}")]
     File { what: &'static str, why: FileFlaw },
     #[error("the name of the host cannot be resolved")]
@@ -129,14 +129,14 @@ impl From<reqwest::Error> for Fault {
 
 impl From<&rustls::Error> for Fault {
     fn from(error: &rustls::Error) -> Self {
-        use rustls::CertificateError as Flaw;
+        use rustls::CertificateError as JwkError;
         let rustls::Error::InvalidCertificate(flaw) = error else { return Self::Connection };
         Self::Certificate(match flaw {
-            Flaw::Expired | Flaw::ExpiredContext { .. } => "it has expired",
-            Flaw::NotValidForName | Flaw::NotValidForNameContext { .. } => "it is for another host",
-            Flaw::NotValidYet | Flaw::NotValidYetContext { .. } => "it is not valid yet",
-            Flaw::Revoked => "it is revoked",
-            Flaw::UnknownIssuer => "its authority is not trusted",
+            JwkError::Expired | JwkError::ExpiredContext { .. } => "it has expired",
+            JwkError::NotValidForName | JwkError::NotValidForNameContext { .. } => "it is for another host",
+            JwkError::NotValidYet | JwkError::NotValidYetContext { .. } => "it is not valid yet",
+            JwkError::Revoked => "it is revoked",
+            JwkError::UnknownIssuer => "its authority is not trusted",
             _ => "it is not sound",
         })
     }

@@ -7,13 +7,13 @@ use std::time::Duration;
 use super::fault::Fault;
 use super::snapshot::SnapshotFlaw;
 use crate::clock::UnixTime;
-use crate::keys::jwks::{Flaw, Key, KeySet, LeftOut};
+use crate::keys::jwks::{JwkError, Key, KeySet, LeftOut};
 use crate::rejection::quoted;
 
 /// The log of one issuer, and what it said last.
 pub(super) struct News {
     issuer: String,
-    warned: Vec<(Option<String>, Flaw)>,
+    warned: Vec<(Option<String>, JwkError)>,
     trouble: Option<(Fault, Service)>,
     unwritten: Option<SnapshotFlaw>,
 }

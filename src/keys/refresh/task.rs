@@ -14,7 +14,7 @@ use super::schedule::{Schedule, chance};
 use super::snapshot::{Remembered, Snapshot};
 use super::source::Source;
 use crate::clock::UnixTime;
-use crate::keys::jwks::{Reading, Unusable};
+use crate::keys::jwks::{KeySetError, Reading};
 use crate::keys::store::Published;
 use crate::metrics::keys::IssuerKeyMetrics;
 
@@ -141,8 +141,8 @@ impl<F: Fetch> Task<F> {
     fn publish(&mut self, serving: Serving, confirmed: UnixTime) -> Result<(Effect, usize), Fault> {
         let reading = Reading::parse_for(self.source.usage, &serving.document, &self.source.algorithms);
         match &reading {
-            Ok(Reading { left_out, .. }) | Err(Unusable::NoKeys(left_out)) => self.news.left_out(left_out),
-            Err(Unusable::NotAKeySet) => {}
+            Ok(Reading { left_out, .. }) | Err(KeySetError::NoKeys(left_out)) => self.news.left_out(left_out),
+            Err(KeySetError::NotAKeySet) => {}
         }
         let keys = reading.map_err(Fault::Document)?.keys;
 

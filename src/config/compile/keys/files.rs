@@ -6,7 +6,7 @@ use crate::algorithm::Algorithm;
 use crate::config::compile::Findings;
 use crate::config::input;
 use crate::config::path::KeyPath;
-use crate::keys::jwks::{KeyUse, Reading, Unusable};
+use crate::keys::jwks::{KeySetError, KeyUse, Reading};
 
 /// What a PEM file holds.
 #[derive(Clone, Copy)]
@@ -26,7 +26,7 @@ pub fn key_file(
     let document = read(path, key, findings)?;
     let left_out = match Reading::parse_for(usage, &document, algorithms) {
         Ok(reading) => reading.left_out,
-        Err(Unusable::NoKeys(left_out)) => {
+        Err(KeySetError::NoKeys(left_out)) => {
             findings.error::<()>(key, format!("{path:?} holds no key that can be used"));
             left_out
         }

@@ -1,13 +1,13 @@
 //! What a claim must look like to name a caller, and the name that is made of it. Two different claims never give the same name:
-//! a form in which they could is refused when it is read.
+//! a pattern with which they could is refused when it is read.
 
 use std::borrow::Cow;
 use std::fmt;
 
-/// The form of a claim: `system:serviceaccount:{namespace}:{name}`, named `{namespace}/{name}`; or `spiffe://example.org/*`,
+/// A pattern for a claim: `system:serviceaccount:{namespace}:{name}`, named `{namespace}/{name}`; or `spiffe://example.org/*`,
 /// which is its own name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Form {
+pub struct CallerPattern {
     pattern: Vec<Part>,
     /// `None`: the whole claim.
     name: Option<Vec<Part>>,
@@ -23,9 +23,9 @@ enum Part {
     Variable(String),
 }
 
-/// Why a text is no form, or gives no unambiguous name.
+/// Why a text is not a pattern, or gives no unambiguous name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum FormFault {
+pub enum CallerPatternError {
     #[error("a variable stands in braces and has letters only, such as {{name}}")]
     Brace,
     #[error("it is empty")]
@@ -40,33 +40,33 @@ pub enum FormFault {
     Unpaired(String),
 }
 
-impl Form {
+impl CallerPattern {
     /// Reads a pattern, and the name that is made of what its variables stand for.
     ///
     /// # Errors
     /// What is wrong with them.
-    pub fn parse(pattern: &str, name: Option<&str>) -> Result<Self, FormFault> {
+    pub fn parse(pattern: &str, name: Option<&str>) -> Result<Self, CallerPatternError> {
         let parts = parts(pattern)?;
         let Some(name) = name else { return Ok(Self { pattern: parts, name: None, written: pattern.to_owned() }) };
         if parts.contains(&Part::Rest) {
-            return Err(FormFault::RestInName);
+            return Err(CallerPatternError::RestInName);
         }
         let named = self::parts(name)?;
         if named.contains(&Part::Rest) {
-            return Err(FormFault::RestInName);
+            return Err(CallerPatternError::RestInName);
         }
         for (these, others) in [(&parts, &named), (&named, &parts)] {
             for variable in variables(these) {
                 let count = |parts| variables(parts).filter(|other| *other == variable).count();
                 if count(these) != 1 || count(others) != 1 {
-                    return Err(FormFault::Unpaired(variable.to_owned()));
+                    return Err(CallerPatternError::Unpaired(variable.to_owned()));
                 }
             }
         }
         Ok(Self { pattern: parts, name: Some(named), written: pattern.to_owned() })
     }
 
-    /// The name of the caller whose claim this is; `None` if the claim does not have this form.
+    /// The name of the caller whose claim this is; `None` if the claim does not match.
     #[must_use]
     pub fn name<'c>(&self, claim: &'c str) -> Option<Cow<'c, str>> {
         let mut values = Vec::new();
@@ -100,34 +100,34 @@ impl Form {
     }
 }
 
-impl fmt::Display for Form {
+impl fmt::Display for CallerPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.written)
     }
 }
 
-fn parts(text: &str) -> Result<Vec<Part>, FormFault> {
+fn parts(text: &str) -> Result<Vec<Part>, CallerPatternError> {
     if text.is_empty() {
-        return Err(FormFault::Empty);
+        return Err(CallerPatternError::Empty);
     }
     let mut parts = Vec::new();
     let mut left = text;
     while !left.is_empty() {
         let end = left.find(['{', '}', '*']).unwrap_or(left.len());
-        let (literal, rest) = left.split_at_checked(end).ok_or(FormFault::Brace)?;
+        let (literal, rest) = left.split_at_checked(end).ok_or(CallerPatternError::Brace)?;
         if let (Some(Part::Variable(variable)), false) = (parts.last(), literal.starts_with(|c| !is_variable(c)))
             && !(literal.is_empty() && rest.is_empty())
         {
-            return Err(FormFault::Unseparated(variable.clone()));
+            return Err(CallerPatternError::Unseparated(variable.clone()));
         }
         if !literal.is_empty() {
             parts.push(Part::Literal(literal.to_owned()));
         }
         left = match rest.strip_prefix('{') {
             Some(rest) => {
-                let (variable, rest) = rest.split_once('}').ok_or(FormFault::Brace)?;
+                let (variable, rest) = rest.split_once('}').ok_or(CallerPatternError::Brace)?;
                 if variable.is_empty() || !variable.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_') {
-                    return Err(FormFault::Brace);
+                    return Err(CallerPatternError::Brace);
                 }
                 parts.push(Part::Variable(variable.to_owned()));
                 rest
@@ -136,8 +136,8 @@ fn parts(text: &str) -> Result<Vec<Part>, FormFault> {
                 parts.push(Part::Rest);
                 ""
             }
-            None if rest.starts_with('*') => return Err(FormFault::Rest),
-            None if rest.starts_with('}') => return Err(FormFault::Brace),
+            None if rest.starts_with('*') => return Err(CallerPatternError::Rest),
+            None if rest.starts_with('}') => return Err(CallerPatternError::Brace),
             None => rest,
         };
     }
@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     fn named(pattern: &str, name: Option<&str>, claim: &str) -> Option<String> {
-        Form::parse(pattern, name).expect("a form").name(claim).map(Cow::into_owned)
+        CallerPattern::parse(pattern, name).expect("a form").name(claim).map(Cow::into_owned)
     }
 
     #[test]
@@ -212,8 +212,8 @@ mod tests {
 
     #[test]
     fn a_form_that_could_give_two_callers_one_name_is_refused() {
-        let unpaired = |name: &str| FormFault::Unpaired(name.to_owned());
-        let unseparated = |name: &str| FormFault::Unseparated(name.to_owned());
+        let unpaired = |name: &str| CallerPatternError::Unpaired(name.to_owned());
+        let unseparated = |name: &str| CallerPatternError::Unseparated(name.to_owned());
         let cases = [
             ("{a}:{b}", Some("{a}"), unpaired("b")),
             ("{a}:{b}", Some("{b}/{a}/{a}"), unpaired("a")),
@@ -224,23 +224,23 @@ mod tests {
             ("{a}{b}", None, unseparated("a")),
             ("{a}-x", None, unseparated("a")),
             ("{a}*", None, unseparated("a")),
-            ("{a}/*", Some("{a}"), FormFault::RestInName),
-            ("{a}", Some("{a}/*"), FormFault::RestInName),
-            ("a*b", None, FormFault::Rest),
-            ("**", None, FormFault::Rest),
-            ("", None, FormFault::Empty),
-            ("a", Some(""), FormFault::Empty),
-            ("{a", None, FormFault::Brace),
-            ("a}", None, FormFault::Brace),
-            ("{}", None, FormFault::Brace),
-            ("{A}", None, FormFault::Brace),
-            ("{a{b}}", None, FormFault::Brace),
+            ("{a}/*", Some("{a}"), CallerPatternError::RestInName),
+            ("{a}", Some("{a}/*"), CallerPatternError::RestInName),
+            ("a*b", None, CallerPatternError::Rest),
+            ("**", None, CallerPatternError::Rest),
+            ("", None, CallerPatternError::Empty),
+            ("a", Some(""), CallerPatternError::Empty),
+            ("{a", None, CallerPatternError::Brace),
+            ("a}", None, CallerPatternError::Brace),
+            ("{}", None, CallerPatternError::Brace),
+            ("{A}", None, CallerPatternError::Brace),
+            ("{a{b}}", None, CallerPatternError::Brace),
         ];
         for (pattern, name, fault) in cases {
-            assert_eq!(Form::parse(pattern, name), Err(fault), "{pattern} {name:?}");
+            assert_eq!(CallerPattern::parse(pattern, name), Err(fault), "{pattern} {name:?}");
         }
         for (pattern, name) in [("{a}:{b}", Some("{b}/{a}")), ("{a}:{b}", None), ("*", None), ("{a}/*", None)] {
-            assert!(Form::parse(pattern, name).is_ok(), "{pattern}");
+            assert!(CallerPattern::parse(pattern, name).is_ok(), "{pattern}");
         }
     }
 }
