@@ -12,7 +12,7 @@ use pingora::protocols::http::ServerSession;
 use pingora::protocols::l4::socket::SocketAddr;
 use serde::Serialize;
 
-use crate::keys::refresh::IssuerStatus;
+use crate::jwks_refresh::IssuerStatus;
 use crate::metrics::Metrics;
 
 /// The admin application.

@@ -19,7 +19,7 @@ use crate::keys::store::KeySlot;
 use crate::rejection::{Reason, Rejection, quoted};
 use crate::request::RequestHead;
 use crate::requirement::Requirement;
-use crate::revocation::{Credential, DenyListSlot};
+use crate::revocation::list::{Credential, DenyListSlot};
 use crate::route::PublicRoutes;
 use crate::token::{Token, presented};
 

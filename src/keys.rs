@@ -1,6 +1,7 @@
-//! The issuers' public keys: read from a document ([`jwks`]), kept for the requests ([`store`]) and kept fresh ([`refresh`],
-//! which is an edge: nothing else here knows it). A key gets here only from its issuer's configured source, never from a token.
+//! The issuers' public keys: read from a document ([`jwks`]), published to requests ([`store`]), and where the document may
+//! come from ([`source`]). All of it is pure; [`crate::jwks_refresh`] fetches. A key comes only from its issuer's configured
+//! source, never from a token.
 
 pub mod jwks;
-pub mod refresh;
+pub mod source;
 pub mod store;

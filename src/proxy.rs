@@ -35,7 +35,7 @@ use pingora::{Error, ErrorSource, ErrorType};
 use crate::audit::Verdict;
 use crate::authenticator::Authenticator;
 use crate::clock::UnixTime;
-use crate::keys::refresh::KeyKeeper;
+use crate::jwks_refresh::JwksRefresher;
 use crate::metrics::IssuerMetrics;
 use crate::mode::Modes;
 
@@ -57,7 +57,7 @@ pub struct Policy {
     pub issuers: Vec<IssuerMetrics>,
     /// What a refusal leads to.
     pub modes: Modes,
-    pub keeper: Arc<KeyKeeper>,
+    pub refresher: Arc<JwksRefresher>,
     /// Where accepted requests go, with the timeouts of that connection.
     pub upstream: HttpPeer,
     /// The name of this service in challenges, plain characters only.

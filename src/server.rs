@@ -4,6 +4,7 @@
 pub mod accept;
 mod announce;
 mod descriptors;
+mod file_watcher;
 mod guarded;
 mod listen;
 mod log;
@@ -11,7 +12,6 @@ mod plan;
 mod reload;
 mod stop;
 mod tls;
-mod watch;
 
 use std::io;
 use std::path::Path;
@@ -28,14 +28,14 @@ use crate::admin::Admin;
 use crate::audit::output::Output;
 use crate::audit::{self, Audit};
 use crate::config::{self, Compiled, ListenAddress};
-use crate::keys::refresh::{KeyKeeper, StartFault};
+use crate::jwks_refresh::{JwksRefresher, StartError};
 use crate::metrics::Metrics;
 use crate::metrics::cache::CacheMetrics;
 use crate::proxy::door::Door;
 use crate::proxy::ledger::Ledger;
 use crate::proxy::{Gate, Policy};
+use crate::revocation::watcher::DenyListWatcher;
 use crate::trace;
-use crate::watch::Watch;
 
 pub use plan::Judge;
 
@@ -56,7 +56,7 @@ pub enum ServerFault {
     #[error("{key} {address} cannot be bound: {source}")]
     Bind { key: &'static str, address: ListenAddress, source: ListenFault },
     #[error("the keys cannot be kept: {0}")]
-    Keys(#[from] StartFault),
+    Keys(#[from] StartError),
     #[error("the metrics cannot be set up: {0}")]
     Metrics(#[from] prometheus::Error),
     #[error("the operating system refused {0}: {1}")]
@@ -147,9 +147,10 @@ impl Service {
         let (tracer, spans) = start_tracing(config.tracing.as_ref(), &metrics)?.unzip();
 
         let mut plan = Plan::new(config.clone(), None).await?;
-        let keeper = Arc::new(KeyKeeper::start(std::mem::take(&mut plan.sources), metrics.registry())?);
-        let deny_list = plan.revocation.take().map(|(file, slot)| Watch::start(file, slot, metrics.revocation.clone()));
-        let policy = Arc::new(ArcSwap::from_pointee(plan.into_policy(keeper, &metrics)));
+        let refresher = Arc::new(JwksRefresher::start(std::mem::take(&mut plan.sources), metrics.registry())?);
+        let deny_list =
+            plan.revocation.take().map(|(file, slot)| DenyListWatcher::start(file, slot, metrics.revocation.clone()));
+        let policy = Arc::new(ArcSwap::from_pointee(plan.into_policy(refresher, &metrics)));
         let watched = Arc::clone(&policy);
         CacheMetrics::watch(metrics.registry(), move || {
             watched.load().authenticator.cache_usage().map_or((0, 0), |usage| (usage.tokens, usage.bytes))
@@ -162,7 +163,7 @@ impl Service {
         let keys = Arc::clone(&policy);
         let admin = Admin {
             metrics: Arc::clone(&metrics),
-            keys: Box::new(move || keys.load().keeper.status()),
+            keys: Box::new(move || keys.load().refresher.status()),
             draining: Arc::clone(&draining),
         };
         let admin_connections = IntGauge::new("callgate_admin_connections", "Open admin connections.")?;
@@ -214,7 +215,7 @@ impl Listening {
     async fn run(self, listener: Listener, mut signals: StopSignals, hangups: Signal) -> Ending {
         {
             let accepting = async {
-                self.policy.load_full().keeper.first_attempts(FIRST_KEYS).await;
+                self.policy.load_full().refresher.first_attempts(FIRST_KEYS).await;
                 self.acceptor.accept(&listener).await;
             };
             tokio::pin!(accepting);

@@ -1,9 +1,6 @@
 //! The parts of Callgate that read bytes from strangers, or from people: all of them pure, so they build without the proxy. The
 //! files are the package's own.
 
-// The one thing that is taken from reqwest is url's.
-extern crate url as reqwest;
-
 pub use parts::*;
 
 #[path = "../../src"]
@@ -17,19 +14,17 @@ mod parts {
     pub mod jwt;
     pub mod keys {
         pub mod jwks;
-        /// Of the refresh only what a configuration says about it.
-        pub mod refresh {
-            #[allow(dead_code)]
-            pub mod source;
-            pub use source::{ClientCertificate, JwksHost, ProxyUse};
-        }
+        #[allow(dead_code)]
+        pub mod source;
         pub mod store;
     }
     pub mod mode;
     pub mod rejection;
     pub mod request;
     pub mod requirement;
-    pub mod revocation;
+    pub mod revocation {
+        pub mod list;
+    }
     pub mod route;
     pub mod token;
     pub mod wire;

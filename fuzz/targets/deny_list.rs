@@ -2,7 +2,7 @@
 #![no_main]
 
 use callgate::clock::UnixTime;
-use callgate::revocation::{Credential, DenyList, ENTRIES_MAX};
+use callgate::revocation::list::{Credential, DenyList, ENTRIES_MAX};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &[u8]| {

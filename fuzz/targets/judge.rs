@@ -18,7 +18,7 @@ use callgate::keys::store::{KeySlot, Published};
 use callgate::rejection::{DETAIL_MAX, Rejection};
 use callgate::request::{Authorization, RequestHead};
 use callgate::requirement::{Exact, Requirement};
-use callgate::revocation::{DenyList, DenyListSlot};
+use callgate::revocation::list::{DenyList, DenyListSlot};
 use callgate::route::PublicRoutes;
 
 /// 2026-01-01T00:00:00Z.

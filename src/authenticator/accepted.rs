@@ -8,7 +8,7 @@ use crate::clock::UnixTime;
 use crate::identity::Identity;
 use crate::jwt::claims::Validity;
 use crate::keys::jwks::KeySet;
-use crate::revocation::Credential;
+use crate::revocation::list::Credential;
 
 /// An accepted token: who calls, and until when that is proven.
 pub struct Accepted {

@@ -12,7 +12,7 @@ use crate::identity::ClaimPath;
 use crate::keys::jwks::Reading;
 use crate::keys::store::Published;
 use crate::request::Authorization;
-use crate::revocation::DenyList;
+use crate::revocation::list::DenyList;
 use crate::route::PublicRoute;
 
 const NOW: u64 = 1_767_225_600;

@@ -12,9 +12,10 @@ use crate::clock::UnixTime;
 use crate::config::Compiled;
 use crate::explain::terminal::Colour;
 use crate::explain::{Verdict, explain, machine, terminal};
+use crate::jwks_refresh::JwksRefresher;
 use crate::jwt::parse::{Parts, Unverified};
 use crate::keys::jwks::Reading;
-use crate::keys::refresh::{KeyKeeper, Source};
+use crate::keys::source::Source;
 use crate::keys::store::Published;
 use crate::request::Authorization;
 use crate::server::{Judge, prepare_tls};
@@ -135,12 +136,12 @@ fn fetch(mut source: Source) -> Result<Option<String>, CommandFault> {
         .map_err(|error| CommandFault::System("a runtime", error))?;
     let patience = source.settings.timeout.saturating_add(Duration::from_secs(1));
     Ok(runtime.block_on(async {
-        let keeper = match KeyKeeper::start(vec![source], &Registry::new()) {
-            Ok(keeper) => keeper,
+        let refresher = match JwksRefresher::start(vec![source], &Registry::new()) {
+            Ok(refresher) => refresher,
             Err(fault) => return Some(fault.to_string()),
         };
-        keeper.first_attempts(patience).await;
-        let status = keeper.status().into_iter().next();
+        refresher.first_attempts(patience).await;
+        let status = refresher.status().into_iter().next();
         status.filter(|status| !status.ready).and_then(|status| status.fault).map(|fault| fault.to_string())
     }))
 }

@@ -12,10 +12,10 @@ pub use super::file::{Closing, Format as LogFormat, Level as LogLevel, Protocol,
 use super::problem::Problem;
 use crate::identity::{CallerRule, ClaimPath, Naming};
 use crate::keys::jwks::KeyUse;
-use crate::keys::refresh::{ClientCertificate, JwksHost, ProxyUse};
+use crate::keys::source::{ClientCertificate, JwksHost, ProxyUse};
 use crate::mode::Modes;
 use crate::requirement::Requirement;
-use crate::revocation::DenyList;
+use crate::revocation::list::DenyList;
 use crate::route::PublicRoutes;
 
 /// A whole configuration.

@@ -13,7 +13,7 @@ use super::head::{Told, request_head, said_length};
 use super::{Gate, Policy, now};
 use crate::audit::Verdict;
 use crate::authenticator::Decision;
-use crate::keys::refresh::Freshness;
+use crate::jwks_refresh::Freshness;
 use crate::mode::Mode;
 use crate::rejection::Rejection;
 use crate::request::RequestHead;
@@ -71,7 +71,7 @@ async fn decide(head: &RequestHead<'_>, policy: &Policy) -> (Decision, Duration)
         let Some(issuer) = refused.keys_wanted else { return (decision, took) };
         let left = latest.saturating_duration_since(Instant::now());
         let kid = refused.facts.kid.as_deref();
-        match (policy.keeper.fresher(issuer, kid, since, left).await, decision) {
+        match (policy.refresher.fresher(issuer, kid, since, left).await, decision) {
             (Freshness::Changed, _) => {}
             (Freshness::Failed { .. } | Freshness::TimedOut, Decision::Reject(refused)) => {
                 return (Decision::Reject(policy.authenticator.unsettled(refused)), took);

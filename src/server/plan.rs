@@ -15,13 +15,14 @@ use crate::config::{
     Closing, Compiled, Forwarding, KeySource, Keys, Limits, Protocol, RequestId, Revocation, Transport, Upstream,
     UpstreamAddress,
 };
-use crate::keys::refresh::{FetchSettings, KeyKeeper, Location, Source};
+use crate::jwks_refresh::JwksRefresher;
+use crate::keys::source::{FetchSettings, Location, Source};
 use crate::keys::store::KeySlot;
 use crate::metrics::Metrics;
 use crate::mode::Modes;
 use crate::proxy::forward::{ForwardRule, Onward, RequestIds};
 use crate::proxy::{ClientLimits, Expiring, Policy};
-use crate::revocation::DenyListSlot;
+use crate::revocation::list::DenyListSlot;
 
 /// Everything that is started from a configuration.
 pub struct Plan {
@@ -42,7 +43,7 @@ impl Plan {
     ///
     /// # Errors
     /// If the upstream's name cannot be resolved.
-    pub async fn new(config: Compiled, running: Option<&KeyKeeper>) -> Result<Self, ServerFault> {
+    pub async fn new(config: Compiled, running: Option<&JwksRefresher>) -> Result<Self, ServerFault> {
         let upstream = peer(&config.upstream).await?;
         let realm = config.issuers.first().and_then(|issuer| issuer.requirement.audiences().first());
         let realm = realm.map(|audience| plain(audience)).unwrap_or_default();
@@ -52,14 +53,14 @@ impl Plan {
         Ok(Self { authenticator, sources, revocation, upstream, realm, modes, limits, forward })
     }
 
-    /// The policy, with the keeper of the sources.
-    pub fn into_policy(self, keeper: Arc<KeyKeeper>, metrics: &Metrics) -> Policy {
+    /// The policy, with the refresher of the sources.
+    pub fn into_policy(self, refresher: Arc<JwksRefresher>, metrics: &Metrics) -> Policy {
         let issuers = self.authenticator.issuers().iter().map(|issuer| metrics.issuer(issuer.requirement.issuer()));
         Policy {
             issuers: issuers.collect(),
             authenticator: self.authenticator,
             modes: self.modes,
-            keeper,
+            refresher,
             upstream: self.upstream,
             realm: self.realm,
             key_wait: self.limits.key_wait,
@@ -81,7 +82,7 @@ pub struct Judge {
 
 impl Judge {
     /// Prepares what a configuration says about tokens. What `running` already keeps the keys of has them at once.
-    pub fn new(config: Compiled, running: Option<&KeyKeeper>) -> Self {
+    pub fn new(config: Compiled, running: Option<&JwksRefresher>) -> Self {
         let mut sources = Vec::with_capacity(config.issuers.len());
         let mut issuers = Vec::with_capacity(config.issuers.len());
         for issuer in config.issuers {
@@ -93,7 +94,7 @@ impl Judge {
                 slot: Arc::new(KeySlot::default()),
                 settings: settings(&issuer.keys),
             };
-            if let Some(slot) = running.and_then(|keeper| keeper.slot_for(&source)) {
+            if let Some(slot) = running.and_then(|refresher| refresher.slot_for(&source)) {
                 source.slot = slot;
             }
             issuers.push(Issuer {

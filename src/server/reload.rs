@@ -9,15 +9,15 @@ use std::time::SystemTime;
 use arc_swap::ArcSwap;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::file_watcher::FileWatcher;
 use super::log::Volume;
 use super::plan::Plan;
-use super::watch::Watch as FileWatch;
 use super::{NEW_KEYS, ServerFault};
 use crate::config::{self, Compiled, Problems, Shutdown};
 use crate::metrics::Metrics;
 use crate::proxy::Policy;
-use crate::revocation::DenyList;
-use crate::watch::Watch;
+use crate::revocation::list::DenyList;
+use crate::revocation::watcher::DenyListWatcher;
 
 /// The configuration in force, and the file that it comes from.
 pub struct Reloader {
@@ -27,12 +27,12 @@ pub struct Reloader {
     metrics: Arc<Metrics>,
     volume: Volume,
     /// Keeps the deny-list in force.
-    deny_list: Mutex<Option<Watch>>,
+    deny_list: Mutex<Option<DenyListWatcher>>,
 }
 
 /// Why another configuration cannot come into force.
 #[derive(Debug, thiserror::Error)]
-pub enum ReloadFault {
+pub enum ReloadError {
     #[error("it has {} errors", .0.errors())]
     Config(Problems),
     #[error("{} cannot change without a restart", .0.join(", "))]
@@ -60,7 +60,7 @@ impl Reloader {
         policy: Arc<ArcSwap<Policy>>,
         metrics: Arc<Metrics>,
         volume: Volume,
-        deny_list: Option<Watch>,
+        deny_list: Option<DenyListWatcher>,
     ) -> Self {
         Self { path, running: Mutex::new(running), policy, metrics, volume, deny_list: Mutex::new(deny_list) }
     }
@@ -82,7 +82,7 @@ impl Reloader {
 
     /// Reloads at each signal, and at each change of the file if it is watched. It never ends.
     pub async fn run(&self, mut hangups: Signal) {
-        let mut watch = self.running(|running| running.reload.watch).then(|| FileWatch::new(&self.path));
+        let mut watch = self.running(|running| running.reload.watch).then(|| FileWatcher::new(&self.path));
         loop {
             let changed = async {
                 match &mut watch {
@@ -108,7 +108,7 @@ impl Reloader {
             }
             Err(fault) => {
                 self.metrics.config.failed();
-                if let ReloadFault::Config(problems) = &fault {
+                if let ReloadError::Config(problems) = &fault {
                     for problem in problems {
                         tracing::error!(%problem, "The configuration has a problem.");
                     }
@@ -118,23 +118,23 @@ impl Reloader {
         }
     }
 
-    async fn attempt(&self) -> Result<usize, ReloadFault> {
+    async fn attempt(&self) -> Result<usize, ReloadError> {
         let next = load(&self.path).await?;
         let fixed = self.running(|running| running.fixed_changes(&next));
         if !fixed.is_empty() {
-            return Err(ReloadFault::Fixed(fixed));
+            return Err(ReloadError::Fixed(fixed));
         }
         let before = self.policy.load_full();
-        let mut plan = Plan::new(next.clone(), Some(&before.keeper)).await?;
-        let keeper = before.keeper.successor(std::mem::take(&mut plan.sources)).map_err(ServerFault::Keys)?;
-        keeper.first_attempts(NEW_KEYS).await;
+        let mut plan = Plan::new(next.clone(), Some(&before.refresher)).await?;
+        let refresher = before.refresher.reconfigured(std::mem::take(&mut plan.sources)).map_err(ServerFault::Keys)?;
+        refresher.first_attempts(NEW_KEYS).await;
         // What has keys now must not lose them to a slip in an address, and an issuer that is new must be able to speak.
-        if let Some(status) = keeper.newcomers_without_keys(&before.keeper).into_iter().next() {
+        if let Some(status) = refresher.newcomers_without_keys(&before.refresher).into_iter().next() {
             let detail =
                 status.fault.map_or_else(|| "they were not fetched in time".to_owned(), |fault| fault.to_string());
-            return Err(ReloadFault::Keys { issuer: status.issuer, detail });
+            return Err(ReloadError::Keys { issuer: status.issuer, detail });
         }
-        let keeper = Arc::new(keeper);
+        let refresher = Arc::new(refresher);
         let deny_list = plan.revocation.take();
         if let Some((file, slot)) = &deny_list
             && self.running(|running| running.revocation.as_ref().is_some_and(|running| running.file == *file))
@@ -142,15 +142,15 @@ impl Reloader {
             // The file may be read while it is being written. What it does not revoke any more is decided by who watches it.
             slot.publish(DenyList::clone(&slot.latest()).and(&before.authenticator.revoked().latest()));
         }
-        let policy = Arc::new(plan.into_policy(Arc::clone(&keeper), &self.metrics));
-        keeper.take_over();
+        let policy = Arc::new(plan.into_policy(Arc::clone(&refresher), &self.metrics));
+        refresher.activate_metrics();
         tell(&next, &self.metrics);
         self.volume.set(next.log.level);
         self.policy.store(policy);
         if deny_list.is_none() {
             self.metrics.revocation.serving(0);
         }
-        let watch = deny_list.map(|(file, slot)| Watch::start(file, slot, self.metrics.revocation.clone()));
+        let watch = deny_list.map(|(file, slot)| DenyListWatcher::start(file, slot, self.metrics.revocation.clone()));
         *self.deny_list.lock().unwrap_or_else(PoisonError::into_inner) = watch;
         for warning in &next.warnings {
             tracing::warn!(%warning, "The configuration is allowed, and worth a thought.");
@@ -168,10 +168,10 @@ pub fn tell(config: &Compiled, metrics: &Metrics) {
 }
 
 /// Compiles a file on a thread where waiting for a disk delays nobody.
-async fn load(path: &Path) -> Result<Compiled, ReloadFault> {
+async fn load(path: &Path) -> Result<Compiled, ReloadError> {
     let path = path.to_owned();
     let loading = tokio::task::spawn_blocking(move || config::load(&path));
-    loading.await.map_err(|_| ReloadFault::Unfinished)?.map_err(ReloadFault::Config)
+    loading.await.map_err(|_| ReloadError::Unfinished)?.map_err(ReloadError::Config)
 }
 
 /// Takes over SIGHUP, which would end the process otherwise.

@@ -9,7 +9,7 @@ use callgate::authenticator::{Authenticator, Issuer};
 use callgate::clock::UnixTime;
 use callgate::identity::{CallerRule, ClaimPath};
 use callgate::keys::store::{KeySlot, Published};
-use callgate::revocation::{DenyList, DenyListSlot};
+use callgate::revocation::list::{DenyList, DenyListSlot};
 use callgate::route::PublicRoutes;
 use proptest::prelude::*;
 

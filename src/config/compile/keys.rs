@@ -10,7 +10,7 @@ use crate::config::file;
 use crate::config::path::KeyPath;
 use crate::config::settings::{Issuer, KeySource, Keys, Transport};
 use crate::keys::jwks::KeyUse;
-use crate::keys::refresh::{ClientCertificate, JwksHost, ProxyUse};
+use crate::keys::source::{ClientCertificate, JwksHost, ProxyUse};
 
 pub mod files;
 mod source;

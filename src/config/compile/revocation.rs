@@ -7,7 +7,7 @@ use crate::config::file;
 use crate::config::input;
 use crate::config::path::KeyPath;
 use crate::config::settings::Revocation;
-use crate::revocation::DenyList;
+use crate::revocation::list::DenyList;
 
 /// Compiles the table. The outer `None` is an error, the inner one no deny-list.
 pub fn revocation(

@@ -11,11 +11,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::time::{advance, sleep};
 
-use super::fault::FileFlaw;
-use super::fetch::{Answer, Known, Occasion};
+use super::error::FileError;
+use super::fetch::{Cause, Fetched, Known};
 use super::*;
 use crate::algorithm::Algorithm;
 use crate::keys::jwks::KeyUse;
+use crate::keys::source::FetchSettings;
 
 const ISSUER: &str = "https://auth.example";
 const MIDNIGHT: UnixTime = UnixTime::from_secs(1_800_000_000);
@@ -37,7 +38,7 @@ fn document(kids: &[&str]) -> Vec<u8> {
 struct Issuer(Arc<Mutex<Orders>>);
 
 struct Orders {
-    answer: Result<Vec<u8>, Fault>,
+    answer: Result<Vec<u8>, FetchError>,
     /// Says that nothing has changed, whatever the answer.
     not_modified: bool,
     fresh_for: Option<Duration>,
@@ -66,7 +67,7 @@ impl Issuer {
         self.orders().answer = Ok(document(kids));
     }
 
-    fn fails(&self, fault: Fault) {
+    fn fails(&self, fault: FetchError) {
         self.orders().answer = Err(fault);
     }
 
@@ -76,7 +77,7 @@ impl Issuer {
 }
 
 impl Fetch for Issuer {
-    async fn fetch(&mut self, _: Occasion, _: Option<Known<'_>>) -> Result<Answer, Fault> {
+    async fn fetch(&mut self, _: Cause, _: Option<Known<'_>>) -> Result<Fetched, FetchError> {
         let (answer, latency, not_modified, fresh_for) = {
             let mut orders = self.orders();
             orders.fetches.push(Instant::now());
@@ -84,8 +85,8 @@ impl Fetch for Issuer {
         };
         sleep(latency).await;
         match answer {
-            Ok(_) if not_modified => Ok(Answer::NotModified { fresh_for }),
-            answer => answer.map(|document| Answer::Document { document, validators: None, fresh_for }),
+            Ok(_) if not_modified => Ok(Fetched::NotModified { fresh_for }),
+            answer => answer.map(|document| Fetched::Document { document, validators: None, fresh_for }),
         }
     }
 
@@ -96,7 +97,7 @@ impl Fetch for Issuer {
 
 /// Keeps the keys of an issuer in memory.
 struct Bench {
-    keeper: KeyKeeper,
+    refresher: JwksRefresher,
     slot: Arc<KeySlot>,
     registry: Registry,
     clock: Clock,
@@ -105,7 +106,7 @@ struct Bench {
 impl Bench {
     async fn start(issuer: &Issuer, settings: FetchSettings) -> Arc<Self> {
         let bench = Self::start_cold(issuer, settings);
-        bench.keeper.first_attempts(Duration::from_secs(10)).await;
+        bench.refresher.first_attempts(Duration::from_secs(10)).await;
         // What follows comes after it, also on a clock that stands still.
         advance(Duration::from_millis(1)).await;
         bench
@@ -122,10 +123,10 @@ impl Bench {
             settings,
         };
         let clock: Clock = Arc::new(move || MIDNIGHT.plus(begun.elapsed()));
-        let mut keeper =
-            KeyKeeper::empty(std::slice::from_ref(&source), &registry, Arc::clone(&clock)).expect("metrics");
-        keeper.keep(source, issuer.clone());
-        Arc::new(Self { keeper, slot, registry, clock })
+        let mut refresher =
+            JwksRefresher::empty(std::slice::from_ref(&source), &registry, Arc::clone(&clock)).expect("metrics");
+        refresher.keep(source, issuer.clone());
+        Arc::new(Self { refresher, slot, registry, clock })
     }
 
     fn has(&self, kid: &str) -> bool {
@@ -135,11 +136,11 @@ impl Bench {
     }
 
     async fn fresher(&self, kid: &str) -> Freshness {
-        self.keeper.fresher(0, Some(kid), Instant::now(), BOUND).await
+        self.refresher.fresher(0, Some(kid), Instant::now(), BOUND).await
     }
 
     fn status(&self) -> IssuerStatus {
-        self.keeper.status().remove(0)
+        self.refresher.status().remove(0)
     }
 
     /// Whether a request whose token was signed by this key passes, asking as a request would.
@@ -199,7 +200,7 @@ async fn keys_that_are_confirmed_without_being_sent_again_live_on() {
 
     // Nobody has asked this server whether anything changed.
     let bench = Bench::start(&issuer, settings).await;
-    assert_eq!(bench.status().fault, Some(Fault::Status(304)));
+    assert_eq!(bench.status().fault, Some(FetchError::Status(304)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -208,7 +209,7 @@ async fn the_first_attempts_are_waited_for_but_not_for_ever() {
     issuer.orders().latency = Duration::MAX;
     let bench = Bench::start_cold(&issuer, FetchSettings::default());
     let begun = Instant::now();
-    bench.keeper.first_attempts(Duration::from_secs(2)).await;
+    bench.refresher.first_attempts(Duration::from_secs(2)).await;
     assert_eq!(begun.elapsed(), Duration::from_secs(2));
 }
 
@@ -217,7 +218,7 @@ async fn results_are_counted() {
     let issuer = Issuer::with(&["a"]);
     let bench = Bench::start(&issuer, FetchSettings::default()).await;
     sleep(Duration::from_secs(301)).await;
-    issuer.fails(Fault::Status(500));
+    issuer.fails(FetchError::Status(500));
     bench.fresher("b").await;
     for line in [
         r#"callgate_key_set_refreshes_total{issuer="https://auth.example",result="changed"} 1"#,
@@ -254,8 +255,8 @@ async fn an_address_that_may_not_be_fetched_from_is_refused_at_the_start() {
         source("an issuer that is no address", Location::Discovery),
     ];
     for source in refused {
-        assert!(matches!(KeyKeeper::start(vec![source], &Registry::new()), Err(StartFault::Address { .. })));
+        assert!(matches!(JwksRefresher::start(vec![source], &Registry::new()), Err(StartError::Address { .. })));
     }
     let accepted = source(ISSUER, Location::File("/nonexistent".into()));
-    assert!(KeyKeeper::start(vec![accepted], &Registry::new()).is_ok());
+    assert!(JwksRefresher::start(vec![accepted], &Registry::new()).is_ok());
 }

@@ -12,13 +12,13 @@ use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use super::fault::{BODY_MAX, FileFlaw};
+use super::error::{BODY_MAX, FileError};
 use crate::clock::UnixTime;
 
 /// The place of one issuer's snapshot.
 pub(super) struct Snapshot {
     file: SnapshotFile,
-    saving: Option<JoinHandle<Result<(), SnapshotFlaw>>>,
+    saving: Option<JoinHandle<Result<(), SnapshotError>>>,
 }
 
 /// A document from an earlier time.
@@ -31,9 +31,9 @@ pub(super) struct Remembered {
 
 /// Why a snapshot is not used, or could not be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum SnapshotFlaw {
+pub(super) enum SnapshotError {
     #[error("{0}")]
-    File(FileFlaw),
+    File(FileError),
     #[error("it is not a snapshot")]
     Format,
     #[error("it is from the future; compare the clocks")]
@@ -80,20 +80,20 @@ impl Snapshot {
     }
 
     /// Reads it back, if there is one that is fit to serve.
-    pub async fn load(&self, now: UnixTime, stale_limit: Duration) -> Result<Option<Remembered>, SnapshotFlaw> {
+    pub async fn load(&self, now: UnixTime, stale_limit: Duration) -> Result<Option<Remembered>, SnapshotError> {
         let file = self.file.clone();
         let loaded = spawn_blocking(move || file.load(now, stale_limit)).await;
-        loaded.unwrap_or(Err(SnapshotFlaw::File(FileFlaw::Unreadable)))
+        loaded.unwrap_or(Err(SnapshotError::File(FileError::Unreadable)))
     }
 
     /// Writes it in the background: a disk that hangs must not hold up the keys. Returns how the write before went.
-    pub async fn save(&mut self, document: &[u8], confirmed: UnixTime) -> Result<(), SnapshotFlaw> {
+    pub async fn save(&mut self, document: &[u8], confirmed: UnixTime) -> Result<(), SnapshotError> {
         let before = match self.saving.take() {
             Some(saving) if !saving.is_finished() => {
                 self.saving = Some(saving);
                 return Ok(());
             }
-            Some(saving) => saving.await.unwrap_or(Err(SnapshotFlaw::File(FileFlaw::Unreadable))),
+            Some(saving) => saving.await.unwrap_or(Err(SnapshotError::File(FileError::Unreadable))),
             None => Ok(()),
         };
         let (file, document) = (self.file.clone(), document.to_owned());
@@ -103,54 +103,54 @@ impl Snapshot {
 }
 
 impl SnapshotFile {
-    fn load(&self, now: UnixTime, stale_limit: Duration) -> Result<Option<Remembered>, SnapshotFlaw> {
+    fn load(&self, now: UnixTime, stale_limit: Duration) -> Result<Option<Remembered>, SnapshotError> {
         let ours = self.own_user()?;
         if !self.path.try_exists()? {
             return Ok(None);
         }
         // Opening a pipe would wait for its writer.
         if !fs::metadata(&self.path)?.is_file() {
-            return Err(SnapshotFlaw::File(FileFlaw::NotAFile));
+            return Err(SnapshotError::File(FileError::NotAFile));
         }
         let file = File::open(&self.path)?;
         let metadata = file.metadata()?;
         if metadata.uid() != ours || metadata.mode() & WRITABLE_BY_OTHERS != 0 {
-            return Err(SnapshotFlaw::Owner);
+            return Err(SnapshotError::Owner);
         }
         let mut content = Vec::new();
         file.take(CONTENT_MAX).read_to_end(&mut content)?;
         self.read(&content, now, stale_limit).map(Some)
     }
 
-    fn read(&self, content: &[u8], now: UnixTime, stale_limit: Duration) -> Result<Remembered, SnapshotFlaw> {
-        let end = content.iter().position(|byte| *byte == b'\n').ok_or(SnapshotFlaw::Format)?;
+    fn read(&self, content: &[u8], now: UnixTime, stale_limit: Duration) -> Result<Remembered, SnapshotError> {
+        let end = content.iter().position(|byte| *byte == b'\n').ok_or(SnapshotError::Format)?;
         let (heading, document) = content.split_at(end);
-        let heading: Heading = serde_json::from_slice(heading).map_err(|_| SnapshotFlaw::Format)?;
+        let heading: Heading = serde_json::from_slice(heading).map_err(|_| SnapshotError::Format)?;
         if heading.callgate_key_snapshot != FORMAT {
-            return Err(SnapshotFlaw::Format);
+            return Err(SnapshotError::Format);
         }
         if heading.issuer != self.issuer || heading.location != self.location {
-            return Err(SnapshotFlaw::Stranger);
+            return Err(SnapshotError::Stranger);
         }
         let confirmed = UnixTime::from_secs(heading.confirmed);
         if confirmed > now.plus(CLOCK_STEP) {
-            return Err(SnapshotFlaw::Future);
+            return Err(SnapshotError::Future);
         }
         if now >= confirmed.plus(stale_limit) {
-            return Err(SnapshotFlaw::TooOld);
+            return Err(SnapshotError::TooOld);
         }
         let document = document.get(1..).unwrap_or_default().to_owned();
         Ok(Remembered { document, confirmed })
     }
 
-    fn save(&self, document: &[u8], confirmed: UnixTime) -> Result<(), SnapshotFlaw> {
+    fn save(&self, document: &[u8], confirmed: UnixTime) -> Result<(), SnapshotError> {
         let heading = Heading {
             callgate_key_snapshot: FORMAT,
             issuer: self.issuer.clone(),
             location: self.location.clone(),
             confirmed: confirmed.as_secs(),
         };
-        let mut content = serde_json::to_vec(&heading).map_err(|_| SnapshotFlaw::Format)?;
+        let mut content = serde_json::to_vec(&heading).map_err(|_| SnapshotError::Format)?;
         content.push(b'\n');
         content.extend_from_slice(document);
         let unfinished = self.path.with_extension("unfinished");
@@ -161,7 +161,7 @@ impl SnapshotFile {
     }
 
     /// The user that owns what we create here. It also shows that we can.
-    fn own_user(&self) -> Result<u32, SnapshotFlaw> {
+    fn own_user(&self) -> Result<u32, SnapshotError> {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.directory)?;
         let probe = self.path.with_extension("probe");
         let user = create(&probe)?.0.metadata()?.uid();
@@ -189,7 +189,7 @@ impl Fresh {
     }
 }
 
-impl From<io::Error> for SnapshotFlaw {
+impl From<io::Error> for SnapshotError {
     fn from(error: io::Error) -> Self {
         Self::File(error.into())
     }
@@ -246,9 +246,9 @@ mod tests {
         let mut snapshot = snapshot(directory.path());
         save(&mut snapshot, b"x", NOW).await;
         assert!(snapshot.load(NOW.plus(HOUR - Duration::from_secs(1)), HOUR).await.is_ok());
-        assert_eq!(snapshot.load(NOW.plus(HOUR), HOUR).await, Err(SnapshotFlaw::TooOld));
+        assert_eq!(snapshot.load(NOW.plus(HOUR), HOUR).await, Err(SnapshotError::TooOld));
         let earlier = UnixTime::from_secs(NOW.as_secs() - 61);
-        assert_eq!(snapshot.load(earlier, HOUR).await, Err(SnapshotFlaw::Future));
+        assert_eq!(snapshot.load(earlier, HOUR).await, Err(SnapshotError::Future));
     }
 
     #[tokio::test]
@@ -264,7 +264,7 @@ mod tests {
         assert!(snapshot.load(NOW, HOUR).await.is_ok());
         // Only root can give a file away.
         if std::os::unix::fs::chown(&snapshot.file.path, Some(4711), None).is_ok() {
-            assert_eq!(snapshot.load(NOW, HOUR).await, Err(SnapshotFlaw::Owner));
+            assert_eq!(snapshot.load(NOW, HOUR).await, Err(SnapshotError::Owner));
         }
     }
 
@@ -278,7 +278,7 @@ mod tests {
             let other = Snapshot::new(directory.path(), issuer, location);
             assert_eq!(other.load(NOW, HOUR).await, Ok(None), "each has its own place");
             fs::copy(&ours.file.path, &other.file.path).expect("a copy");
-            assert_eq!(other.load(NOW, HOUR).await, Err(SnapshotFlaw::Stranger));
+            assert_eq!(other.load(NOW, HOUR).await, Err(SnapshotError::Stranger));
         }
     }
 
@@ -291,11 +291,11 @@ mod tests {
         let newer = whole.replace("\"callgate_key_snapshot\":1", "\"callgate_key_snapshot\":2");
         for content in ["", "\n", "{}\n", "x", &whole[..20], &newer] {
             fs::write(&snapshot.file.path, content).expect("a file");
-            assert_eq!(snapshot.load(NOW, HOUR).await, Err(SnapshotFlaw::Format), "{content:?}");
+            assert_eq!(snapshot.load(NOW, HOUR).await, Err(SnapshotError::Format), "{content:?}");
         }
         fs::remove_file(&snapshot.file.path).expect("a removal");
         fs::create_dir(&snapshot.file.path).expect("a directory");
-        assert_eq!(snapshot.load(NOW, HOUR).await, Err(SnapshotFlaw::File(FileFlaw::NotAFile)));
+        assert_eq!(snapshot.load(NOW, HOUR).await, Err(SnapshotError::File(FileError::NotAFile)));
     }
 
     #[tokio::test]
@@ -303,7 +303,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let file = directory.path().join("file");
         fs::write(&file, "").expect("a file");
-        assert!(matches!(snapshot(&file.join("below")).load(NOW, HOUR).await, Err(SnapshotFlaw::File(_))));
+        assert!(matches!(snapshot(&file.join("below")).load(NOW, HOUR).await, Err(SnapshotError::File(_))));
     }
 
     #[tokio::test]

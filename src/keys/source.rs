@@ -2,16 +2,15 @@
 //! here, once for all places an address can come from: the configuration, a discovery document, a redirect.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::Url;
+use url::{Host, Url};
 
+use super::jwks::KeyUse;
+use super::store::KeySlot;
 use crate::algorithm::Algorithm;
-use crate::keys::jwks::KeyUse;
-use crate::keys::store::KeySlot;
 
 /// One issuer's keys: whose they are, where they come from, where they go.
 pub struct Source {
@@ -116,22 +115,22 @@ impl JwksHost {
     ///
     /// # Errors
     /// If it is something else.
-    pub fn parse(text: &str) -> Result<Self, AddressFault> {
+    pub fn parse(text: &str) -> Result<Self, AddressError> {
         // A URL with the host alone is read by the rules that the finished URL must obey.
-        let url = Url::parse(&format!("https://{text}/")).map_err(|_| AddressFault::NotAUrl)?;
+        let url = Url::parse(&format!("https://{text}/")).map_err(|_| AddressError::NotAUrl)?;
         let is_plain = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
         match url.host_str() {
             Some(name) if is_plain && url.username().is_empty() && url.password().is_none() && !text.contains('/') => {
                 Ok(Self { name: name.to_owned(), port: url.port() })
             }
-            _ => Err(AddressFault::NotAUrl),
+            _ => Err(AddressError::NotAUrl),
         }
     }
 
     /// Puts this host in the place of the URL's.
-    pub(super) fn replace(&self, url: &mut Url) -> Result<(), AddressFault> {
-        url.set_host(Some(&self.name)).map_err(|_| AddressFault::NotAUrl)?;
-        url.set_port(self.port).map_err(|()| AddressFault::NotAUrl)
+    pub fn replace(&self, url: &mut Url) -> Result<(), AddressError> {
+        url.set_host(Some(&self.name)).map_err(|_| AddressError::NotAUrl)?;
+        url.set_port(self.port).map_err(|()| AddressError::NotAUrl)
     }
 }
 
@@ -169,7 +168,7 @@ impl Default for FetchSettings {
 
 /// Why an address is not one to fetch keys from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum AddressFault {
+pub enum AddressError {
     #[error("it contains credentials")]
     Credentials,
     #[error("it is plain http, and what led to it was https")]
@@ -187,25 +186,25 @@ pub enum AddressFault {
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn address(text: &str, allow_http: bool) -> Result<Url, AddressFault> {
-    let url = Url::parse(text).map_err(|_| AddressFault::NotAUrl)?;
+pub fn address(text: &str, allow_http: bool) -> Result<Url, AddressError> {
+    let url = Url::parse(text).map_err(|_| AddressError::NotAUrl)?;
     check(&url, allow_http)?;
     Ok(url)
 }
 
 /// The rule of [`address`] for an address that was read already.
-pub(super) fn check(url: &Url, allow_http: bool) -> Result<(), AddressFault> {
+pub fn check(url: &Url, allow_http: bool) -> Result<(), AddressError> {
     if !matches!(url.scheme(), "https" | "http") {
-        return Err(AddressFault::Scheme);
+        return Err(AddressError::Scheme);
     }
     if url.host_str().is_none_or(str::is_empty) {
-        return Err(AddressFault::NotAUrl);
+        return Err(AddressError::NotAUrl);
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(AddressFault::Credentials);
+        return Err(AddressError::Credentials);
     }
     if url.scheme() == "http" && !allow_http && !is_loopback(url) {
-        return Err(AddressFault::PlainHttp);
+        return Err(AddressError::PlainHttp);
     }
     Ok(())
 }
@@ -213,17 +212,20 @@ pub(super) fn check(url: &Url, allow_http: bool) -> Result<(), AddressFault> {
 /// The rule for an address that another one led to: besides [`check`], a fetch that began with `https` goes on with it, even
 /// on this host. Else whoever
 /// writes the first answer could send us to any local port.
-pub(super) fn check_next(from: &Url, to: &Url, allow_http: bool) -> Result<(), AddressFault> {
+pub fn check_next(from: &Url, to: &Url, allow_http: bool) -> Result<(), AddressError> {
     if from.scheme() == "https" && to.scheme() == "http" {
-        return Err(AddressFault::Downgrade);
+        return Err(AddressError::Downgrade);
     }
     check(to, allow_http)
 }
 
 fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    ip.map_or(host == "localhost", |ip| ip.is_loopback())
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    }
 }
 
 #[cfg(test)]
@@ -244,7 +246,7 @@ mod tests {
         for plain in
             ["http://a.example/k", "http://localhost.a.example/", "http://127.0.0.1.a.example/", "http://[::2]/"]
         {
-            assert_eq!(address(plain, false), Err(AddressFault::PlainHttp), "{plain}");
+            assert_eq!(address(plain, false), Err(AddressError::PlainHttp), "{plain}");
             assert!(address(plain, true).is_ok(), "{plain}");
         }
     }
@@ -252,14 +254,14 @@ mod tests {
     #[test]
     fn what_is_no_plain_web_address_is_refused_even_with_permission() {
         let cases = [
-            ("", AddressFault::NotAUrl),
-            ("/keys", AddressFault::NotAUrl),
-            ("https://", AddressFault::NotAUrl),
-            ("a.example/keys", AddressFault::NotAUrl),
-            ("file:///etc/keys", AddressFault::Scheme),
-            ("ftp://a.example/", AddressFault::Scheme),
-            ("https://user@a.example/", AddressFault::Credentials),
-            ("https://user:secret@a.example/", AddressFault::Credentials),
+            ("", AddressError::NotAUrl),
+            ("/keys", AddressError::NotAUrl),
+            ("https://", AddressError::NotAUrl),
+            ("a.example/keys", AddressError::NotAUrl),
+            ("file:///etc/keys", AddressError::Scheme),
+            ("ftp://a.example/", AddressError::Scheme),
+            ("https://user@a.example/", AddressError::Credentials),
+            ("https://user:secret@a.example/", AddressError::Credentials),
         ];
         for (text, fault) in cases {
             assert_eq!(address(text, true), Err(fault), "{text}");
@@ -276,7 +278,7 @@ mod tests {
         assert_eq!(replaced("a.example:8443").as_deref(), Ok("https://a.example:8443/openid/v1/jwks"));
         assert_eq!(replaced("[::1]:1").as_deref(), Ok("https://[::1]:1/openid/v1/jwks"));
         for wrong in ["", "a/b", "a/", "https://a", "user@a", "a?b", "a#b", "a:b", "a:99999"] {
-            assert_eq!(replaced(wrong), Err(AddressFault::NotAUrl), "{wrong}");
+            assert_eq!(replaced(wrong), Err(AddressError::NotAUrl), "{wrong}");
         }
     }
 
@@ -284,8 +286,8 @@ mod tests {
     fn one_never_falls_from_https_to_http() {
         let url = |text| Url::parse(text).expect("a URL");
         let (secure, local) = (url("https://a.example/"), url("http://127.0.0.1/"));
-        assert_eq!(check_next(&secure, &local, false), Err(AddressFault::Downgrade));
-        assert_eq!(check_next(&secure, &local, true), Err(AddressFault::Downgrade));
+        assert_eq!(check_next(&secure, &local, false), Err(AddressError::Downgrade));
+        assert_eq!(check_next(&secure, &local, true), Err(AddressError::Downgrade));
         assert_eq!(check_next(&local, &local, false), Ok(()));
         assert_eq!(check_next(&local, &secure, false), Ok(()));
     }

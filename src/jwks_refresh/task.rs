@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::board::Board;
-use super::fault::Fault;
-use super::fetch::{Answer, Fetch, Known, Occasion, Validators};
-use super::news::{News, Service};
+use super::error::FetchError;
+use super::fetch::{Cause, Fetch, Fetched, Known, Validators};
+use super::refresh_log::{RefreshLog, Service};
 use super::schedule::{Schedule, chance};
 use super::snapshot::{Remembered, Snapshot};
-use super::source::Source;
+use super::state::RefreshState;
 use crate::clock::UnixTime;
 use crate::keys::jwks::{KeySetError, Reading};
+use crate::keys::source::Source;
 use crate::keys::store::Published;
 use crate::metrics::keys::IssuerKeyMetrics;
 
@@ -25,12 +25,12 @@ pub(super) type Clock = Arc<dyn Fn() -> UnixTime + Send + Sync>;
 pub(super) struct Task<F> {
     pub source: Source,
     pub fetcher: F,
-    pub board: Arc<Board>,
+    pub board: Arc<RefreshState>,
     pub schedule: Schedule,
     pub aging: Aging,
     pub clock: Clock,
     pub metrics: IssuerKeyMetrics,
-    pub news: News,
+    pub news: RefreshLog,
     /// Where the last good document is kept across restarts.
     pub snapshot: Option<Snapshot>,
     /// The document whose keys are published.
@@ -77,14 +77,14 @@ impl<F: Fetch> Task<F> {
     /// Refreshes for ever.
     pub async fn run(mut self) {
         self.restore().await;
-        let mut occasion = Occasion::Scheduled;
+        let mut cause = Cause::Schedule;
         loop {
             let started = Instant::now();
-            self.refresh(occasion, started).await;
+            self.refresh(cause, started).await;
             let scheduled = self.board.state().scheduled;
-            occasion = tokio::select! {
-                () = sleep_until(scheduled) => Occasion::Scheduled,
-                () = self.board.asked(started) => Occasion::Asked,
+            cause = tokio::select! {
+                () = sleep_until(scheduled) => Cause::Schedule,
+                () = self.board.asked(started) => Cause::Request,
             };
         }
     }
@@ -107,44 +107,44 @@ impl<F: Fetch> Task<F> {
         }
     }
 
-    async fn refresh(&mut self, occasion: Occasion, started: Instant) {
+    async fn refresh(&mut self, cause: Cause, started: Instant) {
         self.board.write(|state| state.in_flight = true);
         let known = self.serving.as_ref().map(Serving::known);
-        let fetched = timeout(self.source.settings.timeout, self.fetcher.fetch(occasion, known)).await;
+        let fetched = timeout(self.source.settings.timeout, self.fetcher.fetch(cause, known)).await;
         let now = (self.clock)();
         let answer = fetched.unwrap_or_else(|_| {
             self.fetcher.forget();
-            Err(Fault::Timeout)
+            Err(FetchError::Timeout)
         });
         let taken = answer.and_then(|answer| self.take(answer, now));
         match taken {
             Ok(success) => {
-                self.succeed(occasion, started, now, &success);
+                self.succeed(cause, started, now, &success);
                 self.remember(now).await;
             }
-            Err(fault) => self.fail(occasion, started, now, fault),
+            Err(fault) => self.fail(cause, started, now, fault),
         }
     }
 
     /// Publishes the keys of an answer, if it has usable ones.
-    fn take(&mut self, answer: Answer, now: UnixTime) -> Result<Success, Fault> {
+    fn take(&mut self, answer: Fetched, now: UnixTime) -> Result<Success, FetchError> {
         let (serving, fresh_for) = match answer {
-            Answer::Document { document, validators, fresh_for } => (Serving { document, validators }, fresh_for),
+            Fetched::Document { document, validators, fresh_for } => (Serving { document, validators }, fresh_for),
             // Only a server that was not asked for it says this about nothing.
-            Answer::NotModified { fresh_for } => (self.serving.take().ok_or(Fault::Status(304))?, fresh_for),
+            Fetched::NotModified { fresh_for } => (self.serving.take().ok_or(FetchError::Status(304))?, fresh_for),
         };
         let (effect, keys) = self.publish(serving, now)?;
         Ok(Success { effect, fresh_for, keys })
     }
 
     /// Publishes the keys of a document that the issuer confirmed at this time, if it has usable ones. Returns how many.
-    fn publish(&mut self, serving: Serving, confirmed: UnixTime) -> Result<(Effect, usize), Fault> {
+    fn publish(&mut self, serving: Serving, confirmed: UnixTime) -> Result<(Effect, usize), FetchError> {
         let reading = Reading::parse_for(self.source.usage, &serving.document, &self.source.algorithms);
         match &reading {
             Ok(Reading { left_out, .. }) | Err(KeySetError::NoKeys(left_out)) => self.news.left_out(left_out),
             Err(KeySetError::NotAKeySet) => {}
         }
-        let keys = reading.map_err(Fault::Document)?.keys;
+        let keys = reading.map_err(FetchError::Document)?.keys;
 
         let previous = self.source.slot.latest();
         let was_usable = previous.as_ref().is_some_and(|previous| previous.usable(confirmed).is_some());
@@ -170,7 +170,7 @@ impl<F: Fetch> Task<F> {
         }
     }
 
-    fn succeed(&mut self, occasion: Occasion, started: Instant, now: UnixTime, success: &Success) {
+    fn succeed(&mut self, cause: Cause, started: Instant, now: UnixTime, success: &Success) {
         let wait = self.schedule.after_success(success.fresh_for, chance());
         let cooled = started + self.board.cooldown();
         let ended = Instant::now();
@@ -184,7 +184,7 @@ impl<F: Fetch> Task<F> {
             (state.failures, state.fault) = (0, None);
             state.last_success = Some(now);
             state.scheduled = ended + wait;
-            if occasion == Occasion::Asked {
+            if cause == Cause::Request {
                 state.cooled = cooled;
             }
             state.permitted = state.cooled;
@@ -193,7 +193,7 @@ impl<F: Fetch> Task<F> {
         self.metrics.succeeded(success.effect.as_str(), success.keys, now, now.plus(wait));
     }
 
-    fn fail(&mut self, occasion: Occasion, started: Instant, now: UnixTime, fault: Fault) {
+    fn fail(&mut self, cause: Cause, started: Instant, now: UnixTime, fault: FetchError) {
         let failures = self.board.state().failures.saturating_add(1);
         let wait = self.schedule.after_failure(failures, chance());
         let cooled = started + self.board.cooldown();
@@ -207,7 +207,7 @@ impl<F: Fetch> Task<F> {
             state.in_flight = false;
             (state.failures, state.fault) = (failures, Some(fault));
             state.scheduled = scheduled;
-            if occasion == Occasion::Asked {
+            if cause == Cause::Request {
                 state.cooled = cooled;
             }
             // An issuer in trouble is left alone until its next turn, whoever asks.

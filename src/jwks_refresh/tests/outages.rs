@@ -35,11 +35,11 @@ async fn ten_thousand_random_names_make_one_fetch_per_cooldown_and_starve_no_goo
 #[tokio::test(start_paused = true)]
 async fn an_issuer_that_is_down_at_the_start_is_tried_ever_more_rarely_and_serves_once_it_is_back() {
     let issuer = Issuer::with(&["a"]);
-    issuer.fails(Fault::ConnectionRefused);
+    issuer.fails(FetchError::ConnectionRefused);
     let bench = Bench::start(&issuer, FetchSettings::default()).await;
     let status = bench.status();
     assert!(!status.ready && status.kids.is_empty());
-    assert_eq!(status.fault, Some(Fault::ConnectionRefused));
+    assert_eq!(status.fault, Some(FetchError::ConnectionRefused));
     // A hundred requests a second for five minutes.
     for _ in 0..3000 {
         for _ in 0..10 {
@@ -61,7 +61,7 @@ async fn an_issuer_that_is_down_at_the_start_is_tried_ever_more_rarely_and_serve
 async fn a_request_outlasts_one_failure_if_the_next_attempt_comes_within_its_bound() {
     let issuer = Issuer::with(&["a"]);
     let bench = Bench::start(&issuer, FetchSettings::default()).await;
-    issuer.fails(Fault::Status(500));
+    issuer.fails(FetchError::Status(500));
     let request = bench.request("b");
     sleep(Duration::from_millis(50)).await;
     issuer.publishes(&["b"]);
@@ -73,7 +73,7 @@ async fn old_keys_serve_on_up_to_the_limit_and_then_none_until_the_issuer_is_bac
     let issuer = Issuer::with(&["a"]);
     let settings = FetchSettings { stale_limit: Duration::from_secs(3600), ..FetchSettings::default() };
     let bench = Bench::start(&issuer, settings).await;
-    issuer.fails(Fault::Timeout);
+    issuer.fails(FetchError::Timeout);
     sleep(Duration::from_secs(3590)).await;
     assert!(bench.has("a") && bench.status().ready);
     assert!(bench.counted(r#"callgate_key_set_usable{issuer="https://auth.example"} 1"#));
@@ -91,11 +91,11 @@ async fn stale_keys_are_taken_back_when_the_issuer_confirms_them_and_a_waiting_r
     let answer = issuer.orders().answer.clone();
     let settings = FetchSettings { stale_limit: Duration::from_secs(60), ..FetchSettings::default() };
     let bench = Bench::start(&issuer, settings).await;
-    issuer.fails(Fault::Timeout);
+    issuer.fails(FetchError::Timeout);
     sleep(Duration::from_secs(400)).await;
     assert!(!bench.has("a"));
     issuer.orders().answer = answer;
-    let waiting = bench.keeper.fresher(0, Some("a"), Instant::now(), Duration::from_secs(31)).await;
+    let waiting = bench.refresher.fresher(0, Some("a"), Instant::now(), Duration::from_secs(31)).await;
     assert_eq!(waiting, Freshness::Changed);
     assert!(bench.has("a"));
 }
@@ -110,7 +110,7 @@ async fn what_is_no_key_set_never_replaces_one() {
         issuer.orders().answer = Ok(garbage.into());
         sleep(Duration::from_secs(301)).await;
         assert!(bench.has("a"), "{garbage}");
-        assert!(matches!(bench.status().fault, Some(Fault::Document(_))), "{garbage}");
+        assert!(matches!(bench.status().fault, Some(FetchError::Document(_))), "{garbage}");
     }
     issuer.publishes(&["b"]);
     sleep(Duration::from_secs(31)).await;
@@ -122,7 +122,7 @@ async fn a_fetch_that_never_ends_is_given_up() {
     let issuer = Issuer::with(&["a"]);
     issuer.orders().latency = Duration::MAX;
     let bench = Bench::start(&issuer, FetchSettings::default()).await;
-    assert_eq!(bench.status().fault, Some(Fault::Timeout));
+    assert_eq!(bench.status().fault, Some(FetchError::Timeout));
     assert_eq!(issuer.orders().forgotten, 1, "with everything that was kept of it");
     issuer.orders().latency = Duration::ZERO;
     sleep(Duration::from_secs(6)).await;
@@ -142,12 +142,12 @@ async fn one_issuer_in_trouble_delays_no_other() {
         slot: Arc::default(),
         settings: FetchSettings::default(),
     };
-    Arc::get_mut(&mut bench).expect("not shared yet").keeper.keep(source, bad);
+    Arc::get_mut(&mut bench).expect("not shared yet").refresher.keep(source, bad);
     good.publishes(&["new"]);
     let asked = Instant::now();
     assert!(bench.passes("new").await);
     assert!(asked.elapsed() < Duration::from_millis(50));
-    assert_eq!(bench.keeper.status().iter().map(|status| status.ready).collect::<Vec<_>>(), [true, false]);
+    assert_eq!(bench.refresher.status().iter().map(|status| status.ready).collect::<Vec<_>>(), [true, false]);
 }
 
 #[tokio::test]
@@ -162,9 +162,9 @@ async fn a_server_that_never_answers_is_given_up_in_time() {
         slot: Arc::default(),
         settings: FetchSettings { timeout: Duration::from_millis(50), ..FetchSettings::default() },
     };
-    let keeper = KeyKeeper::start(vec![source], &Registry::new()).expect("a keeper");
-    keeper.first_attempts(Duration::from_secs(10)).await;
-    assert_eq!(keeper.status().remove(0).fault, Some(Fault::Timeout));
+    let refresher = JwksRefresher::start(vec![source], &Registry::new()).expect("a refresher");
+    refresher.first_attempts(Duration::from_secs(10)).await;
+    assert_eq!(refresher.status().remove(0).fault, Some(FetchError::Timeout));
 }
 
 #[tokio::test(start_paused = true)]
@@ -180,7 +180,7 @@ async fn a_restart_while_the_issuer_is_down_serves_the_snapshot_with_the_age_it_
     sleep(Duration::from_secs(1)).await;
     drop(bench);
 
-    issuer.fails(Fault::ConnectionRefused);
+    issuer.fails(FetchError::ConnectionRefused);
     let bench = Bench::start(&issuer, settings.clone()).await;
     assert!(bench.has("a") && bench.status().ready, "the keys are there before any fetch succeeded");
     sleep(Duration::from_secs(3000)).await;
@@ -205,7 +205,7 @@ async fn a_snapshot_that_holds_no_key_set_is_not_served() {
     let entry = std::fs::read_dir(directory.path()).expect("a directory").next().expect("a file").expect("an entry");
     let content = std::fs::read_to_string(entry.path()).expect("a snapshot");
     std::fs::write(entry.path(), content.replace("P-256", "P-25x")).expect("a write");
-    issuer.fails(Fault::ConnectionRefused);
+    issuer.fails(FetchError::ConnectionRefused);
     let bench = Bench::start(&issuer, settings).await;
     assert!(!bench.has("a") && !bench.status().ready);
 }

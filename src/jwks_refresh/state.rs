@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
-use super::fault::Fault;
-use super::memory::Memory;
+use super::error::FetchError;
+use super::missing_keys::MissingKeys;
 use crate::clock::UnixTime;
 use crate::keys::store::KeySlot;
 
@@ -42,17 +42,17 @@ impl Freshness {
 }
 
 /// One issuer's board.
-pub(super) struct Board {
-    state: watch::Sender<State>,
+pub(super) struct RefreshState {
+    state: watch::Sender<TaskState>,
     /// The latest moment for which a request wants the issuer's word.
     wanted: watch::Sender<Option<Instant>>,
-    absent: Mutex<Memory>,
+    absent: Mutex<MissingKeys>,
     cooldown: Duration,
 }
 
 /// What the task did and will do.
 #[derive(Clone, Debug)]
-pub(super) struct State {
+pub(super) struct TaskState {
     /// Refreshes that ended.
     pub attempts: u64,
     pub in_flight: bool,
@@ -62,7 +62,7 @@ pub(super) struct State {
     pub changed: Option<Instant>,
     /// How many refreshes failed since the last success, and why the last of them.
     pub failures: u32,
-    pub fault: Option<Fault>,
+    pub fault: Option<FetchError>,
     pub last_success: Option<UnixTime>,
     /// The time of the next refresh that is made in any case.
     pub scheduled: Instant,
@@ -74,7 +74,7 @@ pub(super) struct State {
 
 /// A request's wish: a key set that is newer than its decision.
 #[derive(Clone, Copy)]
-pub(super) struct Wish<'a> {
+pub(super) struct KeyRequest<'a> {
     pub kid: Option<&'a str>,
     /// When the decision that lacked a key was begun.
     pub since: Instant,
@@ -91,9 +91,9 @@ enum Step {
     Wait,
 }
 
-impl Board {
+impl RefreshState {
     pub fn new(cooldown: Duration, now: Instant) -> Self {
-        let state = State {
+        let state = TaskState {
             attempts: 0,
             in_flight: false,
             confirmed: None,
@@ -114,12 +114,12 @@ impl Board {
     }
 
     /// A copy of the state.
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> TaskState {
         self.state.borrow().clone()
     }
 
     /// Changes the state, and wakes everybody who waits for that.
-    pub fn write(&self, change: impl FnOnce(&mut State)) {
+    pub fn write(&self, change: impl FnOnce(&mut TaskState)) {
         self.state.send_modify(change);
     }
 
@@ -137,7 +137,7 @@ impl Board {
     }
 
     /// Asks for keys newer than a decision, and waits for them within a bound.
-    pub async fn fresher(&self, slot: &KeySlot, wish: Wish<'_>) -> Freshness {
+    pub async fn fresher(&self, slot: &KeySlot, wish: KeyRequest<'_>) -> Freshness {
         let deadline = Instant::now() + wish.within;
         let mut states = self.state.subscribe();
         loop {
@@ -152,7 +152,7 @@ impl Board {
         }
     }
 
-    fn step(&self, state: &State, slot: &KeySlot, wish: Wish<'_>, deadline: Instant) -> Step {
+    fn step(&self, state: &TaskState, slot: &KeySlot, wish: KeyRequest<'_>, deadline: Instant) -> Step {
         let since = |moment: Option<Instant>| moment.is_some_and(|moment| moment >= wish.since);
         let published = slot.latest();
         let keys = published.as_ref().and_then(|published| published.usable(wish.now));
@@ -204,7 +204,7 @@ impl Board {
     }
 
     /// The memory is whole after every operation, so a poisoned lock is as good as another.
-    fn memory<T>(&self, operation: impl FnOnce(&mut Memory) -> T) -> T {
+    fn memory<T>(&self, operation: impl FnOnce(&mut MissingKeys) -> T) -> T {
         operation(&mut self.absent.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -29,7 +29,7 @@ impl Volume {
 }
 
 struct Watched {
-    keeper: KeyKeeper,
+    refresher: JwksRefresher,
     slot: Arc<KeySlot>,
 }
 
@@ -44,9 +44,9 @@ impl Watched {
             slot: Arc::clone(&slot),
             settings: FetchSettings { stale_limit: Duration::from_secs(1), ..FetchSettings::default() },
         };
-        let keeper = KeyKeeper::start(vec![source], &Registry::new()).expect("a keeper");
-        keeper.first_attempts(Duration::from_secs(10)).await;
-        Self { keeper, slot }
+        let refresher = JwksRefresher::start(vec![source], &Registry::new()).expect("a refresher");
+        refresher.first_attempts(Duration::from_secs(10)).await;
+        Self { refresher, slot }
     }
 
     fn kids(&self) -> Vec<String> {
@@ -55,8 +55,8 @@ impl Watched {
         keys.map(|keys| keys.keys().iter().filter_map(|key| key.kid().map(str::to_owned)).collect()).unwrap_or_default()
     }
 
-    fn fault(&self) -> Option<Fault> {
-        self.keeper.status().remove(0).fault
+    fn fault(&self) -> Option<FetchError> {
+        self.refresher.status().remove(0).fault
     }
 }
 
@@ -94,12 +94,12 @@ async fn a_bad_or_half_written_file_keeps_the_old_keys_until_it_is_whole() {
         std::fs::write(volume.path(), bad).expect("a write");
         sleep(A_LOOK).await;
         assert_eq!(watched.kids(), ["a"]);
-        assert!(matches!(watched.fault(), Some(Fault::Document(_))));
+        assert!(matches!(watched.fault(), Some(FetchError::Document(_))));
     }
     std::fs::remove_file(volume.path()).expect("a removal");
     sleep(A_LOOK).await;
     assert_eq!(watched.kids(), ["a"]);
-    assert_eq!(watched.fault(), Some(Fault::File { what: "the key file", why: FileFlaw::Missing }));
+    assert_eq!(watched.fault(), Some(FetchError::File { what: "the key file", why: FileError::Missing }));
 
     std::fs::write(volume.path(), whole).expect("a write");
     sleep(A_LOOK).await;
@@ -113,7 +113,7 @@ async fn a_request_for_a_new_key_in_a_file_does_not_wait_for_the_next_look() {
     advance(Duration::from_millis(1)).await;
     volume.swap("v2", &document(&["b"]));
     let asked = Instant::now();
-    assert_eq!(watched.keeper.fresher(0, Some("b"), asked, BOUND).await, Freshness::Changed);
+    assert_eq!(watched.refresher.fresher(0, Some("b"), asked, BOUND).await, Freshness::Changed);
     assert!(asked.elapsed() < Duration::from_millis(300));
 }
 
@@ -123,13 +123,13 @@ async fn what_is_no_regular_file_of_bearable_size_is_not_read() {
     let large = directory.path().join("large");
     std::fs::write(&large, vec![b' '; 1024 * 1024 + 1]).expect("a file");
     let cases = [
-        (directory.path().to_owned(), FileFlaw::NotAFile),
-        ("/dev/zero".into(), FileFlaw::NotAFile),
-        (directory.path().join("missing"), FileFlaw::Missing),
-        (large, FileFlaw::TooLarge),
+        (directory.path().to_owned(), FileError::NotAFile),
+        ("/dev/zero".into(), FileError::NotAFile),
+        (directory.path().join("missing"), FileError::Missing),
+        (large, FileError::TooLarge),
     ];
     for (path, why) in cases {
         let watched = Watched::start(path).await;
-        assert_eq!(watched.fault(), Some(Fault::File { what: "the key file", why }));
+        assert_eq!(watched.fault(), Some(FetchError::File { what: "the key file", why }));
     }
 }

@@ -1,4 +1,4 @@
-//! How a key document is got, seen from the task that wants it: one operation, with an answer or a [`Fault`].
+//! How a key document is got, seen from the task that wants it: one operation, with an answer or a [`FetchError`].
 
 use std::future::Future;
 use std::time::Duration;
@@ -6,16 +6,16 @@ use std::time::Duration;
 use reqwest::Url;
 use reqwest::header::HeaderValue;
 
-use super::fault::Fault;
+use super::error::FetchError;
 
 /// A way to get an issuer's key document.
 pub(super) trait Fetch: Send + 'static {
     /// Gets the document, or learns that the known one is still right. Who waits for it sets the time limit.
     fn fetch(
         &mut self,
-        occasion: Occasion,
+        cause: Cause,
         known: Option<Known<'_>>,
-    ) -> impl Future<Output = Result<Answer, Fault>> + Send;
+    ) -> impl Future<Output = Result<Fetched, FetchError>> + Send;
 
     /// Drops what was kept from earlier fetches, since one was given up.
     fn forget(&mut self) {}
@@ -23,11 +23,11 @@ pub(super) trait Fetch: Send + 'static {
 
 /// What a refresh is made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Occasion {
+pub(super) enum Cause {
     /// A request needs a key that is not at hand.
-    Asked,
+    Request,
     /// It is time.
-    Scheduled,
+    Schedule,
 }
 
 /// The document that serves at the moment.
@@ -38,7 +38,7 @@ pub(super) struct Known<'a> {
 }
 
 /// What came back.
-pub(super) enum Answer {
+pub(super) enum Fetched {
     Document {
         document: Vec<u8>,
         validators: Option<Validators>,

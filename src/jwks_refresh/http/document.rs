@@ -6,8 +6,8 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, ETAG, HeaderMap, Hea
 use reqwest::{Client, StatusCode, Url};
 
 use super::lifetime;
-use crate::keys::refresh::fault::{BODY_MAX, Fault};
-use crate::keys::refresh::fetch::Occasion;
+use crate::jwks_refresh::error::{BODY_MAX, FetchError};
+use crate::jwks_refresh::fetch::Cause;
 
 /// What goes with a request.
 #[derive(Clone, Copy)]
@@ -16,17 +16,17 @@ pub(super) struct Request<'a> {
     pub credentials: Option<&'a HeaderValue>,
     /// The version that we have.
     pub etag: Option<&'a HeaderValue>,
-    pub occasion: Occasion,
+    pub cause: Cause,
 }
 
 /// What came back.
-pub(super) enum Page {
+pub(super) enum HttpDocument {
     Document { body: Vec<u8>, etag: Option<HeaderValue>, fresh_for: Option<Duration> },
     NotModified { fresh_for: Option<Duration> },
 }
 
 impl Request<'_> {
-    pub async fn get(self, url: Url) -> Result<Page, Fault> {
+    pub async fn get(self, url: Url) -> Result<HttpDocument, FetchError> {
         let mut request = self.client.get(url).header(ACCEPT, HeaderValue::from_static(ACCEPTED));
         if let Some(credentials) = self.credentials {
             request = request.header(AUTHORIZATION, credentials);
@@ -34,7 +34,7 @@ impl Request<'_> {
         if let Some(etag) = self.etag {
             request = request.header(IF_NONE_MATCH, etag);
         }
-        if self.occasion == Occasion::Asked {
+        if self.cause == Cause::Request {
             // A cache on the way knows the new key as little as we do.
             request = request.header(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         }
@@ -42,18 +42,18 @@ impl Request<'_> {
         let fresh_for = lifetime::stated(response.headers());
         match response.status() {
             StatusCode::OK => {}
-            StatusCode::NOT_MODIFIED if self.etag.is_some() => return Ok(Page::NotModified { fresh_for }),
-            other => return Err(Fault::Status(other.as_u16())),
+            StatusCode::NOT_MODIFIED if self.etag.is_some() => return Ok(HttpDocument::NotModified { fresh_for }),
+            other => return Err(FetchError::Status(other.as_u16())),
         }
         let etag = etag(response.headers());
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await? {
             if body.len() + chunk.len() > BODY_MAX {
-                return Err(Fault::TooLarge);
+                return Err(FetchError::TooLarge);
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Page::Document { body, etag, fresh_for })
+        Ok(HttpDocument::Document { body, etag, fresh_for })
     }
 }
 

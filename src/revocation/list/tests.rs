@@ -84,31 +84,31 @@ fn comments_blank_lines_and_line_ends_say_nothing() {
 fn a_text_with_one_bad_line_is_no_list() {
     let good = r#"{"jti":"t1"}"#;
     for (bad, why) in [
-        ("{}", LineFault::NotOneMember),
-        (r#"{"note":"x"}"#, LineFault::NotOneMember),
-        (r#"{"jti":"a","kid":"b"}"#, LineFault::NotOneMember),
-        (r#"{"jti":5}"#, LineFault::NotText("jti")),
-        (r#"{"jti":""}"#, LineFault::NotText("jti")),
-        (r#"{"sub":["billing"]}"#, LineFault::NotText("sub")),
-        (r#"{"kid":null}"#, LineFault::NotText("kid")),
-        (r#"{"jti":"a","issuer":""}"#, LineFault::NotText("issuer")),
-        (r#"{"jti":"a","note":1}"#, LineFault::NotText("note")),
-        (r#"{"jti":"a","until":-1}"#, LineFault::Time),
-        (r#"{"jti":"a","until":1.5}"#, LineFault::Time),
-        (r#"{"jti":"a","until":1767225600000}"#, LineFault::Time),
-        (r#"{"jti":"a","until":"tomorrow"}"#, LineFault::Time),
-        (r#"{"jti":"a","until":null}"#, LineFault::Time),
-        (r#"{"jti":"a","Until":1}"#, LineFault::UnknownMember),
-        (r#"{"jwt":"a"}"#, LineFault::UnknownMember),
-        (r#"{"jti":"a","jti":"b"}"#, LineFault::Malformed(JsonError::DuplicateMember)),
-        (r#"["jti"]"#, LineFault::Malformed(JsonError::NotAnObject)),
-        (r#"{"jti":"a"} {"jti":"b"}"#, LineFault::Malformed(JsonError::Json)),
-        ("jti: a", LineFault::Malformed(JsonError::Json)),
-        ("// a", LineFault::Malformed(JsonError::Json)),
-        ("\u{feff}{}", LineFault::Malformed(JsonError::Bom)),
+        ("{}", LineError::NotOneMember),
+        (r#"{"note":"x"}"#, LineError::NotOneMember),
+        (r#"{"jti":"a","kid":"b"}"#, LineError::NotOneMember),
+        (r#"{"jti":5}"#, LineError::NotText("jti")),
+        (r#"{"jti":""}"#, LineError::NotText("jti")),
+        (r#"{"sub":["billing"]}"#, LineError::NotText("sub")),
+        (r#"{"kid":null}"#, LineError::NotText("kid")),
+        (r#"{"jti":"a","issuer":""}"#, LineError::NotText("issuer")),
+        (r#"{"jti":"a","note":1}"#, LineError::NotText("note")),
+        (r#"{"jti":"a","until":-1}"#, LineError::Time),
+        (r#"{"jti":"a","until":1.5}"#, LineError::Time),
+        (r#"{"jti":"a","until":1767225600000}"#, LineError::Time),
+        (r#"{"jti":"a","until":"tomorrow"}"#, LineError::Time),
+        (r#"{"jti":"a","until":null}"#, LineError::Time),
+        (r#"{"jti":"a","Until":1}"#, LineError::UnknownMember),
+        (r#"{"jwt":"a"}"#, LineError::UnknownMember),
+        (r#"{"jti":"a","jti":"b"}"#, LineError::Malformed(JsonError::DuplicateMember)),
+        (r#"["jti"]"#, LineError::Malformed(JsonError::NotAnObject)),
+        (r#"{"jti":"a"} {"jti":"b"}"#, LineError::Malformed(JsonError::Json)),
+        ("jti: a", LineError::Malformed(JsonError::Json)),
+        ("// a", LineError::Malformed(JsonError::Json)),
+        ("\u{feff}{}", LineError::Malformed(JsonError::Bom)),
     ] {
         let refused = DenyList::parse(format!("{good}\n\n{bad}\n{good}").as_bytes());
-        assert_eq!(refused, Err(DenyListFault { line: 3, why }), "{bad}");
+        assert_eq!(refused, Err(DenyListError { line: 3, why }), "{bad}");
     }
     let message =
         DenyList::parse(b"{\"jti\":\"secret\"}\n{\"jti\":\"secret\",\"x\":1}").expect_err("unknown").to_string();
@@ -120,7 +120,7 @@ fn a_list_is_bounded() {
     let entries = |count: usize| (0..count).map(|n| format!("{{\"jti\":\"{n}\"}}\n")).collect::<String>();
     assert_eq!(DenyList::parse(entries(ENTRIES_MAX).as_bytes()).map(|list| list.len()), Ok(ENTRIES_MAX));
     let refused = DenyList::parse(entries(ENTRIES_MAX + 1).as_bytes());
-    assert_eq!(refused, Err(DenyListFault { line: ENTRIES_MAX + 1, why: LineFault::TooMany }));
+    assert_eq!(refused, Err(DenyListError { line: ENTRIES_MAX + 1, why: LineError::TooMany }));
 }
 
 #[test]

@@ -4,8 +4,8 @@
 use reqwest::Url;
 use serde::Deserialize;
 
-use super::fault::Fault;
-use super::source::check_next;
+use super::error::FetchError;
+use crate::keys::source::check_next;
 
 /// The addresses of an issuer's discovery document: of OpenID Connect, then of RFC 8414, which puts the well-known part
 /// before the issuer's path.
@@ -22,15 +22,16 @@ pub(super) fn addresses(issuer: &Url) -> [Url; 2] {
 }
 
 /// Where a discovery document, read from `from`, says that the keys of `issuer` are.
-pub(super) fn jwks_uri(document: &[u8], issuer: &str, from: &Url, allow_http: bool) -> Result<Url, Fault> {
+pub(super) fn jwks_uri(document: &[u8], issuer: &str, from: &Url, allow_http: bool) -> Result<Url, FetchError> {
     let metadata: Metadata = serde_json::from_slice(document)
-        .map_err(|_| Fault::Discovery("is not a JSON object with issuer and jwks_uri"))?;
+        .map_err(|_| FetchError::Discovery("is not a JSON object with issuer and jwks_uri"))?;
     // OpenID Connect Discovery §4.3, RFC 8414 §3.3: without this check one issuer could speak for another.
     if metadata.issuer != issuer {
-        return Err(Fault::Discovery("names another issuer than the configured one"));
+        return Err(FetchError::Discovery("names another issuer than the configured one"));
     }
-    let url = Url::parse(&metadata.jwks_uri).map_err(|_| Fault::Discovery("has a jwks_uri that is not an address"))?;
-    check_next(from, &url, allow_http).map_err(Fault::JwksUri)?;
+    let url =
+        Url::parse(&metadata.jwks_uri).map_err(|_| FetchError::Discovery("has a jwks_uri that is not an address"))?;
+    check_next(from, &url, allow_http).map_err(FetchError::JwksUri)?;
     Ok(url)
 }
 
@@ -45,12 +46,12 @@ const OAUTH: &str = "/.well-known/oauth-authorization-server";
 
 #[cfg(test)]
 mod tests {
-    use super::super::source::AddressFault;
     use super::*;
+    use crate::keys::source::AddressError;
 
     const ISSUER: &str = "https://auth.example/tenant";
 
-    fn read(document: &str) -> Result<Url, Fault> {
+    fn read(document: &str) -> Result<Url, FetchError> {
         let from = Url::parse("https://auth.example/tenant/.well-known/openid-configuration").expect("a URL");
         jwks_uri(document.as_bytes(), ISSUER, &from, false)
     }
@@ -81,7 +82,7 @@ mod tests {
     fn a_document_of_another_issuer_is_refused() {
         for other in ["https://auth.example/tenant/", "https://auth.example", "https://AUTH.example/tenant", ""] {
             let document = format!(r#"{{"issuer":"{other}","jwks_uri":"https://auth.example/k"}}"#);
-            assert_eq!(read(&document), Err(Fault::Discovery("names another issuer than the configured one")));
+            assert_eq!(read(&document), Err(FetchError::Discovery("names another issuer than the configured one")));
         }
     }
 
@@ -96,21 +97,21 @@ mod tests {
             r#"{"issuer":"https://auth.example/tenant","issuer":"https://auth.example/tenant","jwks_uri":"https://a.example"}"#,
         ];
         for document in garbage {
-            assert!(matches!(read(document), Err(Fault::Discovery(_))), "{document}");
+            assert!(matches!(read(document), Err(FetchError::Discovery(_))), "{document}");
         }
     }
 
     #[test]
     fn a_document_cannot_lead_to_an_address_that_could_not_be_configured() {
         let cases = [
-            ("http://auth.example/k", AddressFault::Downgrade),
-            ("http://127.0.0.1/k", AddressFault::Downgrade),
-            ("file:///etc/passwd", AddressFault::Scheme),
-            ("https://user:secret@auth.example/k", AddressFault::Credentials),
+            ("http://auth.example/k", AddressError::Downgrade),
+            ("http://127.0.0.1/k", AddressError::Downgrade),
+            ("file:///etc/passwd", AddressError::Scheme),
+            ("https://user:secret@auth.example/k", AddressError::Credentials),
         ];
         for (address, fault) in cases {
             let document = format!(r#"{{"issuer":"{ISSUER}","jwks_uri":"{address}"}}"#);
-            assert_eq!(read(&document), Err(Fault::JwksUri(fault)), "{address}");
+            assert_eq!(read(&document), Err(FetchError::JwksUri(fault)), "{address}");
         }
     }
 }

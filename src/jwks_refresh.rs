@@ -1,17 +1,16 @@
 //! Keeping the issuers' keys fresh. Every issuer has a task of its own, so that none delays another; requests only ever read
 //! what the tasks published, and may ask for something newer and wait a moment. Nothing from a token chooses an address.
 
-mod board;
 mod discovery;
-pub mod fault;
+pub mod error;
 mod fetch;
 mod file;
 mod http;
-mod memory;
-mod news;
+mod missing_keys;
+mod refresh_log;
 mod schedule;
 mod snapshot;
-pub mod source;
+mod state;
 mod task;
 
 use std::sync::Arc;
@@ -22,35 +21,34 @@ use reqwest::Url;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout};
 
-pub use self::board::Freshness;
-use self::board::{Board, Wish};
-use self::fault::Fault;
+use self::error::FetchError;
 use self::fetch::Fetch;
 use self::file::{KeyFile, POLL};
 use self::http::{KeyServer, Start};
-use self::news::News;
+use self::refresh_log::RefreshLog;
 use self::schedule::Schedule;
 use self::snapshot::Snapshot;
-use self::source::address;
-pub use self::source::{AddressFault, ClientCertificate, FetchSettings, JwksHost, Location, Origin, ProxyUse, Source};
+pub use self::state::Freshness;
+use self::state::{KeyRequest, RefreshState};
 use self::task::{Aging, Clock, Task};
-use super::store::KeySlot;
 use crate::clock::UnixTime;
+use crate::keys::source::{AddressError, Location, Origin, Source, address};
+use crate::keys::store::KeySlot;
 use crate::metrics::keys::KeyMetrics;
 
-/// Keeps the keys of all issuers fresh for as long as it lives. With another configuration another keeper succeeds it, which
+/// Keeps the keys of all issuers fresh for as long as it lives. With another configuration another refresher succeeds it, which
 /// shares the tasks of the issuers that stay as they are.
-pub struct KeyKeeper {
-    issuers: Vec<Arc<Kept>>,
+pub struct JwksRefresher {
+    issuers: Vec<Arc<IssuerTask>>,
     metrics: KeyMetrics,
     clock: Clock,
 }
 
-/// One issuer, with the task that ends when its last keeper is dropped.
-struct Kept {
+/// One issuer, with the task that ends when its last refresher is dropped.
+struct IssuerTask {
     origin: Origin,
     slot: Arc<KeySlot>,
-    board: Arc<Board>,
+    board: Arc<RefreshState>,
     task: AbortHandle,
     metrics: KeyMetrics,
 }
@@ -72,40 +70,40 @@ pub struct IssuerStatus {
     /// How many refreshes failed since the last success.
     pub failures: u32,
     /// Why the last refresh failed, if it did.
-    pub fault: Option<Fault>,
+    pub fault: Option<FetchError>,
 }
 
 /// Why the keys cannot be kept.
 #[derive(Debug, thiserror::Error)]
-pub enum StartFault {
+pub enum StartError {
     #[error("the address of the keys of {issuer} cannot be used: {fault}")]
-    Address { issuer: String, fault: AddressFault },
+    Address { issuer: String, fault: AddressError },
     #[error("the metrics of the keys cannot be registered")]
     Metrics(#[from] prometheus::Error),
 }
 
-impl KeyKeeper {
+impl JwksRefresher {
     /// Starts to keep the keys of these issuers, one task each. It must be called within a tokio runtime, after rustls was
     /// given its provider.
     ///
     /// # Errors
     /// If an address is not one to fetch keys from, or the registry has metrics of these names.
-    pub fn start(sources: Vec<Source>, registry: &Registry) -> Result<Self, StartFault> {
+    pub fn start(sources: Vec<Source>, registry: &Registry) -> Result<Self, StartError> {
         let clock: Clock = Arc::new(|| SystemTime::now().into());
-        let mut keeper = Self::empty(&sources, registry, clock)?;
+        let mut refresher = Self::empty(&sources, registry, clock)?;
         for source in sources {
-            keeper.begin(source)?;
+            refresher.begin(source)?;
         }
-        Ok(keeper)
+        Ok(refresher)
     }
 
-    /// The keeper for another list of issuers. What has the same origin goes on as it is, with its task and its keys; the
-    /// tasks of the others are started. Nothing is taken away from this keeper, and the metrics are about its issuers until
-    /// the other one [takes over](Self::take_over).
+    /// The refresher for another list of issuers. What has the same origin goes on as it is, with its task and its keys; the
+    /// tasks of the others are started. Nothing is taken away from this refresher, and the metrics are about its issuers until
+    /// the other one [takes over](Self::activate_metrics).
     ///
     /// # Errors
     /// If an address is not one to fetch keys from.
-    pub fn successor(&self, sources: Vec<Source>) -> Result<Self, StartFault> {
+    pub fn reconfigured(&self, sources: Vec<Source>) -> Result<Self, StartError> {
         let mut next = Self {
             issuers: Vec::with_capacity(sources.len()),
             metrics: self.metrics.clone(),
@@ -121,7 +119,7 @@ impl KeyKeeper {
         Ok(next)
     }
 
-    /// The place of the keys that come from the same document and are read in the same way, if there is one. A successor
+    /// The place of the keys that come from the same document and are read in the same way, if there is one. A reconfigured
     /// whose source has it has the keys at once.
     #[must_use]
     pub fn slot_for(&self, source: &Source) -> Option<Arc<KeySlot>> {
@@ -135,16 +133,16 @@ impl KeyKeeper {
         kept.map(|kept| Arc::clone(&kept.slot))
     }
 
-    /// Makes the metrics those of this keeper's issuers.
-    pub fn take_over(&self) {
+    /// Makes the metrics those of this refresher's issuers.
+    pub fn activate_metrics(&self) {
         self.metrics.watch(self.slots());
     }
 
-    /// The issuers that this keeper did not share with an earlier one, and that have no usable keys.
+    /// The issuers that this refresher did not share with an earlier one, and that have no usable keys.
     #[must_use]
     pub fn newcomers_without_keys(&self, earlier: &Self) -> Vec<IssuerStatus> {
         let now = (self.clock)();
-        let is_shared = |kept: &Arc<Kept>| earlier.issuers.iter().any(|other| Arc::ptr_eq(kept, other));
+        let is_shared = |kept: &Arc<IssuerTask>| earlier.issuers.iter().any(|other| Arc::ptr_eq(kept, other));
         let newcomers = self.issuers.iter().filter(|kept| !is_shared(kept));
         newcomers.map(|kept| kept.status(now)).filter(|status| !status.ready).collect()
     }
@@ -170,7 +168,7 @@ impl KeyKeeper {
     pub async fn fresher(&self, issuer: usize, kid: Option<&str>, since: Instant, within: Duration) -> Freshness {
         let Some(kept) = self.issuers.get(issuer) else { return Freshness::Unchanged };
         let asked = Instant::now();
-        let wish = Wish { kid, since, within, now: (self.clock)() };
+        let wish = KeyRequest { kid, since, within, now: (self.clock)() };
         let freshness = kept.board.fresher(&kept.slot, wish).await;
         self.metrics.waited(&kept.origin.issuer, freshness.as_str(), asked.elapsed().as_secs_f64());
         freshness
@@ -183,7 +181,7 @@ impl KeyKeeper {
         self.issuers.iter().map(|kept| kept.status(now)).collect()
     }
 
-    fn empty(sources: &[Source], registry: &Registry, clock: Clock) -> Result<Self, StartFault> {
+    fn empty(sources: &[Source], registry: &Registry, clock: Clock) -> Result<Self, StartError> {
         let at_scrape = Arc::clone(&clock);
         let metrics = KeyMetrics::register(registry, move || at_scrape())?;
         metrics.watch(sources.iter().map(|source| (source.issuer.clone(), Arc::clone(&source.slot))).collect());
@@ -195,7 +193,7 @@ impl KeyKeeper {
     }
 
     /// Starts the task of a source.
-    fn begin(&mut self, source: Source) -> Result<(), StartFault> {
+    fn begin(&mut self, source: Source) -> Result<(), StartError> {
         let settings = source.settings.clone();
         match &source.location {
             Location::Discovery => {
@@ -226,7 +224,7 @@ impl KeyKeeper {
         };
         let snapshot = settings.snapshot_dir.as_ref().filter(|_| aging != Aging::Never);
         let snapshot = snapshot.map(|at| Snapshot::new(at, &source.issuer, &source.location.to_string()));
-        let board = Arc::new(Board::new(cooldown, Instant::now()));
+        let board = Arc::new(RefreshState::new(cooldown, Instant::now()));
         let (issuer, slot, origin) = (source.issuer.clone(), Arc::clone(&source.slot), source.origin());
         let task = Task {
             fetcher,
@@ -234,18 +232,18 @@ impl KeyKeeper {
             schedule,
             aging,
             clock: Arc::clone(&self.clock),
-            metrics: self.metrics.issuer(&issuer, &Fault::CLASSES),
-            news: News::new(issuer),
+            metrics: self.metrics.issuer(&issuer, &FetchError::CLASSES),
+            news: RefreshLog::new(issuer),
             snapshot,
             serving: None,
             source,
         };
         let task = tokio::spawn(task.run()).abort_handle();
-        self.issuers.push(Arc::new(Kept { origin, slot, board, task, metrics: self.metrics.clone() }));
+        self.issuers.push(Arc::new(IssuerTask { origin, slot, board, task, metrics: self.metrics.clone() }));
     }
 }
 
-impl Kept {
+impl IssuerTask {
     fn status(&self, now: UnixTime) -> IssuerStatus {
         let published = self.slot.latest();
         let state = self.board.state();
@@ -264,13 +262,13 @@ impl Kept {
 }
 
 impl Source {
-    fn checked(&self, text: &str) -> Result<Url, StartFault> {
-        let unusable = |fault| StartFault::Address { issuer: self.issuer.clone(), fault };
+    fn checked(&self, text: &str) -> Result<Url, StartError> {
+        let unusable = |fault| StartError::Address { issuer: self.issuer.clone(), fault };
         address(text, self.settings.allow_http).map_err(unusable)
     }
 }
 
-impl Drop for Kept {
+impl Drop for IssuerTask {
     fn drop(&mut self) {
         self.task.abort();
         self.metrics.forget(&self.origin.issuer);

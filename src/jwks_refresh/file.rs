@@ -7,8 +7,8 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::fault::{BODY_MAX, Fault, FileFlaw};
-use super::fetch::{Answer, Fetch, Known, Occasion};
+use super::error::{BODY_MAX, FetchError, FileError};
+use super::fetch::{Cause, Fetch, Fetched, Known};
 
 /// A key file.
 pub(super) struct KeyFile {
@@ -22,31 +22,31 @@ impl KeyFile {
 }
 
 impl Fetch for KeyFile {
-    async fn fetch(&mut self, _: Occasion, known: Option<Known<'_>>) -> Result<Answer, Fault> {
+    async fn fetch(&mut self, _: Cause, known: Option<Known<'_>>) -> Result<Fetched, FetchError> {
         let document = read("the key file", &self.path).await?;
         if known.is_some_and(|known| known.document == document) {
-            return Ok(Answer::NotModified { fresh_for: None });
+            return Ok(Fetched::NotModified { fresh_for: None });
         }
-        Ok(Answer::Document { document, validators: None, fresh_for: None })
+        Ok(Fetched::Document { document, validators: None, fresh_for: None })
     }
 }
 
 /// Reads a whole file, on a thread where waiting for a disk delays nobody.
-pub(super) async fn read(what: &'static str, path: &Path) -> Result<Vec<u8>, Fault> {
+pub(super) async fn read(what: &'static str, path: &Path) -> Result<Vec<u8>, FetchError> {
     let path = path.to_owned();
     let reading = tokio::task::spawn_blocking(move || read_blocking(&path)).await;
-    reading.unwrap_or(Err(FileFlaw::Unreadable)).map_err(|why| Fault::File { what, why })
+    reading.unwrap_or(Err(FileError::Unreadable)).map_err(|why| FetchError::File { what, why })
 }
 
-fn read_blocking(path: &Path) -> Result<Vec<u8>, FileFlaw> {
+fn read_blocking(path: &Path) -> Result<Vec<u8>, FileError> {
     // Opening a pipe would wait for its writer, so the kind is looked at before.
     if !std::fs::metadata(path)?.is_file() {
-        return Err(FileFlaw::NotAFile);
+        return Err(FileError::NotAFile);
     }
     let mut content = Vec::new();
     let bound = u64::try_from(BODY_MAX).map_or(u64::MAX, |bound| bound + 1);
     File::open(path)?.take(bound).read_to_end(&mut content)?;
-    if content.len() > BODY_MAX { Err(FileFlaw::TooLarge) } else { Ok(content) }
+    if content.len() > BODY_MAX { Err(FileError::TooLarge) } else { Ok(content) }
 }
 
 /// How often a key file is looked at.

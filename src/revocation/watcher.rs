@@ -11,16 +11,16 @@ use std::time::Duration;
 use tokio::task::AbortHandle;
 
 use crate::metrics::revocation::RevocationMetrics;
-use crate::revocation::{DenyList, DenyListFault, DenyListSlot};
+use crate::revocation::list::{DenyList, DenyListError, DenyListSlot};
 
 /// The task that keeps a deny-list. It ends when this is dropped.
-pub struct Watch(AbortHandle);
+pub struct DenyListWatcher(AbortHandle);
 
 /// Why a file gave no list.
 #[derive(Debug, thiserror::Error)]
-pub enum DenyFileFault {
+pub enum DenyListFileError {
     #[error("it {0}")]
-    Content(#[from] DenyListFault),
+    Content(#[from] DenyListError),
     #[error("it is not a file")]
     NotAFile,
     #[error("it is larger than {FILE_MAX} bytes")]
@@ -29,7 +29,7 @@ pub enum DenyFileFault {
     Unreadable(#[from] io::Error),
 }
 
-impl Watch {
+impl DenyListWatcher {
     /// Starts to keep the list of a file in its slot. It must be called within a tokio runtime.
     #[must_use]
     pub fn start(path: PathBuf, slot: Arc<DenyListSlot>, metrics: RevocationMetrics) -> Self {
@@ -45,7 +45,7 @@ impl Watch {
     }
 }
 
-impl Drop for Watch {
+impl Drop for DenyListWatcher {
     fn drop(&mut self) {
         self.0.abort();
     }
@@ -105,7 +105,7 @@ impl Keeper {
         self.slot.publish(list);
     }
 
-    fn fail(&mut self, fault: &DenyFileFault) {
+    fn fail(&mut self, fault: &DenyListFileError) {
         if !self.failing {
             let entries = self.slot.latest().len();
             let file = self.path.display();
@@ -120,18 +120,18 @@ impl Keeper {
 ///
 /// # Errors
 /// If the file cannot be read or is no list.
-pub fn read(path: &Path) -> Result<DenyList, DenyFileFault> {
+pub fn read(path: &Path) -> Result<DenyList, DenyListFileError> {
     Ok(DenyList::parse(&content(path)?)?)
 }
 
-fn content(path: &Path) -> Result<Vec<u8>, DenyFileFault> {
+fn content(path: &Path) -> Result<Vec<u8>, DenyListFileError> {
     // Opening a pipe would wait for its writer, so the kind is looked at before.
     if !std::fs::metadata(path)?.is_file() {
-        return Err(DenyFileFault::NotAFile);
+        return Err(DenyListFileError::NotAFile);
     }
     let mut content = Vec::new();
     File::open(path)?.take(FILE_MAX + 1).read_to_end(&mut content)?;
-    if content.len() as u64 > FILE_MAX { Err(DenyFileFault::TooLarge) } else { Ok(content) }
+    if content.len() as u64 > FILE_MAX { Err(DenyListFileError::TooLarge) } else { Ok(content) }
 }
 
 /// How often the file is looked at.
@@ -146,7 +146,7 @@ mod tests {
 
     use super::*;
     use crate::clock::UnixTime;
-    use crate::revocation::Credential;
+    use crate::revocation::list::Credential;
 
     fn keeper(path: PathBuf) -> Keeper {
         let metrics = RevocationMetrics::register(&Registry::new()).expect("new metrics");

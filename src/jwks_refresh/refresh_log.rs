@@ -4,18 +4,18 @@
 use std::fmt::{Display, Write as _};
 use std::time::Duration;
 
-use super::fault::Fault;
-use super::snapshot::SnapshotFlaw;
+use super::error::FetchError;
+use super::snapshot::SnapshotError;
 use crate::clock::UnixTime;
 use crate::keys::jwks::{JwkError, Key, KeySet, LeftOut};
 use crate::rejection::quoted;
 
 /// The log of one issuer, and what it said last.
-pub(super) struct News {
+pub(super) struct RefreshLog {
     issuer: String,
     warned: Vec<(Option<String>, JwkError)>,
-    trouble: Option<(Fault, Service)>,
-    unwritten: Option<SnapshotFlaw>,
+    trouble: Option<(FetchError, Service)>,
+    unwritten: Option<SnapshotError>,
 }
 
 /// Whether requests can be served in spite of trouble.
@@ -27,7 +27,7 @@ pub(super) enum Service {
     Up,
 }
 
-impl News {
+impl RefreshLog {
     pub const fn new(issuer: String) -> Self {
         Self { issuer, warned: Vec::new(), trouble: None, unwritten: None }
     }
@@ -56,7 +56,7 @@ impl News {
     }
 
     /// Tells that refreshing fails, if that is news.
-    pub fn failure(&mut self, fault: &Fault, service: Service, wait: Duration) {
+    pub fn failure(&mut self, fault: &FetchError, service: Service, wait: Duration) {
         let issuer = &self.issuer;
         let is_known = self.trouble.as_ref().is_some_and(|(known, before)| known == fault && *before == service);
         let retry_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
@@ -86,7 +86,7 @@ impl News {
     }
 
     /// Warns that no snapshot was written, if that is news.
-    pub fn snapshot_unwritten(&mut self, flaw: &SnapshotFlaw) {
+    pub fn snapshot_unwritten(&mut self, flaw: &SnapshotError) {
         if self.unwritten.replace(*flaw) != Some(*flaw) {
             tracing::warn!(issuer = self.issuer, error = %flaw, "The snapshot of an issuer's keys was not written.");
         }

@@ -2,20 +2,20 @@
 
 use reqwest::{Certificate, Client, ClientBuilder, Identity, Url, redirect};
 
-use crate::keys::refresh::fault::{Fault, FileFlaw, REDIRECTS_MAX};
-use crate::keys::refresh::file::read;
-use crate::keys::refresh::source::{ClientCertificate, FetchSettings, ProxyUse, check_next};
+use crate::jwks_refresh::error::{FetchError, FileError, REDIRECTS_MAX};
+use crate::jwks_refresh::file::read;
+use crate::keys::source::{ClientCertificate, FetchSettings, ProxyUse, check_next};
 
 /// The content of the files that a client is made with.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Materials {
+pub(super) struct TlsMaterial {
     authorities: Option<Vec<u8>>,
     /// Certificate and private key, one after the other.
     identity: Option<Vec<u8>>,
 }
 
-impl Materials {
-    pub async fn read(settings: &FetchSettings) -> Result<Self, Fault> {
+impl TlsMaterial {
+    pub async fn read(settings: &FetchSettings) -> Result<Self, FetchError> {
         let authorities = match &settings.ca_file {
             Some(path) => Some(read(CA_FILE, path).await?),
             None => None,
@@ -31,7 +31,11 @@ impl Materials {
 }
 
 /// Makes a client for fetches that begin at this address.
-pub(super) async fn build(materials: &Materials, settings: &FetchSettings, first: &Url) -> Result<Client, Fault> {
+pub(super) async fn build(
+    materials: &TlsMaterial,
+    settings: &FetchSettings,
+    first: &Url,
+) -> Result<Client, FetchError> {
     let (materials, allow_http, proxy) = (materials.clone(), settings.allow_http, settings.proxy);
     let trust = match first.scheme() {
         "http" => Trust::IfThereIsAny,
@@ -39,7 +43,7 @@ pub(super) async fn build(materials: &Materials, settings: &FetchSettings, first
     };
     // Reading the system's roots takes a while.
     let made = tokio::task::spawn_blocking(move || build_blocking(&materials, allow_http, proxy, trust)).await;
-    made.unwrap_or(Err(Fault::Setup))
+    made.unwrap_or(Err(FetchError::Setup))
 }
 
 /// Whether a client without any trusted authority is of use.
@@ -50,8 +54,13 @@ enum Trust {
     Needed,
 }
 
-fn build_blocking(materials: &Materials, allow_http: bool, proxy: ProxyUse, trust: Trust) -> Result<Client, Fault> {
-    let builder = || -> Result<ClientBuilder, Fault> {
+fn build_blocking(
+    materials: &TlsMaterial,
+    allow_http: bool,
+    proxy: ProxyUse,
+    trust: Trust,
+) -> Result<Client, FetchError> {
+    let builder = || -> Result<ClientBuilder, FetchError> {
         let mut builder = Client::builder().referer(false).user_agent(USER_AGENT).redirect(redirects(allow_http));
         if proxy == ProxyUse::Direct {
             builder = builder.no_proxy();
@@ -81,18 +90,18 @@ fn redirects(allow_http: bool) -> redirect::Policy {
     })
 }
 
-fn judge(previous: &[Url], next: &Url, allow_http: bool) -> Result<(), Fault> {
+fn judge(previous: &[Url], next: &Url, allow_http: bool) -> Result<(), FetchError> {
     if previous.len() > REDIRECTS_MAX {
-        return Err(Fault::TooManyRedirects);
+        return Err(FetchError::TooManyRedirects);
     }
     match previous.last() {
-        Some(from) => check_next(from, next, allow_http).map_err(Fault::Redirect),
-        None => Err(Fault::Protocol),
+        Some(from) => check_next(from, next, allow_http).map_err(FetchError::Redirect),
+        None => Err(FetchError::Protocol),
     }
 }
 
-const fn flaw(what: &'static str) -> Fault {
-    Fault::File { what, why: FileFlaw::Content }
+const fn flaw(what: &'static str) -> FetchError {
+    FetchError::File { what, why: FileError::Content }
 }
 
 const CA_FILE: &str = "ca_file";

@@ -1,27 +1,27 @@
 //! Getting a key document by HTTP, directly or through discovery. What a server may cost us is bounded: the size of its answer
-//! in [`page`], its time by who waits. Redirects and discovery lead only to addresses that [`super::source`] allows.
+//! in [`document`], its time by who waits. Redirects and discovery lead only to addresses that [`super::source`] allows.
 
 mod client;
+mod document;
 mod lifetime;
-mod page;
 
 use reqwest::header::HeaderValue;
 use reqwest::{Client, Url};
 
-use self::client::Materials;
-use self::page::{Page, Request};
+use self::client::TlsMaterial;
+use self::document::{HttpDocument, Request};
 use super::discovery;
-use super::fault::{Fault, FileFlaw};
-use super::fetch::{Answer, Fetch, Known, Occasion, Validators};
+use super::error::{FetchError, FileError};
+use super::fetch::{Cause, Fetch, Fetched, Known, Validators};
 use super::file::read;
-use super::source::{FetchSettings, check};
+use crate::keys::source::{FetchSettings, check};
 
 /// A key document on a server.
 pub(super) struct KeyServer {
     start: Start,
     settings: FetchSettings,
-    /// Kept while it works. A new one looks at everything anew: names, the system's roots.
-    client: Option<(Materials, Client)>,
+    /// IssuerTask while it works. A new one looks at everything anew: names, the system's roots.
+    client: Option<(TlsMaterial, Client)>,
     /// Where the discovery document said that the keys are.
     discovered: Option<Url>,
 }
@@ -39,26 +39,26 @@ impl KeyServer {
         Self { start, settings, client: None, discovered: None }
     }
 
-    async fn attempt(&mut self, occasion: Occasion, known: Option<&Validators>) -> Result<Answer, Fault> {
+    async fn attempt(&mut self, cause: Cause, known: Option<&Validators>) -> Result<Fetched, FetchError> {
         let client = self.client().await?;
         let credentials = self.credentials().await?;
-        let url = self.keys_address(&client, occasion, credentials.as_ref()).await?;
+        let url = self.keys_address(&client, cause, credentials.as_ref()).await?;
         let request = Request {
             client: &client,
             credentials: credentials.as_ref().filter(|_| self.is_trusted(&url)),
             // For a request that lacks a key, "not modified" would be no help, whoever says it: the server or a cache.
-            etag: match occasion {
-                Occasion::Asked => None,
-                Occasion::Scheduled => known.filter(|known| known.url == url).map(|known| &known.etag),
+            etag: match cause {
+                Cause::Request => None,
+                Cause::Schedule => known.filter(|known| known.url == url).map(|known| &known.etag),
             },
-            occasion,
+            cause,
         };
         Ok(match request.get(url.clone()).await? {
-            Page::Document { body, etag, fresh_for } => {
+            HttpDocument::Document { body, etag, fresh_for } => {
                 let validators = etag.map(|etag| Validators { url, etag });
-                Answer::Document { document: body, validators, fresh_for }
+                Fetched::Document { document: body, validators, fresh_for }
             }
-            Page::NotModified { fresh_for } => Answer::NotModified { fresh_for },
+            HttpDocument::NotModified { fresh_for } => Fetched::NotModified { fresh_for },
         })
     }
 
@@ -67,24 +67,24 @@ impl KeyServer {
     async fn keys_address(
         &mut self,
         client: &Client,
-        occasion: Occasion,
+        cause: Cause,
         credentials: Option<&HeaderValue>,
-    ) -> Result<Url, Fault> {
-        let (issuer, base) = match (&self.start, &self.discovered, occasion) {
+    ) -> Result<Url, FetchError> {
+        let (issuer, base) = match (&self.start, &self.discovered, cause) {
             (Start::Keys(url), ..) => return Ok(url.clone()),
-            (_, Some(url), Occasion::Asked) => return Ok(url.clone()),
+            (_, Some(url), Cause::Request) => return Ok(url.clone()),
             (Start::Discovery { issuer, base }, ..) => (issuer, base),
         };
-        let request = Request { client, credentials, etag: None, occasion };
+        let request = Request { client, credentials, etag: None, cause };
         let [openid, oauth] = discovery::addresses(base);
         let (from, page) = match request.get(openid.clone()).await {
-            Err(Fault::Status(404)) => (oauth.clone(), request.get(oauth).await?),
+            Err(FetchError::Status(404)) => (oauth.clone(), request.get(oauth).await?),
             found => (openid, found?),
         };
-        let Page::Document { body, .. } = page else { return Err(Fault::Status(304)) };
+        let HttpDocument::Document { body, .. } = page else { return Err(FetchError::Status(304)) };
         let mut url = discovery::jwks_uri(&body, issuer, &from, self.settings.allow_http)?;
         if let Some(host) = &self.settings.jwks_host {
-            host.replace(&mut url).and_then(|()| check(&url, self.settings.allow_http)).map_err(Fault::JwksUri)?;
+            host.replace(&mut url).and_then(|()| check(&url, self.settings.allow_http)).map_err(FetchError::JwksUri)?;
         }
         self.discovered = Some(url.clone());
         Ok(url)
@@ -98,9 +98,9 @@ impl KeyServer {
         }
     }
 
-    async fn credentials(&self) -> Result<Option<HeaderValue>, Fault> {
+    async fn credentials(&self) -> Result<Option<HeaderValue>, FetchError> {
         let Some(path) = &self.settings.token_file else { return Ok(None) };
-        let unusable = || Fault::File { what: TOKEN_FILE, why: FileFlaw::Content };
+        let unusable = || FetchError::File { what: TOKEN_FILE, why: FileError::Content };
         let content = read(TOKEN_FILE, path).await?;
         let token = content.trim_ascii();
         if token.is_empty() || !token.iter().all(u8::is_ascii_graphic) {
@@ -112,8 +112,8 @@ impl KeyServer {
     }
 
     /// The client, made anew when one of its files changed or the last fetch failed.
-    async fn client(&mut self) -> Result<Client, Fault> {
-        let materials = Materials::read(&self.settings).await?;
+    async fn client(&mut self) -> Result<Client, FetchError> {
+        let materials = TlsMaterial::read(&self.settings).await?;
         if let Some((made_with, client)) = &self.client
             && *made_with == materials
         {
@@ -127,8 +127,8 @@ impl KeyServer {
 }
 
 impl Fetch for KeyServer {
-    async fn fetch(&mut self, occasion: Occasion, known: Option<Known<'_>>) -> Result<Answer, Fault> {
-        let answer = self.attempt(occasion, known.and_then(|known| known.validators)).await;
+    async fn fetch(&mut self, cause: Cause, known: Option<Known<'_>>) -> Result<Fetched, FetchError> {
+        let answer = self.attempt(cause, known.and_then(|known| known.validators)).await;
         if answer.is_err() {
             self.forget();
         }

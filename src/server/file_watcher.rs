@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// A watched file.
-pub struct Watch {
+pub struct FileWatcher {
     path: PathBuf,
     /// What was reported last, or was there at the beginning.
     known: Option<Vec<u8>>,
 }
 
-impl Watch {
+impl FileWatcher {
     /// Watches from the content on that the file has now.
     pub fn new(path: &Path) -> Self {
         Self { path: path.to_owned(), known: std::fs::read(path).ok() }
@@ -55,7 +55,7 @@ mod tests {
         std::fs::write(at("b"), "two").unwrap();
         let path = at("sidecar.toml");
         std::os::unix::fs::symlink(at("a"), &path).unwrap();
-        let mut watch = Watch::new(&path);
+        let mut watch = FileWatcher::new(&path);
         assert!(tokio::time::timeout(LOOK * 10, watch.changed()).await.is_err(), "nothing has changed");
         // As Kubernetes does it: another link is renamed over the old one.
         std::os::unix::fs::symlink(at("b"), at("next")).unwrap();

@@ -12,21 +12,21 @@ use tokio::time::timeout;
 use self::server::{Reply, Server};
 use self::tls::{Authority, Leaf};
 use super::*;
-use crate::keys::refresh::fault::BODY_MAX;
-use crate::keys::refresh::source::{AddressFault, ClientCertificate, JwksHost, address};
+use crate::jwks_refresh::error::BODY_MAX;
+use crate::keys::source::{AddressError, ClientCertificate, JwksHost, address};
 
 const DOCUMENT: &str = r#"{"keys":[]}"#;
 
 /// Fetches once, as a test's patience allows.
-async fn fetch(server: &mut KeyServer, occasion: Occasion, etag: Option<Validators>) -> Result<Answer, Fault> {
+async fn fetch(server: &mut KeyServer, cause: Cause, etag: Option<Validators>) -> Result<Fetched, FetchError> {
     let known = Known { document: b"", validators: etag.as_ref() };
-    timeout(Duration::from_secs(20), server.fetch(occasion, Some(known))).await.expect("an end")
+    timeout(Duration::from_secs(20), server.fetch(cause, Some(known))).await.expect("an end")
 }
 
-async fn fetched(settings: FetchSettings, start: Start) -> Result<Vec<u8>, Fault> {
-    match fetch(&mut KeyServer::new(start, settings), Occasion::Scheduled, None).await? {
-        Answer::Document { document, .. } => Ok(document),
-        Answer::NotModified { .. } => panic!("nothing was known"),
+async fn fetched(settings: FetchSettings, start: Start) -> Result<Vec<u8>, FetchError> {
+    match fetch(&mut KeyServer::new(start, settings), Cause::Schedule, None).await? {
+        Fetched::Document { document, .. } => Ok(document),
+        Fetched::NotModified { .. } => panic!("nothing was known"),
     }
 }
 
@@ -39,7 +39,7 @@ fn discovery(issuer: &str) -> Start {
 }
 
 /// Fetches from a server that answers everything with this.
-async fn against(reply: Reply) -> Result<Vec<u8>, Fault> {
+async fn against(reply: Reply) -> Result<Vec<u8>, FetchError> {
     let server = Server::start(move |_| reply.clone());
     fetched(FetchSettings::default(), keys(&server.url("/keys"))).await
 }
@@ -63,8 +63,8 @@ impl Files {
 async fn a_document_comes_with_what_is_said_about_it() {
     let server = Server::start(|_| Reply::ok(DOCUMENT).with("ETag: \"v1\"").with("Cache-Control: max-age=60"));
     let mut keys = KeyServer::new(keys(&server.url("/keys")), FetchSettings::default());
-    let answer = fetch(&mut keys, Occasion::Scheduled, None).await.expect("an answer");
-    let Answer::Document { document, validators, fresh_for } = answer else { panic!("a document") };
+    let answer = fetch(&mut keys, Cause::Schedule, None).await.expect("an answer");
+    let Fetched::Document { document, validators, fresh_for } = answer else { panic!("a document") };
     assert_eq!(document, DOCUMENT.as_bytes());
     assert_eq!(fresh_for, Some(Duration::from_secs(60)));
     assert_eq!(validators.map(|validators| validators.etag), Some(HeaderValue::from_static("\"v1\"")));
@@ -80,18 +80,18 @@ async fn a_known_version_is_asked_for_by_its_tag_and_confirmed() {
     let url = address(&server.url("/keys"), false).expect("an address");
     let known = Validators { url: url.clone(), etag: HeaderValue::from_static("\"v1\"") };
     let mut keys = KeyServer::new(Start::Keys(url), FetchSettings::default());
-    let answer = fetch(&mut keys, Occasion::Scheduled, Some(known.clone())).await;
-    assert!(matches!(answer, Ok(Answer::NotModified { fresh_for: Some(time) }) if time == Duration::from_secs(7)));
+    let answer = fetch(&mut keys, Cause::Schedule, Some(known.clone())).await;
+    assert!(matches!(answer, Ok(Fetched::NotModified { fresh_for: Some(time) }) if time == Duration::from_secs(7)));
 
     // A request that lacks a key wants the document itself, past every cache.
-    let answer = fetch(&mut keys, Occasion::Asked, Some(known.clone())).await;
-    assert!(matches!(answer, Ok(Answer::Document { .. })));
+    let answer = fetch(&mut keys, Cause::Request, Some(known.clone())).await;
+    assert!(matches!(answer, Ok(Fetched::Document { .. })));
     assert!(server.seen()[1].contains("cache-control: no-cache\r\n"));
     assert!(!server.seen()[0].contains("cache-control"));
 
     // A tag belongs to its address.
     let elsewhere = Validators { url: Url::parse("https://elsewhere.example/").expect("a URL"), ..known };
-    assert!(matches!(fetch(&mut keys, Occasion::Scheduled, Some(elsewhere)).await, Ok(Answer::Document { .. })));
+    assert!(matches!(fetch(&mut keys, Cause::Schedule, Some(elsewhere)).await, Ok(Fetched::Document { .. })));
 }
 
 #[tokio::test]
@@ -100,7 +100,7 @@ async fn every_status_but_200_is_a_failure() {
         ["204 No Content", "206 Partial Content", "304 Not Modified", "401 Unauthorized", "404 Not Found", "500 Oh"]
     {
         let code = status[..3].parse().expect("a number");
-        assert_eq!(against(Reply::status(status)).await, Err(Fault::Status(code)));
+        assert_eq!(against(Reply::status(status)).await, Err(FetchError::Status(code)));
     }
     assert_eq!(against(Reply::ok(DOCUMENT)).await, Ok(DOCUMENT.into()));
 }
@@ -116,28 +116,28 @@ async fn an_answer_that_breaks_off_or_is_no_http_is_a_failure() {
         &format!("{head}Transfer-Encoding: chunked\r\n\r\nb\r\n{DOCUMENT}\r\n"),
         &format!("{head}Content-Length: 5\r\nContent-Length: 6\r\n\r\n{DOCUMENT}"),
     ] {
-        assert_eq!(against(Reply::Raw(raw.into())).await, Err(Fault::Protocol), "{raw:?}");
+        assert_eq!(against(Reply::Raw(raw.into())).await, Err(FetchError::Protocol), "{raw:?}");
     }
 }
 
 #[tokio::test]
 async fn an_endless_body_is_read_up_to_a_bound() {
-    assert_eq!(against(Reply::Endless { chunked: true }).await, Err(Fault::TooLarge));
-    assert_eq!(against(Reply::Endless { chunked: false }).await, Err(Fault::TooLarge));
+    assert_eq!(against(Reply::Endless { chunked: true }).await, Err(FetchError::TooLarge));
+    assert_eq!(against(Reply::Endless { chunked: false }).await, Err(FetchError::TooLarge));
     let largest = "x".repeat(BODY_MAX);
     assert_eq!(against(Reply::ok(&largest)).await.map(|body| body.len()), Ok(BODY_MAX));
-    assert_eq!(against(Reply::ok(&(largest + "x"))).await, Err(Fault::TooLarge));
+    assert_eq!(against(Reply::ok(&(largest + "x"))).await, Err(FetchError::TooLarge));
 }
 
 #[tokio::test]
 async fn endless_headers_are_not_read() {
-    assert_eq!(against(Reply::EndlessHead).await, Err(Fault::Protocol));
+    assert_eq!(against(Reply::EndlessHead).await, Err(FetchError::Protocol));
 }
 
 #[tokio::test]
 async fn a_server_that_is_not_there_is_told_from_one_that_fails() {
     let gone = Server::start(|_| Reply::Hang).url("/");
-    assert_eq!(fetched(FetchSettings::default(), keys(&gone)).await, Err(Fault::ConnectionRefused));
+    assert_eq!(fetched(FetchSettings::default(), keys(&gone)).await, Err(FetchError::ConnectionRefused));
 }
 
 #[tokio::test]
@@ -152,15 +152,15 @@ async fn redirects_are_followed_up_to_a_bound() {
     });
     let follow = async |path| fetched(FetchSettings::default(), keys(&server.url(path))).await;
     assert_eq!(follow("/3").await, Ok(DOCUMENT.into()));
-    assert_eq!(follow("/4").await, Err(Fault::TooManyRedirects));
-    assert_eq!(follow("/loop").await, Err(Fault::TooManyRedirects));
+    assert_eq!(follow("/4").await, Err(FetchError::TooManyRedirects));
+    assert_eq!(follow("/loop").await, Err(FetchError::TooManyRedirects));
 }
 
 #[tokio::test]
 async fn a_redirect_cannot_lead_to_an_address_that_could_not_be_configured() {
     let to = |location: &str| against(Reply::to(location));
-    assert_eq!(to("http://keys.example/").await, Err(Fault::Redirect(AddressFault::PlainHttp)));
-    assert_eq!(to("http://user:secret@127.0.0.1/").await, Err(Fault::Redirect(AddressFault::Credentials)));
+    assert_eq!(to("http://keys.example/").await, Err(FetchError::Redirect(AddressError::PlainHttp)));
+    assert_eq!(to("http://user:secret@127.0.0.1/").await, Err(FetchError::Redirect(AddressError::Credentials)));
     // reqwest itself leaves these alone.
     assert!(to("file:///etc/passwd").await.is_err());
     assert!(to("http://[").await.is_err());
@@ -178,7 +178,7 @@ async fn a_redirect_from_https_to_http_is_refused_even_to_this_host() {
         allow_http: true,
         ..FetchSettings::default()
     };
-    let refused = Err(Fault::Redirect(AddressFault::Downgrade));
+    let refused = Err(FetchError::Redirect(AddressError::Downgrade));
     assert_eq!(fetched(settings, keys(&server.url("/keys"))).await, refused);
     assert!(plain.seen().is_empty());
 }
@@ -198,7 +198,7 @@ async fn a_certificate_must_be_valid_for_the_host_and_vouched_for_by_a_trusted_a
         (other.server(Leaf::Good), "its authority is not trusted"),
     ];
     for (config, why) in cases {
-        assert_eq!(from(config).await, (Err(Fault::Certificate(why)), 0));
+        assert_eq!(from(config).await, (Err(FetchError::Certificate(why)), 0));
     }
 }
 
@@ -207,7 +207,7 @@ async fn without_a_ca_file_only_the_systems_authorities_are_trusted() {
     let server = Server::start_tls(Authority::new().server(Leaf::Good), |_| Reply::ok(DOCUMENT));
     let fault = fetched(FetchSettings::default(), keys(&server.url("/keys"))).await.expect_err("it is not trusted");
     // Without any authority on the system there is no client for https at all.
-    assert!(matches!(fault, Fault::Certificate(_) | Fault::Setup), "{fault}");
+    assert!(matches!(fault, FetchError::Certificate(_) | FetchError::Setup), "{fault}");
 }
 
 #[tokio::test]
@@ -216,11 +216,11 @@ async fn authorities_that_change_are_used_from_the_next_fetch_on() {
     let server = Server::start_tls(new.server(Leaf::Good), |_| Reply::ok(DOCUMENT));
     let settings = FetchSettings { ca_file: Some(files.put("ca.pem", &old.pem())), ..FetchSettings::default() };
     let mut keys = KeyServer::new(keys(&server.url("/keys")), settings);
-    assert!(fetch(&mut keys, Occasion::Scheduled, None).await.is_err());
+    assert!(fetch(&mut keys, Cause::Schedule, None).await.is_err());
     files.put("ca.pem", &(old.pem() + &new.pem()));
-    assert!(fetch(&mut keys, Occasion::Scheduled, None).await.is_ok());
+    assert!(fetch(&mut keys, Cause::Schedule, None).await.is_ok());
     files.put("ca.pem", &old.pem());
-    assert!(fetch(&mut keys, Occasion::Scheduled, None).await.is_err(), "no connection outlives its trust");
+    assert!(fetch(&mut keys, Cause::Schedule, None).await.is_err(), "no connection outlives its trust");
 }
 
 #[tokio::test]
@@ -229,18 +229,18 @@ async fn files_that_cannot_be_used_are_named() {
     let server = Server::start(|_| Reply::ok(DOCUMENT));
     let try_with = async |settings| fetched(settings, keys(&server.url("/keys"))).await;
     let settings = |path| FetchSettings { ca_file: Some(path), ..FetchSettings::default() };
-    let fault = |what, why| Err(Fault::File { what, why });
-    assert_eq!(try_with(settings(files.0.path().join("none"))).await, fault("ca_file", FileFlaw::Missing));
-    assert_eq!(try_with(settings(files.0.path().to_owned())).await, fault("ca_file", FileFlaw::NotAFile));
-    assert_eq!(try_with(settings(files.put("ca", "garbage"))).await, fault("ca_file", FileFlaw::Content));
+    let fault = |what, why| Err(FetchError::File { what, why });
+    assert_eq!(try_with(settings(files.0.path().join("none"))).await, fault("ca_file", FileError::Missing));
+    assert_eq!(try_with(settings(files.0.path().to_owned())).await, fault("ca_file", FileError::NotAFile));
+    assert_eq!(try_with(settings(files.put("ca", "garbage"))).await, fault("ca_file", FileError::Content));
     for content in ["", " \n", "two words", "two\nlines", "caf\u{e9}"] {
         let path = files.put("token", content);
         let settings = FetchSettings { token_file: Some(path), ..FetchSettings::default() };
-        assert_eq!(try_with(settings).await, fault("token_file", FileFlaw::Content), "{content:?}");
+        assert_eq!(try_with(settings).await, fault("token_file", FileError::Content), "{content:?}");
     }
     let client = ClientCertificate { certificate: files.put("cert", ""), key: files.put("key", "") };
     let settings = FetchSettings { client: Some(client), ..FetchSettings::default() };
-    assert_eq!(try_with(settings).await, fault("client_cert", FileFlaw::Content));
+    assert_eq!(try_with(settings).await, fault("client_cert", FileError::Content));
     assert!(server.seen().is_empty());
 }
 
@@ -252,7 +252,7 @@ async fn a_bearer_token_is_read_at_each_fetch() {
     let mut keys = KeyServer::new(keys(&server.url("/keys")), settings);
     for token in ["first", "second"] {
         files.put("token", &format!("{token}\n"));
-        assert!(fetch(&mut keys, Occasion::Scheduled, None).await.is_ok());
+        assert!(fetch(&mut keys, Cause::Schedule, None).await.is_ok());
     }
     assert!(server.seen()[0].contains("authorization: Bearer first\r\n"));
     assert!(server.seen()[1].contains("authorization: Bearer second\r\n"));
@@ -301,8 +301,8 @@ async fn a_client_certificate_is_presented_where_one_is_asked_for() {
 async fn discovery_leads_to_the_keys_and_a_waiting_request_skips_it() {
     let server = Server::discovering("/keys");
     let mut keys = KeyServer::new(discovery(&server.url("")), FetchSettings::default());
-    for occasion in [Occasion::Scheduled, Occasion::Asked, Occasion::Scheduled] {
-        assert!(fetch(&mut keys, occasion, None).await.is_ok());
+    for cause in [Cause::Schedule, Cause::Request, Cause::Schedule] {
+        assert!(fetch(&mut keys, cause, None).await.is_ok());
     }
     let paths: Vec<_> =
         server.seen().iter().map(|head| head.split(' ').nth(1).unwrap_or_default().to_owned()).collect();
@@ -324,7 +324,7 @@ async fn discovery_falls_back_on_the_oauth_document_only_if_there_is_no_other() 
     let (missing, failing) = (oauth("404 Not Found"), oauth("500 Oh"));
     let from = async |server: &Server| fetched(FetchSettings::default(), discovery(&server.url("/tenant"))).await;
     assert_eq!(from(&missing).await, Ok(DOCUMENT.into()));
-    assert_eq!(from(&failing).await, Err(Fault::Status(500)));
+    assert_eq!(from(&failing).await, Err(FetchError::Status(500)));
 }
 
 #[tokio::test]
@@ -333,6 +333,6 @@ async fn a_discovery_document_of_another_issuer_leads_nowhere() {
     let other = server.url("/other");
     let settings = FetchSettings::default();
     let start = Start::Discovery { issuer: other, base: address(&server.url(""), false).expect("an address") };
-    assert!(matches!(fetched(settings, start).await, Err(Fault::Discovery(_))));
+    assert!(matches!(fetched(settings, start).await, Err(FetchError::Discovery(_))));
     assert_eq!(server.seen().len(), 1, "its keys are not fetched");
 }

@@ -4,12 +4,12 @@
 use std::error::Error;
 use std::io;
 
-use super::source::AddressFault;
 use crate::keys::jwks::KeySetError;
+use crate::keys::source::AddressError;
 
 /// Why a refresh brought no key set.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
+pub enum FetchError {
     #[error("the certificate of the key server is not accepted: {0}")]
     Certificate(&'static str),
     #[error("the connection was refused")]
@@ -21,15 +21,15 @@ pub enum Fault {
     #[error("the document cannot be used: {0}")]
     Document(KeySetError),
     #[error("{what} cannot be used: {why}")]
-    File { what: &'static str, why: FileFlaw },
+    File { what: &'static str, why: FileError },
     #[error("the name of the host cannot be resolved")]
     HostUnknown,
     #[error("the address of the keys in the discovery document is refused: {0}")]
-    JwksUri(AddressFault),
+    JwksUri(AddressError),
     #[error("the answer is not proper HTTP, or broke off")]
     Protocol,
     #[error("a redirect leads to an address that is refused: {0}")]
-    Redirect(AddressFault),
+    Redirect(AddressError),
     #[error("the fetch cannot be set up")]
     Setup,
     #[error("HTTP {0}")]
@@ -44,7 +44,7 @@ pub enum Fault {
 
 /// Why a file cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum FileFlaw {
+pub enum FileError {
     #[error("its content is not what it should be")]
     Content,
     #[error("it does not exist")]
@@ -59,7 +59,7 @@ pub enum FileFlaw {
     Unreadable,
 }
 
-impl Fault {
+impl FetchError {
     /// The class it is counted under: one of a few stable words.
     #[must_use]
     pub const fn class(&self) -> &'static str {
@@ -81,7 +81,7 @@ impl Fault {
         ["answer", "certificate", "discovery", "document", "file", "redirect", "status", "timeout", "unreachable"];
 }
 
-impl From<io::Error> for FileFlaw {
+impl From<io::Error> for FileError {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::NotFound => Self::Missing,
@@ -92,7 +92,7 @@ impl From<io::Error> for FileFlaw {
     }
 }
 
-impl From<reqwest::Error> for Fault {
+impl From<reqwest::Error> for FetchError {
     /// Looks for the cause that an operator can act on.
     fn from(error: reqwest::Error) -> Self {
         if error.is_timeout() {
@@ -127,16 +127,18 @@ impl From<reqwest::Error> for Fault {
     }
 }
 
-impl From<&rustls::Error> for Fault {
+impl From<&rustls::Error> for FetchError {
     fn from(error: &rustls::Error) -> Self {
-        use rustls::CertificateError as JwkError;
+        use rustls::CertificateError;
         let rustls::Error::InvalidCertificate(flaw) = error else { return Self::Connection };
         Self::Certificate(match flaw {
-            JwkError::Expired | JwkError::ExpiredContext { .. } => "it has expired",
-            JwkError::NotValidForName | JwkError::NotValidForNameContext { .. } => "it is for another host",
-            JwkError::NotValidYet | JwkError::NotValidYetContext { .. } => "it is not valid yet",
-            JwkError::Revoked => "it is revoked",
-            JwkError::UnknownIssuer => "its authority is not trusted",
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => "it has expired",
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                "it is for another host"
+            }
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "it is not valid yet",
+            CertificateError::Revoked => "it is revoked",
+            CertificateError::UnknownIssuer => "its authority is not trusted",
             _ => "it is not sound",
         })
     }
