@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Duration, duration};
+use super::unit::{Duration, duration};
 
 /// Where the audit records go.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]

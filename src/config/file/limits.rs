@@ -1,9 +1,9 @@
-//! The mirror of the keys about HTTP itself: bounds on clients, forwarding headers, TLS on the listener.
+//! Bounds on what clients can make Callgate do.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Duration, Size, duration};
+use super::unit::{Duration, Size, duration, size};
 
 /// Bounds on what clients can make Callgate do.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
@@ -51,43 +51,6 @@ pub struct TokenCache {
     pub size: Size,
 }
 
-/// What the upstream is told about where a request came from.
-#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Forwarding {
-    /// How many proxies in front of Callgate are trusted to say where a request came from. With 0, whatever a client sends as
-    /// `X-Forwarded-For`, `-Proto` or `-Host` is replaced. 0 to 10.
-    #[schemars(range(max = 10))]
-    pub trusted_hops: u32,
-    /// Whose `X-Request-Id` is used, also in the audit: `make` a new one, or `keep` a client's if it has one.
-    pub request_id: RequestId,
-}
-
-/// TLS for the callers.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Tls {
-    /// The path of the certificate chain as PEM, relative to this file. It is read again when it changes.
-    #[schemars(example = "tls.crt")]
-    pub cert: String,
-    /// The path of its private key as PEM, relative to this file.
-    #[schemars(example = "tls.key")]
-    pub key: String,
-    /// The path of the PEM certificates of which a client must have one, relative to this file. If absent, clients need no
-    /// certificate.
-    pub client_ca: Option<String>,
-}
-
-/// What is spoken with the upstream.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(title = "protocol")]
-pub enum Protocol {
-    #[default]
-    Http1,
-    H2c,
-}
-
 /// Which streams end with the token that opened them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -97,16 +60,6 @@ pub enum Closing {
     Never,
     #[default]
     Upgrades,
-}
-
-/// Whose request ids are used.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(title = "choice")]
-pub enum RequestId {
-    Keep,
-    #[default]
-    Make,
 }
 
 impl Default for TokenCache {
@@ -133,8 +86,4 @@ impl Default for Limits {
             close_at_expiry: Closing::Upgrades,
         }
     }
-}
-
-fn size(text: &str) -> Size {
-    Size(text.to_owned())
 }

@@ -1,0 +1,26 @@
+//! What the upstream is told about where a request came from.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What the upstream is told about where a request came from.
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Forwarding {
+    /// How many proxies in front of Callgate are trusted to say where a request came from. With 0, whatever a client sends as
+    /// `X-Forwarded-For`, `-Proto` or `-Host` is replaced. 0 to 10.
+    #[schemars(range(max = 10))]
+    pub trusted_hops: u32,
+    /// Whose `X-Request-Id` is used, also in the audit: `make` a new one, or `keep` a client's if it has one.
+    pub request_id: RequestId,
+}
+
+/// Whose request ids are used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(title = "choice")]
+pub enum RequestId {
+    Keep,
+    #[default]
+    Make,
+}

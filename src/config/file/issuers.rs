@@ -1,0 +1,122 @@
+//! The trusted issuers, and what their tokens must fulfil.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::caller::IssuerCaller;
+use super::keys::Keys;
+use super::routes::Mode;
+use super::unit::{Duration, duration};
+
+/// A trusted issuer, and what its tokens must fulfil.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("x-unless-preset" = ["algorithms", "keys"]))]
+pub struct Issuer {
+    /// The `iss` of its tokens, compared exactly, character by character.
+    #[schemars(example = "https://auth.internal.example")]
+    pub issuer: String,
+    /// Settings for issuers of a known kind; what is written beside them goes before them. `kubernetes`: service-account tokens of
+    /// the cluster this runs in. `spiffe`: JWT-SVIDs. `rfc9068`: OAuth 2.0 access tokens. `callgate check --expand` prints them.
+    pub preset: Option<Preset>,
+    /// The SPIFFE trust domain of the callers, for `preset = "spiffe"`.
+    pub trust_domain: Option<String>,
+    /// The names of this service. A token's `aud` must hold at least one of them.
+    #[schemars(example = ["email-service"])]
+    pub audiences: Vec<String>,
+    /// The signature algorithms its tokens may use; required, unless a preset has them. `none` and the `HS` family do not exist
+    /// here.
+    #[schemars(example = ["ES256"])]
+    pub algorithms: Option<Vec<Algorithm>>,
+    /// What becomes of its tokens that do not pass, if not what `mode` says. Whoever names an issuer that is only reported is
+    /// only reported.
+    pub mode: Option<Mode>,
+    /// By how much the issuer's clock and ours may differ, in whole seconds. 0s to 5m.
+    #[serde(default = "default_leeway")]
+    pub leeway: Duration,
+    /// The longest life a token may have been given, from `iat` to `exp`, in whole seconds. If set, `iat` is required.
+    pub max_lifetime: Option<Duration>,
+    /// The longest time since a token was issued (`iat`), in whole seconds. If set, `iat` is required.
+    pub max_age: Option<Duration>,
+    /// The accepted `typ` values, such as `["at+jwt"]`; a token without `typ` is then refused. If absent: `JWT`, `at+jwt` or no
+    /// `typ`.
+    pub typ: Option<Vec<String>>,
+    /// Claims that every token must have with exactly this value, such as `{ env = "production" }`.
+    #[serde(default)]
+    pub required_claims: BTreeMap<String, ClaimValue>,
+    /// Claims that every token must have, whatever their value, such as `["client_id"]`. `iss`, `aud` and `exp` always are.
+    #[serde(default)]
+    pub present_claims: Vec<String>,
+    /// How its callers are named, if not by the common `caller.claim`.
+    pub caller: Option<IssuerCaller>,
+    /// Claims of accepted tokens that the audit records under `claims`, each under a name of its own, such as
+    /// `{ pod = "/kubernetes.io/pod/name" }`.
+    #[serde(default)]
+    pub record: BTreeMap<String, String>,
+    /// Where its public keys come from: exactly one of `url`, `discovery` and `file`; required, unless a preset has it.
+    #[schemars(example = Example { url: "https://auth.internal.example/.well-known/jwks.json" })]
+    pub keys: Option<Keys>,
+}
+
+/// Settings for issuers of a known kind. They are what could be written by hand; `callgate check --expand` prints them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(title = "preset")]
+pub enum Preset {
+    Kubernetes,
+    Rfc9068,
+    Spiffe,
+}
+
+/// The value a required claim must have.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum ClaimValue {
+    String(String),
+    Integer(i64),
+    Boolean(bool),
+}
+
+/// A digital signature algorithm (RFC 7518 §3.1, RFC 8037 §3.1).
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
+#[schemars(title = "algorithm", extend("x-never" = NEVER))]
+pub enum Algorithm {
+    #[serde(rename = "RS256")]
+    Rs256,
+    #[serde(rename = "RS384")]
+    Rs384,
+    #[serde(rename = "RS512")]
+    Rs512,
+    #[serde(rename = "PS256")]
+    Ps256,
+    #[serde(rename = "PS384")]
+    Ps384,
+    #[serde(rename = "PS512")]
+    Ps512,
+    #[serde(rename = "ES256")]
+    Es256,
+    #[serde(rename = "ES384")]
+    Es384,
+    #[serde(rename = "ES512")]
+    Es512,
+    #[serde(rename = "EdDSA")]
+    EdDsa,
+}
+
+/// A value of `keys` for the documentation.
+#[derive(Serialize)]
+struct Example {
+    url: &'static str,
+}
+
+/// What people write as an algorithm and never may, with the reason: an extension of the schema for the shape check.
+const NEVER: [(&str, &str); 4] =
+    [("none", "a token without a signature proves nothing"), ("HS256", HMAC), ("HS384", HMAC), ("HS512", HMAC)];
+
+const HMAC: &str = "with a shared secret every service that can verify a token can also make one";
+
+fn default_leeway() -> Duration {
+    duration("30s")
+}

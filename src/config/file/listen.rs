@@ -1,0 +1,41 @@
+//! Where requests come in, with TLS, and where operators look.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// Where requests come in.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Listen {
+    /// IP address and port, or `unix:` and the absolute path of a socket. Port 0 takes any free port.
+    #[schemars(example = "0.0.0.0:8080")]
+    pub address: String,
+    /// Who may connect to that socket: the permissions of its file, in octal digits. If absent, `0660`: its owner and its group.
+    pub socket_mode: Option<String>,
+    /// TLS for the callers. If absent, they speak plain HTTP.
+    pub tls: Option<Tls>,
+}
+
+/// TLS for the callers.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// The path of the certificate chain as PEM, relative to this file. It is read again when it changes.
+    #[schemars(example = "tls.crt")]
+    pub cert: String,
+    /// The path of its private key as PEM, relative to this file.
+    #[schemars(example = "tls.key")]
+    pub key: String,
+    /// The path of the PEM certificates of which a client must have one, relative to this file. If absent, clients need no
+    /// certificate.
+    pub client_ca: Option<String>,
+}
+
+/// Where operators look.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Admin {
+    /// IP address and port, another port than that of `listen`. It asks for no token: keep it inside the cluster.
+    #[schemars(example = "0.0.0.0:9901")]
+    pub address: String,
+}
