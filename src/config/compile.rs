@@ -9,37 +9,38 @@ use super::settings::{Compiled, Issuer, Log, Reload};
 
 mod address;
 mod caller;
-mod edge;
 mod findings;
-mod issuer;
+mod forwarding;
+mod issuers;
 mod keys;
 mod limits;
-mod mode;
+mod listen;
 mod operation;
-mod public;
 mod revocation;
+mod routes;
 mod unit;
+mod upstream;
 
 pub use findings::Findings;
 
 /// Compiles a file. Paths in it are relative to `base`. `None` if there is an error among the findings.
 pub fn compile(file: File, base: &Path, findings: &mut Findings<'_, '_>) -> Option<Compiled> {
     let root = KeyPath::root();
-    let listen = address::listen(&file.listen, &root.key("listen"), findings);
-    let tls = edge::tls(file.listen.tls.as_ref(), &root.key("listen").key("tls"), base, findings);
-    let upstream = address::upstream(&file.upstream, &root.key("upstream"), findings);
-    let admin = address::admin(&file.admin, &root.key("admin"), findings);
-    address::differ(listen.as_ref(), admin, upstream.as_ref(), findings);
+    let listen = listen::listen(&file.listen, &root.key("listen"), findings);
+    let tls = listen::tls::tls(file.listen.tls.as_ref(), &root.key("listen").key("tls"), base, findings);
+    let upstream = upstream::upstream(&file.upstream, &root.key("upstream"), findings);
+    let admin = listen::admin(&file.admin, &root.key("admin"), findings);
+    listen::differ(listen.as_ref(), admin, upstream.as_ref(), findings);
     let all_keys = root.key("keys");
     let snapshot_dir = snapshot_dir(file.keys.snapshot_dir.as_deref(), &all_keys.key("snapshot_dir"), base, findings);
     let own_modes: Vec<_> = file.issuers.iter().map(|issuer| (issuer.issuer.clone(), issuer.mode)).collect();
-    let modes = mode::modes(file.mode, own_modes, file.report, &root, findings);
-    let issuers = issuer::issuers(file.issuers, &root.key("issuers"), base, findings);
+    let modes = routes::modes(file.mode, own_modes, file.report, &root, findings);
+    let issuers = issuers::issuers(file.issuers, &root.key("issuers"), base, findings);
     let forward_token = file.caller.forward_token;
     let caller = caller::caller(file.caller, &root.key("caller"), findings);
-    let public = public::routes(file.public, &root.key("public"), findings);
+    let public = routes::public(file.public, &root.key("public"), findings);
     let revocation = revocation::revocation(&file.revocation, &root.key("revocation"), base, findings);
-    let forwarding = edge::forwarding(&file.forwarding, &root.key("forwarding"), findings);
+    let forwarding = forwarding::forwarding(&file.forwarding, &root.key("forwarding"), findings);
     let limits = limits::limits(&file.limits, &root.key("limits"), findings);
     if let (Some(issuers), Some(limits)) = (&issuers, &limits) {
         keys::fit_wait(issuers, limits.key_wait, &root, findings);
@@ -47,7 +48,7 @@ pub fn compile(file: File, base: &Path, findings: &mut Findings<'_, '_>) -> Opti
     let cache = limits::cache(&file.cache, &root.key("cache"), findings);
     let audit = operation::audit(&file.audit, &root.key("audit"), base, findings);
     let tracing = operation::tracing(&file.tracing, &root.key("tracing"), findings);
-    let shutdown = limits::shutdown(&file.shutdown, &root.key("shutdown"), findings);
+    let shutdown = operation::shutdown(&file.shutdown, &root.key("shutdown"), findings);
     Some(Compiled {
         listen: listen?,
         tls: tls?,

@@ -1,4 +1,4 @@
-//! The bounds on clients and on the end of the process.
+//! The bounds on clients.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::Findings;
 use super::unit::{HOUR, MINUTE, Span, in_bytes, seconds, size};
 use crate::config::file;
 use crate::config::path::KeyPath;
-use crate::config::settings::{Limits, Shutdown};
+use crate::config::settings::Limits;
 
 pub fn limits(table: &file::Limits, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<Limits> {
     let mut sized = |written, range, key: &str| size(written, range, &at.key(key), findings);
@@ -56,13 +56,6 @@ pub fn cache(table: &file::TokenCache, at: &KeyPath, findings: &mut Findings<'_,
         return findings.error(&key, message);
     }
     Some(bytes as u64)
-}
-
-pub fn shutdown(table: &file::Shutdown, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<Shutdown> {
-    let lame_duck =
-        Span::wait(Duration::ZERO, MINUTE.saturating_mul(5)).read(&table.lame_duck, &at.key("lame_duck"), findings);
-    let drain = Span::wait(Duration::ZERO, HOUR).read(&table.drain, &at.key("drain"), findings);
-    Some(Shutdown { lame_duck: lame_duck?, drain: drain? })
 }
 
 /// The shortest time that a client is given for anything.

@@ -1,13 +1,15 @@
-//! What operators watch: where audit records and traces go. Nothing is opened and nobody is asked here.
+//! What operators watch, and how the process ends. Nothing is opened and nobody is asked here.
 
 use std::path::Path;
+use std::time::Duration;
 
 use url::Url;
 
 use super::Findings;
+use super::unit::{HOUR, MINUTE, Span};
 use crate::config::file;
 use crate::config::path::KeyPath;
-use crate::config::settings::{Audit, Tracing, Transport};
+use crate::config::settings::{Audit, Shutdown, Tracing, Transport};
 
 pub fn audit(table: &file::Audit, at: &KeyPath, base: &Path, findings: &mut Findings<'_, '_>) -> Option<Audit> {
     let file = file(table.file.as_deref(), &at.key("file"), base, findings);
@@ -62,4 +64,11 @@ pub fn tracing(table: &file::Tracing, at: &KeyPath, findings: &mut Findings<'_, 
         return findings.error(&key, message);
     }
     Some(Some(Tracing { url, sample: table.sample }))
+}
+
+pub fn shutdown(table: &file::Shutdown, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<Shutdown> {
+    let lame_duck =
+        Span::wait(Duration::ZERO, MINUTE.saturating_mul(5)).read(&table.lame_duck, &at.key("lame_duck"), findings);
+    let drain = Span::wait(Duration::ZERO, HOUR).read(&table.drain, &at.key("drain"), findings);
+    Some(Shutdown { lame_duck: lame_duck?, drain: drain? })
 }

@@ -1,30 +1,65 @@
-//! The requests that need no token, and those that are only reported. Every one of them is a warning, so that none stands
-//! there unnoticed.
+//! What is refused, what is only reported, and what needs no token. Every exception is a warning, so that none stands there
+//! unnoticed.
 
 use std::collections::BTreeSet;
 
 use super::Findings;
 use crate::config::file;
 use crate::config::path::KeyPath;
+use crate::mode::{Mode, Modes};
 use crate::route::{PublicRoute, PublicRoutes};
 
-pub fn routes(tables: Vec<file::PublicRoute>, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<PublicRoutes> {
+/// Compiles the general mode, those of the issuers by name, and the routes that are only reported.
+pub fn modes(
+    general: file::Mode,
+    issuers: Vec<(String, Option<file::Mode>)>,
+    routes: Vec<file::ReportRoute>,
+    root: &KeyPath,
+    findings: &mut Findings<'_, '_>,
+) -> Option<Modes> {
+    if general == file::Mode::Report {
+        findings.warning(
+            &root.key("mode"),
+            "nothing is protected: requests that do not pass reach the upstream without a caller's name",
+        );
+    }
+    for (index, (name, mode)) in issuers.iter().enumerate() {
+        if *mode == Some(file::Mode::Report) {
+            let message = format!("whoever names {name:?} as issuer reaches the upstream, without a caller's name");
+            findings.warning(&root.key("issuers").index(index).key("mode"), message);
+        }
+    }
+    let routes = routes.into_iter().map(|route| file::PublicRoute { path: route.path, methods: route.methods });
+    let listing = Listing { name: "report", is: "only reported", means: "is only reported and never refused" };
+    let routes = list(routes.collect(), &root.key("report"), &listing, findings);
+    let issuers = issuers.into_iter().map(|(name, mode)| (name, mode.map(meant))).collect();
+    Some(Modes::new(meant(general), issuers, routes?))
+}
+
+const fn meant(written: file::Mode) -> Mode {
+    match written {
+        file::Mode::Enforce => Mode::Enforce,
+        file::Mode::Report => Mode::Report,
+    }
+}
+
+pub fn public(tables: Vec<file::PublicRoute>, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<PublicRoutes> {
     let listing = Listing { name: "public", is: "public", means: "reaches the upstream without a token" };
     list(tables, at, &listing, findings)
 }
 
 /// What a list of routes is for.
-pub struct Listing {
+struct Listing {
     /// The name of its table.
-    pub name: &'static str,
+    name: &'static str,
     /// What its routes are.
-    pub is: &'static str,
+    is: &'static str,
     /// What it means for a request, which should be known.
-    pub means: &'static str,
+    means: &'static str,
 }
 
 /// The routes of a list.
-pub fn list(
+fn list(
     tables: Vec<file::PublicRoute>,
     at: &KeyPath,
     listing: &Listing,

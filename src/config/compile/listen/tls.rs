@@ -1,4 +1,4 @@
-//! What is spoken with clients and the upstream, and what the upstream is told about clients.
+//! TLS for the callers.
 
 use std::path::{Path, PathBuf};
 
@@ -6,22 +6,12 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 
-use super::Findings;
-use super::keys::files::{Pem, pem};
+use crate::config::compile::Findings;
+use crate::config::compile::keys::files::{Pem, pem};
 use crate::config::file;
 use crate::config::input;
 use crate::config::path::KeyPath;
-use crate::config::settings::{Forwarding, Tls};
-
-pub fn forwarding(table: &file::Forwarding, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<Forwarding> {
-    if table.trusted_hops > 0 {
-        let message = "whoever reaches Callgate without those proxies can say where a request came from";
-        findings.warning(&at.key("trusted_hops"), message);
-    }
-    // Its range is a matter of the shape.
-    let trusted_hops = usize::try_from(table.trusted_hops).ok()?;
-    Some(Forwarding { trusted_hops, request_id: table.request_id })
-}
+use crate::config::settings::Tls;
 
 /// The outer `None` means that something is wrong, the inner one that there is no TLS.
 #[expect(clippy::option_option, reason = "an optional table that may be wrong")]
