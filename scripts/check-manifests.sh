@@ -45,7 +45,7 @@ minors = {tuple(map(int, path.name[1:].split("-")[0].split(".")[:2])) for path i
 print(*(f"{major}.{minor}" for major, minor in sorted(minors)[-2:]), sep="\n")
 PYTHON
 )
-for example in protected unix-socket service-account-tokens tls caller; do
+for example in protected unix-socket service-account-tokens tls other-ports two-services caller; do
     kubectl kustomize "deploy/example/$example" >"$rendered/$example.yaml"
     for minor in "${minors[@]}"; do
         kubernetes-validate --quiet --strict --kubernetes-version "$minor" "$rendered/$example.yaml"
@@ -55,11 +55,33 @@ for example in protected unix-socket service-account-tokens tls caller; do
     ok "$example passes the restricted Pod Security Standard"
 done
 
-# The same patch, applied by name without kustomize, makes the same pod.
-kubectl patch --local --filename deploy/example/email/deployment.yaml --patch-file deploy/component/sidecar.yaml \
+# Each of those checks finds what it is there for.
+finds() { # WHAT SED-EXPRESSION EXPECTED
+    sed -E "$2" "$rendered/two-services.yaml" >"$rendered/wrong.yaml"
+    ! python scripts/check_pods.py "$rendered/wrong.yaml" 2>"$rendered/found" || { echo "not found: $1" >&2 && exit 1; }
+    grep -q "$3" "$rendered/found" || { cat "$rendered/found" >&2 && exit 1; }
+    ok "the check finds $1"
+}
+finds 'a probe of the service that goes around Callgate' 's/^( +port: )8080$/\13000/' 'goes to port 3000 and not through Callgate'
+finds 'two services with one ConfigMap' 's/reports-callgate/email-callgate/' 'which does not follow its name'
+finds 'a Service that goes around Callgate' 's/containerPort: 8080/containerPort: 3000/' 'goes around Callgate'
+finds 'a NetworkPolicy for more than one service' '/matchLabels:/,/callgate: enabled/s/^ +app.kubernetes.io.name: .*//' 'not email-callgate alone'
+
+# Without kustomize: the same pod by `kubectl patch`, and the Deployment keeps its name, which an API server insists on.
+python - <<'PYTHON'
+import yaml
+patch, of_kustomize = (yaml.safe_load(open(f"deploy/{name}/sidecar.yaml")) for name in ("kubectl", "component"))
+assert "name" not in patch["metadata"], "deploy/kubectl/sidecar.yaml names a Deployment"
+registry, _, name = patch["spec"]["template"]["spec"]["initContainers"][0]["image"].rpartition("/")
+assert registry and ":" in name, "deploy/kubectl/sidecar.yaml has no image with registry and tag"
+PYTHON
+kubectl patch --local --filename deploy/example/email/deployment.yaml --patch-file deploy/kubectl/sidecar.yaml \
     --output yaml >"$rendered/patched.yaml"
-python scripts/check_pods.py "$rendered/patched.yaml"
-ok 'sidecar.yaml applies with kubectl patch'
+kubectl patch --local --filename "$rendered/patched.yaml" --patch-file deploy/example/protected/email.yaml \
+    --output yaml >"$rendered/protected-by-patch.yaml"
+scripts/compare_manifests.py --only Deployment "$rendered/protected.yaml" "$rendered/protected-by-patch.yaml"
+python scripts/check_pods.py "$rendered/protected-by-patch.yaml"
+ok 'kubectl patch with deploy/kubectl/sidecar.yaml makes the same Deployment as kustomize, and leaves its name alone'
 
 # A Kustomization of resources that the schemas do not know: only its alerts can be checked.
 kubectl kustomize deploy/monitoring >"$rendered/monitoring.yaml"

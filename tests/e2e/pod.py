@@ -34,7 +34,7 @@ def changed(kustomization: Path, prefix: str, sidecar_toml: str) -> str:
             f"namePrefix: {prefix}\n"
             f"resources: [../{kustomization.name}]\n"
             "configMapGenerator:\n"
-            "  - {name: callgate, behavior: replace, files: [sidecar.toml], options: {immutable: true}}\n"
+            "  - {name: email-callgate, behavior: replace, files: [sidecar.toml], options: {immutable: true}}\n"
         )
         return render(Path(directory))
 
