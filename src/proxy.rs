@@ -199,10 +199,11 @@ impl ProxyHttp for Gate {
     async fn request_body_filter(
         &self,
         session: &mut Session,
-        _: &mut Option<Bytes>,
-        _: bool,
+        piece: &mut Option<Bytes>,
+        end: bool,
         exchange: &mut Exchange,
     ) -> pingora::Result<()> {
+        forward::end_once(piece, end);
         let too_large = session.body_bytes_read() as u64 > exchange.policy.limits.body_size && !session.was_upgraded();
         if too_large {
             return Error::e_explain(TOO_LARGE, "the body is too large");
@@ -233,10 +234,11 @@ impl ProxyHttp for Gate {
     fn upstream_response_body_filter(
         &self,
         _: &mut Session,
-        _: &mut Option<Bytes>,
-        _: bool,
+        piece: &mut Option<Bytes>,
+        end: bool,
         exchange: &mut Exchange,
     ) -> pingora::Result<Option<Duration>> {
+        forward::end_once(piece, end);
         exchange.check_expiry(now()).map(|()| None)
     }
 

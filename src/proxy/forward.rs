@@ -1,6 +1,7 @@
 //! The request as the upstream gets it. Names are compared as a backend could fold them, what a client sent under ours is
 //! removed whoever it is, and what we say is inserted last. It is called anew for each try, on a fresh copy.
 
+use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONNECTION, HOST, UPGRADE};
 use http::{HeaderName, HeaderValue, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -101,6 +102,15 @@ fn say_where_from(
         upstream.append_header("x-forwarded-host", host)?;
     }
     Ok(())
+}
+
+/// Takes away the empty piece that ends a body, so that its end is written once. Pingora writes an empty piece to an HTTP/1 peer as a
+/// chunk of size 0, which is the last chunk (RFC 9112 §7.1), and writes another last chunk because the body has ended. An empty
+/// piece in the middle stays: Pingora does not write it, and takes `None` for the end.
+pub fn end_once(piece: &mut Option<Bytes>, end: bool) {
+    if end && piece.as_ref().is_some_and(Bytes::is_empty) {
+        *piece = None;
+    }
 }
 
 /// The id of a request under a rule: the client's, if it sent one, it is kept, and it is fit for logs.

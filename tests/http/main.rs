@@ -12,6 +12,7 @@ mod credentials; // headers that look like tokens, and tokens that come twice
 mod events; // answers that go on and on
 mod grpc; // a client and a server of the field
 mod http2; // the same in frames
+mod http2_bodies; // bodies in frames, and their one end
 mod http2_end; // and how they are told of the end
 mod idle_gaps; // a Node.js server that closes idle connections
 mod limits; // how much, how long, how many
@@ -22,6 +23,7 @@ mod refusing; // and what becomes of the connection when it is refused
 mod retries; // what is tried again, and what is not
 mod retries_http2; // the same, where the upstream can say what it has not seen
 mod slow_clients; // heads that trickle, and connections without one
+mod strict_upstream; // an upstream that forgives nothing
 mod tls; // certificates on both sides
 mod unix_socket; // a listener without a port
 mod websocket; // tunnels, as long as their token

@@ -1,0 +1,117 @@
+//! Bodies in frames, however they are cut, reach an upstream of HTTP/1 with exactly one end.
+
+use bytes::Bytes;
+use h2::client::SendRequest;
+use http::{Request, Response};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::strict_upstream::StrictUpstream;
+use crate::support::http::PATIENCE;
+use crate::support::issuer::Issuer;
+use crate::support::setup::{AUDIENCE, Setup};
+use crate::support::sidecar::Sidecar;
+use crate::support::stage::start_ready;
+
+struct Scene {
+    issuer: Issuer,
+    upstream: StrictUpstream,
+    sidecar: Sidecar,
+}
+
+impl Scene {
+    fn set() -> Self {
+        let upstream = StrictUpstream::start();
+        let issuer = Issuer::start("https://auth.internal.example");
+        let setup = Setup::before_address(&upstream.address.to_string());
+        let public = "[[public]]\npath = \"/public\"\nmethods = [\"GET\", \"POST\"]";
+        let sidecar = start_ready(&setup.trusting(&issuer).with(public));
+        Self { issuer, upstream, sidecar }
+    }
+
+    async fn connect(&self) -> SendRequest<Bytes> {
+        let stream = TcpStream::connect(self.sidecar.listen()).await.unwrap();
+        let (client, connection) = h2::client::handshake(stream).await.unwrap();
+        tokio::spawn(connection);
+        client.ready().await.unwrap()
+    }
+
+    fn request(&self, method: &str, path: &str, mark: &str) -> http::request::Builder {
+        let request = Request::builder().method(method).uri(format!("http://email.internal.example{path}"));
+        let request = request.header("x-mark", mark);
+        if path == "/public" {
+            return request;
+        }
+        let token = self.issuer.mint(&self.issuer.claims("billing", AUDIENCE));
+        request.header("authorization", format!("Bearer {token}"))
+    }
+}
+
+/// Sends a request in these frames, of which the last one ends the stream, and reads its whole answer.
+async fn exchange(
+    client: &SendRequest<Bytes>,
+    request: Request<()>,
+    frames: &[&'static [u8]],
+) -> (Response<()>, Vec<u8>) {
+    let mut client = client.clone().ready().await.unwrap();
+    let (answer, mut body) = client.send_request(request, frames.is_empty()).unwrap();
+    for (n, frame) in frames.iter().enumerate() {
+        body.send_data(Bytes::from_static(frame), n + 1 == frames.len()).unwrap();
+    }
+    let (head, mut pieces) = timeout(PATIENCE, answer).await.expect("it is answered").unwrap().into_parts();
+    let mut whole = Vec::new();
+    while let Some(piece) = timeout(PATIENCE, pieces.data()).await.expect("its body comes") {
+        whole.extend_from_slice(&piece.unwrap());
+    }
+    (Response::from_parts(head, ()), whole)
+}
+
+#[tokio::test]
+async fn an_empty_last_frame_puts_nothing_before_the_next_request_of_a_kept_connection() {
+    let scene = Scene::set();
+    let bodies: [&[&[u8]]; 7] = [
+        &[],
+        &[b""],
+        &[b"hello"],
+        &[b"hello", b""],
+        &[b"", b"hello", b""],
+        &[b"", b"hel", b"", b"", b"lo", b"", b""],
+        &[b"", b"", b"", b"", b"", b"", b"", b"", b""],
+    ];
+    let mut asked = Vec::new();
+    for method in ["POST", "GET", "PUT"] {
+        for path in ["/send", "/public"] {
+            // A connection takes a hundred empty frames and no more.
+            let client = scene.connect().await;
+            for frames in bodies {
+                for length in [None, Some(frames.concat().len())] {
+                    if method == "PUT" && path == "/public" {
+                        continue;
+                    }
+                    let mark = asked.len().to_string();
+                    let mut request = scene.request(method, path, &mark);
+                    if let Some(length) = length {
+                        request = request.header("content-length", length);
+                    }
+                    let case = format!("{method} {path} {frames:?} {length:?}");
+                    let (head, body) = exchange(&client, request.body(()).unwrap(), frames).await;
+                    assert_eq!(head.status(), 200, "{case}");
+                    assert_eq!(head.headers()["x-mark"], mark, "{case}: the answer to another request");
+                    assert_eq!(body, frames.concat(), "{case}");
+                    asked.push((method, path, mark, frames.concat()));
+                }
+            }
+        }
+    }
+    let log = scene.upstream.log();
+    assert_eq!(log.errors, <[String; 0]>::default());
+    let read = log
+        .requests
+        .iter()
+        .map(|one| (one.method.as_str(), one.target.as_str(), one.all("x-mark").concat(), one.body.clone()));
+    assert_eq!(read.collect::<Vec<_>>(), asked);
+    assert!(log.requests.iter().all(|one| one.connection == 0), "the connection is kept");
+    for n in 0..asked.len() {
+        assert_eq!(scene.sidecar.audit(n).expect("it is in the audit")["status"], 200);
+    }
+}
