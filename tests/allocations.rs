@@ -35,13 +35,15 @@ const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
 #[test]
 fn deciding_allocates_no_more_than_is_known() {
     let mut counts = Vec::new();
-    for (algorithm, allowed) in [(Algorithm::Rs256, 8), (Algorithm::Es256, 8), (Algorithm::EdDsa, 8)] {
+    // jsonwebtoken asks for three pieces of memory per signature: a verifier in a box, a copy of the key in it (two numbers for RSA),
+    // and the signature's bytes.
+    for (algorithm, signature) in [(Algorithm::Rs256, 4), (Algorithm::Es256, 3), (Algorithm::EdDsa, 3)] {
         let mut stage = Stage::set(algorithm);
-        counts.push((algorithm.name(), allowed, stage.decide(&stage.bearer(&stage.token))));
+        counts.push((algorithm.name(), 8 + signature, stage.decide(&stage.bearer(&stage.token))));
         let mut spoiled = stage.token.clone();
         let at = spoiled.rfind('.').unwrap() + 11;
         spoiled.replace_range(at..=at, if &stage.token[at..=at] == "A" { "B" } else { "A" });
-        counts.push(("bad signature", 4, stage.decide(&stage.bearer(&spoiled))));
+        counts.push(("bad signature", 4 + signature, stage.decide(&stage.bearer(&spoiled))));
         stage.authenticator = stage.authenticator.with_cache(1 << 20);
         counts.push(("remembered", 0, stage.decide(&stage.bearer(&stage.token))));
     }
@@ -73,7 +75,7 @@ fn each_step_allocates_no_more_than_is_known() {
         ),
         ("decode", 1, measure(|| drop(Parts::decode(&stage.token).unwrap()))),
         ("parse", 2, measure(|| drop(Unverified::parse(&parts).unwrap()))),
-        ("verify", 0, measure(|| assert!(verify(&unverified, &asked, key, NOW).is_ok()))),
+        ("verify", 3, measure(|| assert!(verify(&unverified, &asked, key, NOW).is_ok()))),
     ]);
 }
 

@@ -134,6 +134,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("clap", &["cli"]),
     ("http", &["admin", "config", "jwks_refresh", "proxy"]),
     ("httpdate", &["jwks_refresh"]),
+    ("jsonwebtoken", &["jwt"]),
     ("nix", &["proxy", "server"]),
     ("pingora", &["admin", "proxy", "server"]),
     ("prometheus", &["audit", "cli", "metrics", "jwks_refresh", "server", "trace"]),

@@ -11,15 +11,16 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use super::json::{Object, Value};
 use crate::rejection::{Reason, Rejection};
 
-/// A token's three parts, decoded. It owns the bytes that an [`Unverified`] borrows.
+/// A token's parts: header and payload decoded, the signature found to be base64url. It owns the bytes that an [`Unverified`] borrows.
 pub struct Parts<'t> {
     /// Header and payload as they were signed: encoded, with the period between them (RFC 7515 §5.1).
     signing_input: &'t str,
-    /// Header, payload and signature, one after the other.
+    /// In base64url without padding, as sent.
+    signature: &'t str,
+    /// Header and payload, one after the other.
     decoded: Vec<u8>,
     header: Range<usize>,
     payload: Range<usize>,
-    signature: Range<usize>,
 }
 
 /// A token that is well formed. Whoever made it may have written anything into it.
@@ -27,7 +28,7 @@ pub struct Unverified<'p> {
     pub(super) header: Header<'p>,
     pub(super) claims: Object<'p>,
     pub(super) signing_input: &'p str,
-    pub(super) signature: &'p [u8],
+    pub(super) signature: &'p str,
 }
 
 /// The members of a JOSE header that are read. `jwk`, `jku`, `x5u` and `x5c` are not: a key never comes from a token.
@@ -71,8 +72,8 @@ impl<'t> Parts<'t> {
         };
         let header = decode(header, "header")?;
         let payload = decode(payload, "payload")?;
-        let signature = decode(signature, "signature")?;
-        Ok(Self { signing_input, decoded, header, payload, signature })
+        decode(signature, "signature")?;
+        Ok(Self { signing_input, signature, decoded, header, payload })
     }
 
     /// One of the parts. None lies outside; were that ever lost, it would be empty, which is no part of any good token.
@@ -100,7 +101,7 @@ impl<'p> Unverified<'p> {
         let header = Object::parse(parts.part(&parts.header)).map_err(|why| malformed("header", why))?;
         let header = Header::read(&header)?;
         let claims = Object::parse(parts.part(&parts.payload)).map_err(|why| malformed("payload", why))?;
-        Ok(Self { header, claims, signing_input: parts.signing_input, signature: parts.part(&parts.signature) })
+        Ok(Self { header, claims, signing_input: parts.signing_input, signature: parts.signature })
     }
 
     /// The header's `alg`. It chooses nothing: the issuer's list and the key decide.

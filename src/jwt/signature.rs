@@ -1,23 +1,35 @@
-//! Public keys and what they prove. A key is checked and parsed once, when it is loaded; a signature is then one call. Every
-//! verification names its algorithm, and a key only knows those of its own kind (RFC 8725 §3.1).
+//! Public keys and what they prove. A key is checked once, when it is loaded; a signature is then one call of `jsonwebtoken`, or
+//! of aws-lc-rs for an algorithm that `jsonwebtoken` lacks. Every verification names its algorithm, and a key only knows those
+//! of its own kind (RFC 8725 §3.1).
 
 use std::fmt;
 
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, ED25519, ParsedPublicKey,
-    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256,
-    RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, RsaParameters, RsaPublicKeyComponents, VerificationAlgorithm,
+    RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents, VerificationAlgorithm,
 };
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::DecodingKey;
+use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
 
 use crate::algorithm::{Algorithm, KeyKind};
 
 /// A public key that was found sound: right lengths, a point on its curve, an RSA modulus of 2048 to 8192 bits.
 pub struct PublicKey {
     kind: KeyKind,
-    /// The exact length of its signatures in bytes.
+    /// What it may be used with: at least one algorithm, all of its kind.
+    algorithms: Vec<Algorithm>,
+    /// The exact length of its signatures in base64url, which stands for exactly one number of bytes.
     signature_len: usize,
-    /// Ready for each algorithm it may be used with.
-    ready: Vec<(Algorithm, ParsedPublicKey)>,
+    verifier: Verifier,
+}
+
+/// What verifies a key's signatures. A kind of key has one of them for all of its algorithms.
+enum Verifier {
+    /// For an algorithm that `jsonwebtoken` lacks.
+    AwsLc(ParsedPublicKey),
+    JsonWebToken(DecodingKey),
 }
 
 impl PublicKey {
@@ -44,10 +56,12 @@ impl PublicKey {
         if !is_odd(exponent) || exponent == [1] || exponent.len() > 4 {
             return Err(KeyError::RsaExponent);
         }
-        let key = RsaPublicKeyComponents { n: modulus, e: exponent };
-        Self::ready(KeyKind::Rsa, modulus.len(), algorithms, |algorithm| {
-            key.to_parsed_public_key(rsa_parameters(algorithm)?).ok()
-        })
+        // The hash makes no difference to the check.
+        RsaPublicKeyComponents { n: modulus, e: exponent }
+            .to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256)
+            .map_err(|_| KeyError::Unsound)?;
+        let verifier = json_web_token(DecodingKey::from_rsa_raw_components(modulus, exponent));
+        Self::new(KeyKind::Rsa, modulus.len(), algorithms, verifier)
     }
 
     /// An elliptic-curve key from its coordinates, each of the curve's full length (RFC 7518 §6.2.1).
@@ -55,10 +69,10 @@ impl PublicKey {
     /// # Errors
     /// Why it is no key to trust.
     pub fn ec(curve: KeyKind, x: &[u8], y: &[u8], algorithms: &[Algorithm]) -> Result<Self, KeyError> {
-        let length = match curve {
-            KeyKind::P256 => 32,
-            KeyKind::P384 => 48,
-            KeyKind::P521 => 66,
+        let (length, verification): (_, &'static dyn VerificationAlgorithm) = match curve {
+            KeyKind::P256 => (32, &ECDSA_P256_SHA256_FIXED),
+            KeyKind::P384 => (48, &ECDSA_P384_SHA384_FIXED),
+            KeyKind::P521 => (66, &ECDSA_P521_SHA512_FIXED),
             KeyKind::Ed25519 | KeyKind::Rsa => return Err(KeyError::WrongKind),
         };
         if x.len() != length || y.len() != length {
@@ -66,7 +80,13 @@ impl PublicKey {
         }
         // SEC 1 §2.3.3: 4 marks an uncompressed point.
         let point = [&[4], x, y].concat();
-        Self::ready(curve, 2 * length, algorithms, |algorithm| parse(algorithm, &point))
+        let parsed = parse(verification, &point)?;
+        let verifier = match curve {
+            KeyKind::P521 => Verifier::AwsLc(parsed),
+            // What it calls DER is the point for its verifiers, as `from_ec_components` shows.
+            _ => json_web_token(DecodingKey::from_ec_der(&point)),
+        };
+        Self::new(curve, 2 * length, algorithms, verifier)
     }
 
     /// An Ed25519 key (RFC 8037 §2).
@@ -80,20 +100,22 @@ impl PublicKey {
         if is_small_order(x) {
             return Err(KeyError::SmallOrder);
         }
-        Self::ready(KeyKind::Ed25519, 64, algorithms, |algorithm| parse(algorithm, x))
+        parse(&ED25519, x)?;
+        Self::new(KeyKind::Ed25519, 64, algorithms, json_web_token(DecodingKey::from_ed_der(x)))
     }
 
-    fn ready(
+    fn new(
         kind: KeyKind,
-        signature_len: usize,
+        signature_bytes: usize,
         algorithms: &[Algorithm],
-        parse: impl Fn(Algorithm) -> Option<ParsedPublicKey>,
+        verifier: Verifier,
     ) -> Result<Self, KeyError> {
-        let mut ready = Vec::with_capacity(algorithms.len());
-        for algorithm in algorithms.iter().copied().filter(|algorithm| algorithm.key_kind() == kind) {
-            ready.push((algorithm, parse(algorithm).ok_or(KeyError::Unsound)?));
+        let algorithms: Vec<_> = algorithms.iter().copied().filter(|algorithm| algorithm.key_kind() == kind).collect();
+        if algorithms.is_empty() {
+            return Err(KeyError::WrongKind);
         }
-        if ready.is_empty() { Err(KeyError::WrongKind) } else { Ok(Self { kind, signature_len, ready }) }
+        let signature_len = (signature_bytes * 4).div_ceil(3);
+        Ok(Self { kind, algorithms, signature_len, verifier })
     }
 
     /// What kind of key it is.
@@ -105,26 +127,33 @@ impl PublicKey {
     /// Whether it may be used with this algorithm.
     #[must_use]
     pub fn fits(&self, algorithm: Algorithm) -> bool {
-        self.ready.iter().any(|(ready, _)| *ready == algorithm)
+        self.algorithms.contains(&algorithm)
     }
 
-    /// Checks a signature over a message (RFC 7515 §5.2 step 8). The signature has the one length that the key prescribes:
-    /// raw `r || s` for ECDSA (RFC 7518 §3.4), the modulus' length for RSA.
+    /// Checks a signature, in base64url without padding, over a message (RFC 7515 §5.2 step 8). The signature has the one length
+    /// that the key prescribes: raw `r || s` for ECDSA (RFC 7518 §3.4), the modulus' length for RSA.
     ///
     /// # Errors
     /// If the key is not for this algorithm or did not make this signature.
-    pub fn verify(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
-        let (_, key) = self.ready.iter().find(|(ready, _)| *ready == algorithm).ok_or(SignatureError)?;
-        if signature.len() != self.signature_len {
+    pub fn verify(&self, algorithm: Algorithm, message: &[u8], signature: &str) -> Result<(), SignatureError> {
+        if !self.fits(algorithm) || signature.len() != self.signature_len {
             return Err(SignatureError);
         }
-        key.verify_sig(message, signature).map_err(|_| SignatureError)
+        let holds = match &self.verifier {
+            Verifier::AwsLc(key) => {
+                URL_SAFE_NO_PAD.decode(signature).is_ok_and(|bytes| key.verify_sig(message, &bytes).is_ok())
+            }
+            Verifier::JsonWebToken(key) => jsonwebtoken_algorithm(algorithm).is_some_and(|algorithm| {
+                jsonwebtoken::crypto::verify(signature, message, key, algorithm).unwrap_or(false)
+            }),
+        };
+        if holds { Ok(()) } else { Err(SignatureError) }
     }
 }
 
 impl fmt::Debug for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let algorithms: Vec<_> = self.ready.iter().map(|(algorithm, _)| algorithm.name()).collect();
+        let algorithms: Vec<_> = self.algorithms.iter().map(|algorithm| algorithm.name()).collect();
         write!(f, "PublicKey({}, {})", self.kind, algorithms.join(" "))
     }
 }
@@ -152,27 +181,33 @@ pub enum KeyError {
     WrongKind,
 }
 
-fn parse(algorithm: Algorithm, bytes: &[u8]) -> Option<ParsedPublicKey> {
-    let verification: &'static dyn VerificationAlgorithm = match algorithm {
-        Algorithm::EdDsa => &ED25519,
-        Algorithm::Es256 => &ECDSA_P256_SHA256_FIXED,
-        Algorithm::Es384 => &ECDSA_P384_SHA384_FIXED,
-        Algorithm::Es512 => &ECDSA_P521_SHA512_FIXED,
-        _ => return None,
-    };
-    ParsedPublicKey::new(verification, bytes).ok()
+/// A verifier of `jsonwebtoken`, with its provider of cryptography named: left to itself it takes the one that its features name,
+/// and panics at the first signature where another crate has turned on a second.
+fn json_web_token(key: DecodingKey) -> Verifier {
+    // An error says that one is installed already, by the first key.
+    let _ = DEFAULT_PROVIDER.install_default();
+    Verifier::JsonWebToken(key)
 }
 
-const fn rsa_parameters(algorithm: Algorithm) -> Option<&'static RsaParameters> {
+/// The same algorithm for `jsonwebtoken`, if it has it.
+const fn jsonwebtoken_algorithm(algorithm: Algorithm) -> Option<jsonwebtoken::Algorithm> {
     Some(match algorithm {
-        Algorithm::Ps256 => &RSA_PSS_2048_8192_SHA256,
-        Algorithm::Ps384 => &RSA_PSS_2048_8192_SHA384,
-        Algorithm::Ps512 => &RSA_PSS_2048_8192_SHA512,
-        Algorithm::Rs256 => &RSA_PKCS1_2048_8192_SHA256,
-        Algorithm::Rs384 => &RSA_PKCS1_2048_8192_SHA384,
-        Algorithm::Rs512 => &RSA_PKCS1_2048_8192_SHA512,
-        _ => return None,
+        Algorithm::EdDsa => jsonwebtoken::Algorithm::EdDSA,
+        Algorithm::Es256 => jsonwebtoken::Algorithm::ES256,
+        Algorithm::Es384 => jsonwebtoken::Algorithm::ES384,
+        Algorithm::Es512 => return None,
+        Algorithm::Ps256 => jsonwebtoken::Algorithm::PS256,
+        Algorithm::Ps384 => jsonwebtoken::Algorithm::PS384,
+        Algorithm::Ps512 => jsonwebtoken::Algorithm::PS512,
+        Algorithm::Rs256 => jsonwebtoken::Algorithm::RS256,
+        Algorithm::Rs384 => jsonwebtoken::Algorithm::RS384,
+        Algorithm::Rs512 => jsonwebtoken::Algorithm::RS512,
     })
+}
+
+/// A key as aws-lc-rs reads it: a point must lie on its curve.
+fn parse(verification: &'static dyn VerificationAlgorithm, bytes: &[u8]) -> Result<ParsedPublicKey, KeyError> {
+    ParsedPublicKey::new(verification, bytes).map_err(|_| KeyError::Unsound)
 }
 
 fn without_leading_zeros(number: &[u8]) -> &[u8] {

@@ -1,13 +1,24 @@
-//! Another verifier's opinion: `jsonwebtoken` with the same key and the same expectations. It is the more lenient one; what it
-//! refuses, Callgate never accepts. It reads the clock itself, so these tokens are made for now, away from the edges. One thing is
-//! left out: it parses keys that a token carries (`jwk`, `x5c`, …) and refuses odd ones, and Callgate never looks at any.
+//! Other opinions about the same tokens. aws-lc-rs, with a key that it parsed itself, judges every signature. `jsonwebtoken`'s
+//! `decode` with the same expectations is the more lenient reader: what it refuses, Callgate never accepts. It reads the clock
+//! itself, so these tokens are made for now, away from the edges. One thing is left out: it parses keys that a token carries
+//! (`jwk`, `x5c`, …) and refuses odd ones, and Callgate never looks at any.
 
+use std::cell::Cell;
 use std::sync::LazyLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, ED25519, ParsedPublicKey,
+    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256,
+    RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, RsaParameters, RsaPublicKeyComponents, VerificationAlgorithm,
+};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use callgate::authenticator::{Authenticator, Decision};
+use callgate::rejection::Reason;
 use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation, jwk::Jwk};
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 use serde_json::Value;
 
 use crate::kit::signing::pair;
@@ -29,6 +40,11 @@ const KEYS: [(&str, &str, Algorithm); 9] = [
     ("ed25519", "EdDSA", Algorithm::EdDSA),
 ];
 
+/// Every key and algorithm.
+fn all_keys() -> Vec<(&'static str, &'static str)> {
+    KEYS.iter().map(|(key, alg, _)| (*key, *alg)).chain([("p521", "ES512")]).collect()
+}
+
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs()
 }
@@ -42,6 +58,35 @@ fn second_opinion(key: &str, algorithm: Algorithm, token: &[u8]) -> bool {
     validation.set_issuer(&[ISSUER]);
     let key = DecodingKey::from_jwk(&jwk).expect("a key");
     jsonwebtoken::decode::<Value>(token, &key, &validation).is_ok()
+}
+
+/// Whether the key of the token's algorithm made its signature, by aws-lc-rs; `None` for what is no token.
+fn is_signed(token: &[u8]) -> Option<bool> {
+    let rsa = |parameters: &'static RsaParameters| {
+        let modulus = pair("rsa").public_bytes();
+        RsaPublicKeyComponents { n: &modulus[..], e: &[1, 0, 1] }.to_parsed_public_key(parameters).expect("a key")
+    };
+    let other = |key, verification: &'static dyn VerificationAlgorithm| {
+        ParsedPublicKey::new(verification, pair(key).public_bytes()).expect("a key")
+    };
+    let token = std::str::from_utf8(token).ok()?;
+    let (message, signature) = token.rsplit_once('.')?;
+    let header = URL_SAFE_NO_PAD.decode(message.split_once('.')?.0).ok()?;
+    let header: Value = serde_json::from_slice(&header).ok()?;
+    let key = match header["alg"].as_str()? {
+        "RS256" => rsa(&RSA_PKCS1_2048_8192_SHA256),
+        "RS384" => rsa(&RSA_PKCS1_2048_8192_SHA384),
+        "RS512" => rsa(&RSA_PKCS1_2048_8192_SHA512),
+        "PS256" => rsa(&RSA_PSS_2048_8192_SHA256),
+        "PS384" => rsa(&RSA_PSS_2048_8192_SHA384),
+        "PS512" => rsa(&RSA_PSS_2048_8192_SHA512),
+        "ES256" => other("p256", &ECDSA_P256_SHA256_FIXED),
+        "ES384" => other("p384", &ECDSA_P384_SHA384_FIXED),
+        "ES512" => other("p521", &ECDSA_P521_SHA512_FIXED),
+        "EdDSA" => other("ed25519", &ED25519),
+        _ => return None,
+    };
+    Some(key.verify_sig(message.as_bytes(), &URL_SAFE_NO_PAD.decode(signature).ok()?).is_ok())
 }
 
 /// A change to a good token, which may leave it good.
@@ -114,6 +159,42 @@ proptest! {
             prop_assert!(second_opinion(key, algorithm, &token), "{}", String::from_utf8_lossy(&token));
         }
     }
+}
+
+/// Reasons that only a token whose signature holds can meet.
+const BEHIND_THE_SIGNATURE: [Reason; 5] = [
+    Reason::AudienceMismatch,
+    Reason::LifetimeExceeded,
+    Reason::TokenExpired,
+    Reason::TokenNotYetValid,
+    Reason::TypeRefused,
+];
+
+#[test]
+fn aws_lc_rs_comes_to_the_same_verdict_on_every_signature() {
+    let (held, failed) = (Cell::new(0), Cell::new(0));
+    let tokens = (prop::sample::select(all_keys()), prop::collection::vec(change(), 0..3));
+    let judged = TestRunner::new(crate::cases(400)).run(&tokens, |((key, alg), changes)| {
+        let now = now();
+        let token = by(key, alg).claim("iat", &(now - 10).to_string()).claim("exp", &(now + 300).to_string());
+        let token = changes.into_iter().fold(token, |token, change| change(token)).build();
+        let reason = match judge_at(&WORLD, &[b"Bearer ", &token[..]].concat(), now) {
+            Decision::Reject(refused) => Some(refused.rejection.reason()),
+            _ => None,
+        };
+        if reason.is_none_or(|reason| BEHIND_THE_SIGNATURE.contains(&reason)) {
+            held.set(held.get() + 1);
+            prop_assert_eq!(is_signed(&token), Some(true), "{}", String::from_utf8_lossy(&token));
+        }
+        if reason == Some(Reason::SignatureInvalid) {
+            failed.set(failed.get() + 1);
+            prop_assert_eq!(is_signed(&token), Some(false), "{}", String::from_utf8_lossy(&token));
+        }
+        Ok(())
+    });
+    judged.unwrap();
+    let (held, failed) = (held.get(), failed.get());
+    assert!(held >= 60 && failed >= 20, "{held} signatures held and {failed} did not");
 }
 
 #[test]

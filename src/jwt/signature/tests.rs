@@ -9,11 +9,11 @@ use super::*;
 
 const MESSAGE: &[u8] = b"what was signed";
 
-fn ec(kind: KeyKind, algorithm: &'static EcdsaSigningAlgorithm, allowed: &[Algorithm]) -> (PublicKey, Vec<u8>) {
+fn ec(kind: KeyKind, algorithm: &'static EcdsaSigningAlgorithm, allowed: &[Algorithm]) -> (PublicKey, String) {
     let pair = EcdsaKeyPair::generate(algorithm).expect("a key pair");
     let point = pair.public_key().as_ref();
     let (x, y) = point[1..].split_at(point.len() / 2);
-    let signature = pair.sign(&SystemRandom::new(), MESSAGE).expect("a signature").as_ref().to_vec();
+    let signature = URL_SAFE_NO_PAD.encode(pair.sign(&SystemRandom::new(), MESSAGE).expect("a signature"));
     (PublicKey::ec(kind, x, y, allowed).expect("a key"), signature)
 }
 
@@ -23,10 +23,10 @@ fn rsa() -> (RsaKeyPair, Vec<u8>) {
     (pair, modulus)
 }
 
-fn rsa_sign(pair: &RsaKeyPair, encoding: &'static RsaSignatureEncoding) -> Vec<u8> {
+fn rsa_sign(pair: &RsaKeyPair, encoding: &'static RsaSignatureEncoding) -> String {
     let mut signature = vec![0; pair.public_modulus_len()];
     pair.sign(encoding, &SystemRandom::new(), MESSAGE, &mut signature).expect("a signature");
-    signature
+    URL_SAFE_NO_PAD.encode(signature)
 }
 
 #[test]
@@ -41,9 +41,9 @@ fn a_key_verifies_what_its_owner_signed_and_nothing_else() {
 #[test]
 fn es512_is_verified_with_numbers_of_66_bytes() {
     let (key, signature) = ec(KeyKind::P521, &ECDSA_P521_SHA512_FIXED_SIGNING, &Algorithm::ALL);
-    assert_eq!(signature.len(), 132);
+    assert_eq!(signature.len(), 176, "132 bytes");
     assert_eq!(key.verify(Algorithm::Es512, MESSAGE, &signature), Ok(()));
-    assert_eq!(key.verify(Algorithm::Es512, MESSAGE, &signature[..131]), Err(SignatureError));
+    assert_eq!(key.verify(Algorithm::Es512, MESSAGE, &signature[..175]), Err(SignatureError));
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn a_modulus_may_have_leading_zeros_and_its_signatures_may_not() {
     let signature = rsa_sign(&pair, &RSA_PKCS1_SHA256);
     let key = PublicKey::rsa(&[&[0, 0], &modulus[..]].concat(), &[0, 1, 0, 1], &[Algorithm::Rs256]).expect("a key");
     assert_eq!(key.verify(Algorithm::Rs256, MESSAGE, &signature), Ok(()));
-    let padded = [&[0], &signature[..]].concat();
+    let padded = URL_SAFE_NO_PAD.encode([&[0], &URL_SAFE_NO_PAD.decode(&signature).expect("base64url")[..]].concat());
     assert_eq!(key.verify(Algorithm::Rs256, MESSAGE, &padded), Err(SignatureError));
 }
 
@@ -129,7 +129,7 @@ fn points_lie_on_their_curve() {
 fn ed25519_keys_of_small_order_are_refused_with_either_sign() {
     let pair = Ed25519KeyPair::generate().expect("a key pair");
     let key = PublicKey::ed25519(pair.public_key().as_ref(), &[Algorithm::EdDsa]).expect("a key");
-    assert_eq!(key.verify(Algorithm::EdDsa, MESSAGE, pair.sign(MESSAGE).as_ref()), Ok(()));
+    assert_eq!(key.verify(Algorithm::EdDsa, MESSAGE, &URL_SAFE_NO_PAD.encode(pair.sign(MESSAGE))), Ok(()));
     let y = |first: u8, middle: u8, last: u8| {
         let mut y = [middle; 32];
         (y[0], y[31]) = (first, last);
