@@ -27,5 +27,5 @@ mod parts {
     }
     pub mod route;
     pub mod token;
-    pub mod wire;
+    pub mod http1;
 }

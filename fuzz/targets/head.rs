@@ -1,8 +1,8 @@
 //! A request's head and its chunks: whatever comes, in whatever pieces, its end is found in one place or it is refused.
 #![no_main]
 
-use callgate::wire::chunks::Chunks;
-use callgate::wire::head::{Framing, Search, Sketch, judge};
+use callgate::http1::chunks::Chunks;
+use callgate::http1::head::{Framing, Search, Sketch, judge};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -9,10 +9,10 @@ use http::{HeaderName, Method, Version};
 use pingora::http::RequestHeader;
 
 use super::ClientLimits;
+use crate::http1::fields::{disguise, elements};
+use crate::http1::head::{is_refused_method, method_refused};
+use crate::http1::target;
 use crate::rejection::{Reason, Rejection};
-use crate::wire::fields::{disguise, elements};
-use crate::wire::head::{is_refused_method, method_refused};
-use crate::wire::target;
 
 /// The requests in progress.
 #[derive(Clone, Default)]

@@ -22,8 +22,8 @@ use tokio::time::Sleep;
 use outbox::Outbox;
 
 use super::connection::Connection;
-use crate::wire::chunks::{ChunkFault, Chunks};
-use crate::wire::head::Framing;
+use crate::http1::chunks::{ChunkFault, Chunks};
+use crate::http1::head::Framing;
 
 mod linger;
 mod outbox;

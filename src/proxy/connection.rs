@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 use super::judged::Judged;
-use crate::wire::chunks::ChunkFault;
+use crate::http1::chunks::ChunkFault;
 
 /// Whatever must live as long as a connection does, such as its place among those that may be open.
 pub type Held = Box<dyn Send + Sync>;

@@ -9,8 +9,8 @@ use pingora::protocols::http::ServerSession;
 
 use super::exchange::Exchange;
 use crate::audit::Verdict;
-use crate::wire::fields::{elements, trimmed};
-use crate::wire::target;
+use crate::http1::fields::{elements, trimmed};
+use crate::http1::target;
 
 /// What the upstream is told about where a request came from.
 #[derive(Clone, Copy, Debug, Default)]

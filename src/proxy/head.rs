@@ -4,9 +4,9 @@ use http::header::{AUTHORIZATION, CONTENT_LENGTH};
 use http::{HeaderMap, HeaderValue};
 use pingora::http::RequestHeader;
 
+use crate::http1::head::{Field, Framing, Head};
+use crate::http1::target::{origin_path, shown_path};
 use crate::request::{Authorization, RequestHead};
-use crate::wire::head::{Field, Framing, Head};
-use crate::wire::target::{origin_path, shown_path};
 
 /// What is written down of a request, and what it is known by elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +85,7 @@ fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::head::judge;
+    use crate::http1::head::judge;
 
     #[test]
     fn a_second_authorization_field_is_noticed() {
@@ -150,11 +150,12 @@ mod tests {
         for byte in b'!'..=b'~' {
             for frame in [&b"/a"[..], b"/a?b", b"http://h/a", b"http://h/a?b", b"http://a", b"http://["] {
                 let target = [frame, &[byte], b"c"].concat();
-                let host = crate::wire::target::authority(&target).unwrap_or_default();
-                if crate::wire::target::is_host(host) && http::uri::Authority::try_from(host).is_err() {
+                let host = crate::http1::target::authority(&target).unwrap_or_default();
+                if crate::http1::target::is_host(host) && http::uri::Authority::try_from(host).is_err() {
                     refused.push(String::from_utf8_lossy(host).into_owned());
                 }
-                if crate::wire::target::is_sound(&target, b"GET") && RequestHeader::build("GET", &target, None).is_err()
+                if crate::http1::target::is_sound(&target, b"GET")
+                    && RequestHeader::build("GET", &target, None).is_err()
                 {
                     refused.push(String::from_utf8(target).unwrap());
                 }

@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout};
 
 use super::Door;
 use super::patience::{Patience, Wait};
+use crate::http1::head::{Framing, Head, Search, Sketch, judge};
 use crate::proxy::ClientLimits;
 use crate::proxy::answer::{After, Answer};
 use crate::proxy::client::ClientStream;
@@ -19,7 +20,6 @@ use crate::proxy::exchange::{End, Exchange};
 use crate::proxy::head::{Told, request_head_on_wire, said_length_on_wire};
 use crate::proxy::judged::Judged;
 use crate::rejection::{Reason, Rejection};
-use crate::wire::head::{Framing, Head, Search, Sketch, judge};
 
 /// What came from a client that was waited for.
 enum Arrival {
