@@ -3,15 +3,14 @@
 
 mod admission;
 pub mod answer;
-mod client;
-mod connection;
-pub mod door;
-mod exchange;
+pub(crate) mod client;
+pub(crate) mod connection;
+pub(crate) mod exchange;
 mod failure;
 pub mod forward;
-mod head;
+pub(crate) mod head;
 mod judge;
-mod judged;
+pub(crate) mod judged;
 pub mod ledger;
 mod refusal;
 mod retry;
@@ -117,15 +116,15 @@ impl Gate {
         Self { policy, ledger, draining, progress: Progress::default(), fresh: Fresh::default() }
     }
 
-    fn begin(&self) -> Exchange {
+    pub(crate) fn begin(&self) -> Exchange {
         Exchange::begin(self.policy.load_full(), Arc::clone(&self.ledger))
     }
 
-    fn limits(&self) -> ClientLimits {
+    pub(crate) fn limits(&self) -> ClientLimits {
         self.policy.load().limits
     }
 
-    fn is_draining(&self) -> bool {
+    pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
     }
 }

@@ -3,6 +3,7 @@
 
 pub mod accept;
 mod announce;
+mod conn;
 mod descriptors;
 mod file_watcher;
 mod guarded;
@@ -31,7 +32,6 @@ use crate::config::{self, Compiled, ListenAddress};
 use crate::jwks_refresh::{JwksRefresher, StartError};
 use crate::metrics::Metrics;
 use crate::metrics::cache::CacheMetrics;
-use crate::proxy::door::Door;
 use crate::proxy::ledger::Ledger;
 use crate::proxy::{Gate, Policy};
 use crate::revocation::watcher::DenyListWatcher;
@@ -40,6 +40,7 @@ use crate::trace;
 pub use plan::Judge;
 
 use accept::{Acceptor, Plain};
+use conn::ConnectionServer;
 use guarded::Guarded;
 use listen::{ListenFault, Listener};
 use log::Volume;
@@ -173,7 +174,7 @@ impl Service {
         let gate = Gate::new(Arc::clone(&policy), ledger, Arc::clone(&draining));
         let limit = config.limits.connections;
         metrics.connections_limit().set(i64::try_from(limit).unwrap_or(i64::MAX));
-        let guarded = Guarded { door: Door::new(gate), tls: tls.clone() };
+        let guarded = Guarded { connections: ConnectionServer::new(gate), tls: tls.clone() };
         let acceptor = Acceptor::new(guarded, limit, metrics.connections().clone());
         let reloader = Reloader::new(path.to_owned(), config, Arc::clone(&policy), metrics, volume, deny_list);
         Ok((Self { listener, tls, acceptor, admin_listener, admin, policy, reloader, draining, spans }, writer))

@@ -75,10 +75,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "authenticator",
             "config",
             "jwks_refresh",
+            "http1",
             "keys",
             "metrics",
             "mode",
             "proxy",
+            "rejection",
             "revocation",
             "trace",
         ],
@@ -375,7 +377,7 @@ fn code_of(text: &str) -> String {
 fn used_modules(code: &str) -> Vec<String> {
     code.split("crate::")
         .skip(1)
-        .map(|rest| rest.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect())
+        .map(|rest| rest.chars().take_while(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '_').collect())
         .filter(|module: &String| !module.is_empty())
         .collect()
 }

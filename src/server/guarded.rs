@@ -1,4 +1,4 @@
-//! The guarded listener's application: TLS first if there is any, then the proxy's door.
+//! The guarded listener's application: TLS first if there is any, then one connection after another.
 
 use std::sync::Arc;
 
@@ -8,21 +8,21 @@ use pingora::server::ShutdownWatch;
 use tokio::time::timeout;
 
 use super::accept::{Application, Open};
+use super::conn::ConnectionServer;
 use super::tls::TlsListener;
-use crate::proxy::door::Door;
 
 /// What callers connect to.
 pub struct Guarded {
-    pub door: Door,
+    pub connections: ConnectionServer,
     pub tls: Option<Arc<TlsListener>>,
 }
 
 #[async_trait]
 impl Application for Guarded {
     async fn serve(&self, stream: Stream, open: Open, stop: ShutdownWatch) {
-        let Some(tls) = &self.tls else { return self.door.serve(Box::new(stream), Box::new(open), &stop).await };
-        match timeout(self.door.head_time(), tls.accept(stream)).await {
-            Ok(Ok(stream)) => self.door.serve(Box::new(stream), Box::new(open), &stop).await,
+        let Some(tls) = &self.tls else { return self.connections.serve(Box::new(stream), Box::new(open), &stop).await };
+        match timeout(self.connections.head_time(), tls.accept(stream)).await {
+            Ok(Ok(stream)) => self.connections.serve(Box::new(stream), Box::new(open), &stop).await,
             // A scanner, a client that does not trust us, or one that we do not trust: no request was made.
             Ok(Err(error)) => tracing::debug!(%error, "A TLS handshake failed."),
             Err(_) => tracing::debug!("A TLS handshake did not end in time."),
@@ -30,6 +30,6 @@ impl Application for Guarded {
     }
 
     async fn cleanup(&self) {
-        self.door.cleanup().await;
+        self.connections.cleanup().await;
     }
 }

@@ -12,13 +12,13 @@ use pingora::server::ShutdownWatch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::Door;
+use super::ConnectionServer;
 use crate::proxy::client::ClientStream;
 use crate::proxy::connection::Connection;
 
 /// Serves the streams of a connection until either side has had enough.
-pub async fn serve(door: &Door, stream: ClientStream, stop: &ShutdownWatch) {
-    let limits = door.gate.limits();
+pub async fn serve(server: &ConnectionServer, stream: ClientStream, stop: &ShutdownWatch) {
+    let limits = server.gate.limits();
     let shared = (stream.get_ssl_digest(), stream.get_timing_digest(), stream.get_socket_digest());
     let peer = stream.connection.peer().clone();
     // Each stream has a state of its own, which outlives nothing but it.
@@ -42,7 +42,7 @@ pub async fn serve(door: &Door, stream: ClientStream, stop: &ShutdownWatch) {
     let mut ending = false;
     loop {
         let idle = requests.is_empty();
-        let patience = if ending { GOODBYE } else { limits.idle_time };
+        let deadline = if ending { GOAWAY_GRACE } else { limits.idle_time };
         tokio::select! {
             biased;
             _ = stopping.wait_for(|stopping| *stopping), if !ending => {
@@ -53,12 +53,12 @@ pub async fn serve(door: &Door, stream: ClientStream, stop: &ShutdownWatch) {
                 Ok(Some(H2Accept::Session(session))) => {
                     served += 1;
                     // As an answer of HTTP/1 says it with `Connection: close`.
-                    let last = served == limits.requests_per_connection || door.gate.is_draining();
+                    let last = served == limits.requests_per_connection || server.gate.is_draining();
                     if last && !ending {
                         ending = true;
                         connection.graceful_shutdown();
                     }
-                    let (proxy, stop) = (Arc::clone(&door.proxy), stop.clone());
+                    let (proxy, stop) = (Arc::clone(&server.proxy), stop.clone());
                     let of_next = fresh();
                     digest = of_next.1;
                     let own = std::mem::replace(&mut own, of_next.0);
@@ -76,7 +76,7 @@ pub async fn serve(door: &Door, stream: ClientStream, stop: &ShutdownWatch) {
                 Ok(Some(H2Accept::Rejected) | None) | Err(_) => break,
             },
             _ = requests.join_next(), if !idle => {}
-            () = tokio::time::sleep(patience), if idle => break,
+            () = tokio::time::sleep(deadline), if idle => break,
         }
     }
     drop(connection);
@@ -86,7 +86,7 @@ pub async fn serve(door: &Door, stream: ClientStream, stop: &ShutdownWatch) {
 }
 
 /// How long a client may take to acknowledge that no more requests are taken.
-const GOODBYE: Duration = Duration::from_secs(1);
+const GOAWAY_GRACE: Duration = Duration::from_secs(1);
 
 /// How many requests may be under way on one connection.
 const STREAMS_MAX: u32 = 100;

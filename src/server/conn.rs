@@ -3,7 +3,7 @@
 
 mod http1;
 mod http2;
-mod patience;
+mod read_deadline;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,13 +15,13 @@ use pingora::server::ShutdownWatch;
 use pingora::server::configuration::ServerConf;
 use tokio::time::Instant;
 
-use super::client::ClientStream;
-use super::connection::{Connection, Held, Peer};
-use super::{ClientLimits, Gate};
-use patience::{Patience, Wait};
+use crate::proxy::client::ClientStream;
+use crate::proxy::connection::{Connection, Held, Peer};
+use crate::proxy::{ClientLimits, Gate};
+use read_deadline::{Read, ReadDeadline};
 
 /// The proxy as seen by its listener.
-pub struct Door {
+pub struct ConnectionServer {
     proxy: Arc<HttpProxy<Gate>>,
     gate: Gate,
 }
@@ -37,7 +37,7 @@ enum Beginning {
     Nothing,
 }
 
-impl Door {
+impl ConnectionServer {
     /// Lets requests through this gate.
     #[must_use]
     pub fn new(gate: Gate) -> Self {
@@ -59,14 +59,14 @@ impl Door {
         let limits = self.gate.limits();
         let connection = Arc::new(Connection::begin(held, peer));
         let Ok(mut stream) = ClientStream::new(stream, connection, limits.write_timeout) else { return };
-        let mut patience = Patience::new(stop);
+        let mut deadline = ReadDeadline::new(stop);
         let beginning = match negotiated {
             Some(ALPN::H2) => Beginning::Http2,
             Some(_) => Beginning::Http1 { latest: Instant::now() + limits.idle_time },
-            None => beginning(&mut stream, &limits, &mut patience).await,
+            None => beginning(&mut stream, &limits, &mut deadline).await,
         };
         match beginning {
-            Beginning::Http1 { latest } => http1::serve(self, Box::new(stream), patience, latest, stop).await,
+            Beginning::Http1 { latest } => http1::serve(self, Box::new(stream), deadline, latest, stop).await,
             Beginning::Http2 => {
                 stream.give_all();
                 http2::serve(self, stream, stop).await;
@@ -88,7 +88,7 @@ impl Door {
 }
 
 /// Finds out whether the client speaks HTTP/2 from the start, as one that knows the service may (RFC 9113 §3.3).
-async fn beginning(stream: &mut ClientStream, limits: &ClientLimits, patience: &mut Patience) -> Beginning {
+async fn beginning(stream: &mut ClientStream, limits: &ClientLimits, deadline: &mut ReadDeadline) -> Beginning {
     let mut latest = Instant::now() + limits.idle_time;
     loop {
         let ahead = stream.ahead();
@@ -100,12 +100,12 @@ async fn beginning(stream: &mut ClientStream, limits: &ClientLimits, patience: &
             return Beginning::Http2;
         }
         let begun = common > 0;
-        match patience.wait(stream, latest).await {
-            Wait::Came if begun => {}
-            Wait::Came => latest = Instant::now() + limits.head_time,
+        match deadline.wait(stream, latest).await {
+            Read::Data if begun => {}
+            Read::Data => latest = Instant::now() + limits.head_time,
             // It may have been the method of a request.
-            Wait::Late if begun => return Beginning::Http1 { latest },
-            Wait::Gone | Wait::Late => return Beginning::Nothing,
+            Read::TimedOut if begun => return Beginning::Http1 { latest },
+            Read::Eof | Read::TimedOut => return Beginning::Nothing,
         }
     }
 }

@@ -10,8 +10,8 @@ use pingora::server::ShutdownWatch;
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::{Instant, timeout};
 
-use super::Door;
-use super::patience::{Patience, Wait};
+use super::ConnectionServer;
+use super::read_deadline::{Read, ReadDeadline};
 use crate::http1::head::{Framing, Head, Search, Sketch, judge};
 use crate::proxy::ClientLimits;
 use crate::proxy::answer::{After, Answer};
@@ -43,27 +43,27 @@ enum Course {
 
 /// Serves request after request until either side has had enough.
 pub async fn serve(
-    door: &Door,
+    server: &ConnectionServer,
     mut stream: Box<ClientStream>,
-    mut patience: Patience,
+    mut deadline: ReadDeadline,
     first: Instant,
     stop: &ShutdownWatch,
 ) {
     let (mut served, mut latest) = (0, first);
     loop {
-        let limits = door.gate.limits();
-        let length = match arrival(&mut stream, &limits, &mut patience, latest).await {
+        let limits = server.gate.limits();
+        let length = match arrival(&mut stream, &limits, &mut deadline, latest).await {
             Arrival::Head(length) => length,
             Arrival::Gone => return,
-            Arrival::Refused(rejection) => return turn_away(door, &mut stream, &limits, &rejection).await,
+            Arrival::Refused(rejection) => return turn_away(server, &mut stream, &limits, &rejection).await,
         };
         served += 1;
         let after = if served < limits.requests_per_connection { After::Keep } else { After::Close };
-        let framing = match meet(door, &mut stream, length, &limits, after).await {
+        let framing = match meet(server, &mut stream, length, &limits, after).await {
             Course::Pass(framing) => framing,
             Course::ReadAway(count) => match timeout(UNREAD_BODY_TIMEOUT, stream.read_away(count)).await {
                 Ok(Ok(())) => {
-                    latest = patience_for_next(&stream, &limits);
+                    latest = deadline_for_next(&stream, &limits);
                     continue;
                 }
                 _ => return,
@@ -80,33 +80,39 @@ pub async fn serve(
         if after == After::Close {
             session.set_keepalive_reuses_remaining(Some(0));
         }
-        let Some(reused) = door.proxy.process_new_http(session, stop).await else { return };
+        let Some(reused) = server.proxy.process_new_http(session, stop).await else { return };
         let (returned, _) = reused.consume();
         let Ok(returned) = returned.into_any().downcast::<ClientStream>() else { return };
         stream = returned;
         stream.go_on();
-        latest = patience_for_next(&stream, &limits);
+        latest = deadline_for_next(&stream, &limits);
     }
 }
 
 /// Judges the request at the beginning of what has come, and answers it if it may not pass.
-async fn meet(door: &Door, stream: &mut ClientStream, length: usize, limits: &ClientLimits, after: After) -> Course {
+async fn meet(
+    server: &ConnectionServer,
+    stream: &mut ClientStream,
+    length: usize,
+    limits: &ClientLimits,
+    after: After,
+) -> Course {
     let head = match judge(stream.ahead().get(..length).unwrap_or_default(), limits.header_count) {
         Ok(head) => head,
         Err(rejection) => {
-            turn_away(door, stream, limits, &rejection).await;
+            turn_away(server, stream, limits, &rejection).await;
             return Course::End;
         }
     };
-    let mut exchange = door.gate.begin();
+    let mut exchange = server.gate.begin();
     exchange.meet(&Told::on_wire(&head), stream.connection.peer().client.clone());
     let asked = request_head_on_wire(&head);
-    let Err(rejection) = door.gate.judge(&asked, said_length_on_wire(&head), &mut exchange).await else {
+    let Err(rejection) = server.gate.judge(&asked, said_length_on_wire(&head), &mut exchange).await else {
         stream.connection.hand_on(Judged::by(&asked, exchange));
         return Course::Pass(head.framing);
     };
     let (rest, bodiless) = (unread(&head), head.method == "HEAD");
-    let kept = rest.filter(|_| head.persists && after == After::Keep && !door.gate.is_draining());
+    let kept = rest.filter(|_| head.persists && after == After::Keep && !server.gate.is_draining());
     let after = if kept.is_some() { After::Keep } else { After::Close };
     if after == After::Close && (rest != Some(0) || stream.ahead().len() > length) {
         stream.connection.linger();
@@ -130,7 +136,7 @@ fn unread(head: &Head<'_>) -> Option<u64> {
 }
 
 /// Until when the next head is waited for: its beginning, or its end if it has begun already.
-fn patience_for_next(stream: &ClientStream, limits: &ClientLimits) -> Instant {
+fn deadline_for_next(stream: &ClientStream, limits: &ClientLimits) -> Instant {
     Instant::now() + if stream.ahead().is_empty() { limits.idle_time } else { limits.head_time }
 }
 
@@ -138,7 +144,7 @@ fn patience_for_next(stream: &ClientStream, limits: &ClientLimits) -> Instant {
 async fn arrival(
     stream: &mut ClientStream,
     limits: &ClientLimits,
-    patience: &mut Patience,
+    deadline: &mut ReadDeadline,
     mut latest: Instant,
 ) -> Arrival {
     let mut search = Search::default();
@@ -156,25 +162,25 @@ async fn arrival(
         if let Some(length) = found {
             return Arrival::Head(length);
         }
-        match patience.wait(stream, latest).await {
-            Wait::Came if begun => {}
-            Wait::Came => {
+        match deadline.wait(stream, latest).await {
+            Read::Data if begun => {}
+            Read::Data => {
                 begun = true;
                 latest = Instant::now() + limits.head_time;
             }
-            Wait::Late if begun => {
+            Read::TimedOut if begun => {
                 let detail = "the request's head did not come in time";
                 return Arrival::Refused(Rejection::new(Reason::RequestTimeout, detail));
             }
-            Wait::Gone | Wait::Late => return Arrival::Gone,
+            Read::Eof | Read::TimedOut => return Arrival::Gone,
         }
     }
 }
 
 /// Answers what is no request, closes the connection, and records it.
-async fn turn_away(door: &Door, stream: &mut ClientStream, limits: &ClientLimits, rejection: &Rejection) {
+async fn turn_away(server: &ConnectionServer, stream: &mut ClientStream, limits: &ClientLimits, rejection: &Rejection) {
     let Sketch { method, path } = Sketch::of(stream.ahead());
-    let mut exchange = door.gate.begin();
+    let mut exchange = server.gate.begin();
     let told = Told { method: &method, path: &path, request_id: None, traceparent: None };
     exchange.meet(&told, stream.connection.peer().client.clone());
     stream.connection.linger();
