@@ -2,19 +2,19 @@
 //! judged, at the door or in `request_filter`. What came so far is recorded in `logging`, and what did not at the door.
 
 mod admission;
-pub mod answer;
+mod authenticate;
 pub(crate) mod client;
-pub(crate) mod connection;
-pub(crate) mod exchange;
-mod failure;
-pub mod forward;
+pub(crate) mod context;
+pub mod error_response;
 pub(crate) mod head;
-mod judge;
 pub(crate) mod judged;
-pub mod ledger;
+pub mod record;
 mod refusal;
 mod retry;
+pub(crate) mod stream_info;
 mod tunnel;
+mod upstream_error;
+pub mod upstream_request;
 
 use std::os::fd::RawFd;
 use std::sync::Arc;
@@ -38,16 +38,16 @@ use crate::jwks_refresh::JwksRefresher;
 use crate::metrics::IssuerMetrics;
 use crate::mode::Modes;
 
-use admission::{Progress, asks_for_websocket, ignore_upgrade};
-use connection::Connection;
-use exchange::{Exchange, answered};
-use failure::{TOO_LARGE, failure};
-use forward::ForwardRule;
+use admission::{InFlightLimit, asks_for_websocket, ignore_upgrade};
+use context::{RequestContext, answered};
 use head::request_head;
-use ledger::Ledger;
+use record::RecordSinks;
 use refusal::{refuse, turn_away};
-use retry::{Fresh, Try};
+use retry::{PoolKeys, Try};
+use stream_info::StreamInfo;
 use tunnel::TunnelConnect;
+use upstream_error::{BODY_TOO_LARGE, rejection_of};
+use upstream_request::ForwardingPolicy;
 
 /// Everything that one configuration says about requests. It is replaced whole.
 pub struct Policy {
@@ -64,7 +64,7 @@ pub struct Policy {
     /// How long a request may wait for keys that are not at hand.
     pub key_wait: Duration,
     pub limits: ClientLimits,
-    pub forward: ForwardRule,
+    pub forward: ForwardingPolicy,
     pub close_at_expiry: Expiring,
 }
 
@@ -102,22 +102,22 @@ pub enum Expiring {
 #[derive(Clone)]
 pub struct Gate {
     policy: Arc<ArcSwap<Policy>>,
-    ledger: Arc<Ledger>,
+    sinks: Arc<RecordSinks>,
     draining: Arc<AtomicBool>,
-    progress: Progress,
-    fresh: Fresh,
+    in_flight: InFlightLimit,
+    fresh: PoolKeys,
 }
 
 impl Gate {
     /// Guards an upstream by the policy that is there when a request comes. While `draining` is set, every answer ends its
     /// connection.
     #[must_use]
-    pub fn new(policy: Arc<ArcSwap<Policy>>, ledger: Arc<Ledger>, draining: Arc<AtomicBool>) -> Self {
-        Self { policy, ledger, draining, progress: Progress::default(), fresh: Fresh::default() }
+    pub fn new(policy: Arc<ArcSwap<Policy>>, sinks: Arc<RecordSinks>, draining: Arc<AtomicBool>) -> Self {
+        Self { policy, sinks, draining, in_flight: InFlightLimit::default(), fresh: PoolKeys::default() }
     }
 
-    pub(crate) fn begin(&self) -> Exchange {
-        Exchange::begin(self.policy.load_full(), Arc::clone(&self.ledger))
+    pub(crate) fn begin(&self) -> RequestContext {
+        RequestContext::begin(self.policy.load_full(), Arc::clone(&self.sinks))
     }
 
     pub(crate) fn limits(&self) -> ClientLimits {
@@ -131,44 +131,44 @@ impl Gate {
 
 #[async_trait]
 impl ProxyHttp for Gate {
-    type CTX = Exchange;
+    type CTX = RequestContext;
 
-    fn new_ctx(&self) -> Exchange {
+    fn new_ctx(&self) -> RequestContext {
         self.begin()
     }
 
-    async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> pingora::Result<bool> {
-        let connection = Connection::of(session);
-        let judged = match connection.as_deref().and_then(Connection::handed_on) {
+    async fn request_filter(&self, session: &mut Session, ctx: &mut RequestContext) -> pingora::Result<bool> {
+        let connection = StreamInfo::of(session);
+        let judged = match connection.as_deref().and_then(StreamInfo::handed_on) {
             Some(judged) => {
                 let (taken_up, passes) = judged.take_up(&request_head(session.req_header()));
-                *exchange = taken_up;
+                *ctx = taken_up;
                 passes
             }
-            None => self.judge_within(session, exchange).await,
+            None => self.judge_within(session, ctx).await,
         };
-        exchange.connection = connection;
+        ctx.connection = connection;
         if let Err(rejection) = judged {
-            return turn_away(session, &rejection, exchange).await;
+            return turn_away(session, &rejection, ctx).await;
         }
         // A tunnel is for those who showed a token.
-        exchange.is_tunnel = exchange.verdict != Verdict::Pass && asks_for_websocket(session.req_header());
-        if !exchange.is_tunnel {
+        ctx.is_tunnel = ctx.verdict != Verdict::Pass && asks_for_websocket(session.req_header());
+        if !ctx.is_tunnel {
             ignore_upgrade(session.req_header_mut());
         }
-        if exchange.policy.close_at_expiry == Expiring::Always {
-            exchange.end_at_expiry(now());
+        if ctx.policy.close_at_expiry == Expiring::Always {
+            ctx.end_at_expiry(now());
         }
         Ok(false)
     }
 
-    async fn upstream_peer(&self, _: &mut Session, exchange: &mut Exchange) -> pingora::Result<Box<HttpPeer>> {
-        let mut peer = exchange.policy.upstream.clone();
-        if exchange.is_tunnel {
+    async fn upstream_peer(&self, _: &mut Session, ctx: &mut RequestContext) -> pingora::Result<Box<HttpPeer>> {
+        let mut peer = ctx.policy.upstream.clone();
+        if ctx.is_tunnel {
             TunnelConnect::prepare(&mut peer);
         }
-        if exchange.attempt == Try::Second {
-            self.fresh.set_apart(&mut peer);
+        if ctx.attempt == Try::Second {
+            self.fresh.force_new_connection(&mut peer);
         }
         Ok(Box::new(peer))
     }
@@ -180,18 +180,18 @@ impl ProxyHttp for Gate {
         peer: &HttpPeer,
         descriptor: RawFd,
         _: Option<&Digest>,
-        _: &mut Exchange,
+        _: &mut RequestContext,
     ) -> pingora::Result<()> {
-        if reused { retry::look_again(descriptor, peer) } else { Ok(()) }
+        if reused { retry::probe_reused(descriptor, peer) } else { Ok(()) }
     }
 
     async fn upstream_request_filter(
         &self,
         session: &mut Session,
         upstream: &mut RequestHeader,
-        exchange: &mut Exchange,
+        ctx: &mut RequestContext,
     ) -> pingora::Result<()> {
-        forward::prepare(upstream, session, exchange)
+        upstream_request::prepare(upstream, session, ctx)
     }
 
     /// Counts the body as it comes. What an upgraded connection carries is no body.
@@ -200,33 +200,33 @@ impl ProxyHttp for Gate {
         session: &mut Session,
         piece: &mut Option<Bytes>,
         end: bool,
-        exchange: &mut Exchange,
+        ctx: &mut RequestContext,
     ) -> pingora::Result<()> {
-        forward::end_once(piece, end);
-        let too_large = session.body_bytes_read() as u64 > exchange.policy.limits.body_size && !session.was_upgraded();
+        upstream_request::end_once(piece, end);
+        let too_large = session.body_bytes_read() as u64 > ctx.policy.limits.body_size && !session.was_upgraded();
         if too_large {
-            return Error::e_explain(TOO_LARGE, "the body is too large");
+            return Error::e_explain(BODY_TOO_LARGE, "the body is too large");
         }
-        exchange.check_expiry(now())
+        ctx.check_expiry(now())
     }
 
     async fn upstream_response_filter(
         &self,
         _: &mut Session,
         answer: &mut ResponseHeader,
-        exchange: &mut Exchange,
+        ctx: &mut RequestContext,
     ) -> pingora::Result<()> {
-        exchange.upstream_answered();
+        ctx.upstream_answered();
         if answer.status == StatusCode::SWITCHING_PROTOCOLS {
-            if !exchange.is_tunnel {
+            if !ctx.is_tunnel {
                 return Error::e_explain(ErrorType::InvalidHTTPHeader, "an upgrade that nobody asked for")
                     .map_err(Error::into_up);
             }
-            if exchange.policy.close_at_expiry != Expiring::Never {
-                exchange.end_at_expiry(now());
+            if ctx.policy.close_at_expiry != Expiring::Never {
+                ctx.end_at_expiry(now());
             }
         }
-        forward::strip_hop_by_hop(answer);
+        upstream_request::strip_hop_by_hop(answer);
         Ok(())
     }
 
@@ -235,17 +235,17 @@ impl ProxyHttp for Gate {
         _: &mut Session,
         piece: &mut Option<Bytes>,
         end: bool,
-        exchange: &mut Exchange,
+        ctx: &mut RequestContext,
     ) -> pingora::Result<Option<Duration>> {
-        forward::end_once(piece, end);
-        exchange.check_expiry(now()).map(|()| None)
+        upstream_request::end_once(piece, end);
+        ctx.check_expiry(now()).map(|()| None)
     }
 
     async fn response_filter(
         &self,
         session: &mut Session,
         _: &mut ResponseHeader,
-        _: &mut Exchange,
+        _: &mut RequestContext,
     ) -> pingora::Result<()> {
         if self.is_draining() {
             session.set_keepalive(None);
@@ -258,52 +258,52 @@ impl ProxyHttp for Gate {
         _: &HttpPeer,
         session: &mut Session,
         mut error: Box<Error>,
-        exchange: &mut Exchange,
+        ctx: &mut RequestContext,
         _: bool,
     ) -> Box<Error> {
-        exchange.attempt = retry::decide(session, &mut error);
+        ctx.attempt = retry::decide(session, &mut error);
         error
     }
 
-    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, exchange: &mut Exchange) -> FailToProxy {
+    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut RequestContext) -> FailToProxy {
         let closed = FailToProxy { error_code: 0, can_reuse_downstream: false };
-        let Some(rejection) = failure(error, exchange) else { return closed };
+        let Some(rejection) = rejection_of(error, ctx) else { return closed };
         // What would have been refused is told with that reason; the status says the rest.
-        if exchange.verdict != Verdict::WouldReject {
-            exchange.reason = Some(rejection.reason());
+        if ctx.verdict != Verdict::WouldReject {
+            ctx.reason = Some(rejection.reason());
         }
         if *error.esource() == ErrorSource::Upstream {
             tracing::warn!(
                 reason = rejection.reason().as_str(),
                 error = error.etype().as_str(),
-                request_id = exchange.request_id,
+                request_id = ctx.request_id,
                 "The upstream did not answer."
             );
         }
         session.set_keepalive(None);
-        exchange.linger();
+        ctx.linger();
         // The answer's head may be on its way already: then the cut connection says what happened.
-        if answered(session).is_none() && refuse(session, &rejection, exchange).await.is_err() {
+        if answered(session).is_none() && refuse(session, &rejection, ctx).await.is_err() {
             return closed;
         }
         FailToProxy { error_code: rejection.reason().status(), can_reuse_downstream: false }
     }
 
-    async fn logging(&self, session: &mut Session, _: Option<&Error>, exchange: &mut Exchange) {
-        exchange.record(session).await;
+    async fn logging(&self, session: &mut Session, _: Option<&Error>, ctx: &mut RequestContext) {
+        ctx.record(session).await;
     }
 
     /// Pingora's own line would hold the path with its query; the record has what is needed.
-    fn suppress_error_log(&self, _: &Session, _: &Exchange, _: &Error) -> bool {
+    fn suppress_error_log(&self, _: &Session, _: &RequestContext, _: &Error) -> bool {
         true
     }
 
-    fn suppress_proxy_warn_log(&self, _: &Session, _: &Exchange, _: &Error, _: ProxyWarnLogContext) -> bool {
+    fn suppress_proxy_warn_log(&self, _: &Session, _: &RequestContext, _: &Error, _: ProxyWarnLogContext) -> bool {
         true
     }
 
-    fn request_summary(&self, _: &Session, exchange: &Exchange) -> String {
-        format!("request_id: {}", exchange.request_id)
+    fn request_summary(&self, _: &Session, ctx: &RequestContext) -> String {
+        format!("request_id: {}", ctx.request_id)
     }
 }
 

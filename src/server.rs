@@ -32,7 +32,7 @@ use crate::config::{self, Compiled, ListenAddress};
 use crate::jwks_refresh::{JwksRefresher, StartError};
 use crate::metrics::Metrics;
 use crate::metrics::cache::CacheMetrics;
-use crate::proxy::ledger::Ledger;
+use crate::proxy::record::RecordSinks;
 use crate::proxy::{Gate, Policy};
 use crate::revocation::watcher::DenyListWatcher;
 use crate::trace;
@@ -170,8 +170,8 @@ impl Service {
         let admin_connections = IntGauge::new("callgate_admin_connections", "Open admin connections.")?;
         let admin = Acceptor::new(Plain(Arc::new(admin)), ADMIN_CONNECTIONS, admin_connections);
 
-        let ledger = Arc::new(Ledger { audit, metrics: Arc::clone(&metrics), tracer });
-        let gate = Gate::new(Arc::clone(&policy), ledger, Arc::clone(&draining));
+        let sinks = Arc::new(RecordSinks { audit, metrics: Arc::clone(&metrics), tracer });
+        let gate = Gate::new(Arc::clone(&policy), sinks, Arc::clone(&draining));
         let limit = config.limits.connections;
         metrics.connections_limit().set(i64::try_from(limit).unwrap_or(i64::MAX));
         let guarded = Guarded { connections: ConnectionServer::new(gate), tls: tls.clone() };

@@ -16,12 +16,12 @@ use crate::rejection::{Reason, Rejection};
 
 /// The requests in progress.
 #[derive(Clone, Default)]
-pub struct Progress(Arc<AtomicUsize>);
+pub struct InFlightLimit(Arc<AtomicUsize>);
 
 /// One of them, for as long as it lives.
 pub struct InFlight(Arc<AtomicUsize>);
 
-impl Progress {
+impl InFlightLimit {
     /// A place for one more request, if there are fewer than that.
     ///
     /// # Errors
@@ -112,11 +112,11 @@ mod tests {
 
     #[test]
     fn there_is_room_for_so_many_and_again_when_one_has_ended() {
-        let progress = Progress::default();
-        let first = progress.enter(2).unwrap();
-        let _second = progress.enter(2).unwrap();
-        assert_eq!(progress.enter(2).err().map(|refused| refused.reason()), Some(Reason::Overloaded));
+        let limit = InFlightLimit::default();
+        let first = limit.enter(2).unwrap();
+        let _second = limit.enter(2).unwrap();
+        assert_eq!(limit.enter(2).err().map(|refused| refused.reason()), Some(Reason::Overloaded));
         drop(first);
-        assert!(progress.enter(2).is_ok());
+        assert!(limit.enter(2).is_ok());
     }
 }

@@ -21,7 +21,7 @@ use tokio::time::Sleep;
 
 use outbox::Outbox;
 
-use super::connection::Connection;
+use super::stream_info::StreamInfo;
 use crate::http1::chunks::{ChunkFault, Chunks};
 use crate::http1::head::Framing;
 
@@ -37,7 +37,7 @@ pub struct ClientStream {
     ended: bool,
     share: Share,
     out: Outbox,
-    pub connection: Arc<Connection>,
+    pub connection: Arc<StreamInfo>,
     digest: Arc<ProxyDigest>,
     end: Option<Pin<Box<Sleep>>>,
     /// How long the client may take nothing of what it is sent, and the time of the piece that waits.
@@ -64,7 +64,7 @@ impl ClientStream {
     ///
     /// # Errors
     /// None that can happen; Pingora's type for its digest asks for a response header.
-    pub fn new(inner: Stream, connection: Arc<Connection>, write_timeout: Duration) -> pingora::Result<Self> {
+    pub fn new(inner: Stream, connection: Arc<StreamInfo>, write_timeout: Duration) -> pingora::Result<Self> {
         let digest = connection.digest()?;
         let share = Share { plain: 0, then: Then::Nothing };
         Ok(Self {
@@ -220,7 +220,7 @@ impl AsyncRead for ClientStream {
         if !this.ahead.is_empty() {
             let length = this.ahead.len().min(buffer.remaining()).min(this.share.next());
             let here = this.ahead.get(..length).unwrap_or_default();
-            let admitted = this.share.admit(here).map_err(|fault| this.connection.doubt(fault))?;
+            let admitted = this.share.admit(here).map_err(|fault| this.connection.set_body_error(fault))?;
             buffer.put_slice(here.get(..admitted).unwrap_or_default());
             this.ahead.advance(admitted);
             return Poll::Ready(Ok(()));
@@ -229,7 +229,7 @@ impl AsyncRead for ClientStream {
         std::task::ready!(Pin::new(&mut this.inner).poll_read(cx, buffer))?;
         let came = buffer.filled().get(before..).unwrap_or_default();
         this.ended = came.is_empty();
-        let admitted = this.share.admit(came).map_err(|fault| this.connection.doubt(fault))?;
+        let admitted = this.share.admit(came).map_err(|fault| this.connection.set_body_error(fault))?;
         this.ahead.extend_from_slice(came.get(admitted..).unwrap_or_default());
         buffer.set_filled(before + admitted);
         Poll::Ready(Ok(()))
@@ -240,7 +240,7 @@ impl AsyncWrite for ClientStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = &mut *self;
         this.poll_end(cx)?;
-        let sent = if this.connection.gathers() {
+        let sent = if this.connection.is_corked() {
             this.out.poll_write(Pin::new(&mut this.inner), cx, bytes)
         } else {
             this.out.poll_through(Pin::new(&mut this.inner), cx, |inner, cx| inner.poll_write(cx, bytes))

@@ -10,7 +10,7 @@ use crate::request::{Authorization, RequestHead};
 
 /// What is written down of a request, and what it is known by elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Told<'a> {
+pub struct RequestSummary<'a> {
     pub method: &'a str,
     /// Without query.
     pub path: &'a str,
@@ -31,7 +31,7 @@ pub fn request_head(header: &RequestHeader) -> RequestHead<'_> {
 }
 
 /// Reads the same from the wire.
-pub fn request_head_on_wire<'a>(head: &Head<'a>) -> RequestHead<'a> {
+pub fn request_head_from_wire<'a>(head: &Head<'a>) -> RequestHead<'a> {
     let authorization = match head.authorization {
         Field::Absent => Authorization::Absent,
         Field::One(value) => Authorization::One(value),
@@ -41,21 +41,21 @@ pub fn request_head_on_wire<'a>(head: &Head<'a>) -> RequestHead<'a> {
 }
 
 /// The length that a request's body is said to have.
-pub fn said_length(header: &RequestHeader) -> Option<u64> {
+pub fn content_length(header: &RequestHeader) -> Option<u64> {
     header.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// Likewise, from the wire.
-pub const fn said_length_on_wire(head: &Head<'_>) -> Option<u64> {
+pub const fn content_length_from_wire(head: &Head<'_>) -> Option<u64> {
     match head.framing {
         Framing::Length(length) => Some(length),
         Framing::Chunked | Framing::Upgrade => None,
     }
 }
 
-impl<'a> Told<'a> {
+impl<'a> RequestSummary<'a> {
     /// By a request that Pingora has read.
-    pub fn by(header: &'a RequestHeader) -> Self {
+    pub fn from_pingora(header: &'a RequestHeader) -> Self {
         Self {
             method: header.method.as_str(),
             path: header.uri.path(),
@@ -65,7 +65,7 @@ impl<'a> Told<'a> {
     }
 
     /// By a request on the wire.
-    pub fn on_wire(head: &Head<'a>) -> Self {
+    pub fn from_wire(head: &Head<'a>) -> Self {
         Self {
             method: head.method,
             // A sound target has only ASCII characters.
@@ -125,10 +125,15 @@ mod tests {
                     let (name, value) = field.split_once(':').unwrap();
                     header.append_header(name.to_owned(), value.trim()).unwrap();
                 }
-                let (told, told_on_wire) = (Told::by(&header), Told::on_wire(&wire));
-                assert_eq!(told, told_on_wire, "{target} {fields:?}");
-                assert!(request_head(&header) == request_head_on_wire(&wire), "{target} {fields:?}");
-                assert_eq!(said_length(&header).unwrap_or(0), said_length_on_wire(&wire).unwrap_or(0), "{fields:?}");
+                let (summary, summary_from_wire) =
+                    (RequestSummary::from_pingora(&header), RequestSummary::from_wire(&wire));
+                assert_eq!(summary, summary_from_wire, "{target} {fields:?}");
+                assert!(request_head(&header) == request_head_from_wire(&wire), "{target} {fields:?}");
+                assert_eq!(
+                    content_length(&header).unwrap_or(0),
+                    content_length_from_wire(&wire).unwrap_or(0),
+                    "{fields:?}"
+                );
             }
         }
     }

@@ -1,14 +1,14 @@
 //! A request that was judged at the door, on its way to the filters. The judgement holds for what it was made of and nothing else:
 //! should Pingora have read another request out of the same bytes, the request is refused.
 
-use super::exchange::Exchange;
+use super::context::RequestContext;
 use crate::audit::Verdict;
 use crate::rejection::{Reason, Rejection};
 use crate::request::{Authorization, RequestHead};
 
 /// A request that may pass if it is the one that was judged.
 pub struct Judged {
-    exchange: Exchange,
+    ctx: RequestContext,
     verdict: Verdict,
     reason: Option<Reason>,
     grounds: Grounds,
@@ -25,21 +25,21 @@ struct Grounds {
 impl Judged {
     /// A request that was judged by this head. Until it is taken up it counts as malformed: it comes to its end before that only if
     /// Pingora cannot read it.
-    pub fn by(head: &RequestHead<'_>, mut exchange: Exchange) -> Self {
-        let verdict = std::mem::replace(&mut exchange.verdict, Verdict::Reject);
-        let reason = exchange.reason.replace(Reason::RequestMalformed);
-        Self { exchange, verdict, reason, grounds: Grounds::of(head) }
+    pub fn by(head: &RequestHead<'_>, mut ctx: RequestContext) -> Self {
+        let verdict = std::mem::replace(&mut ctx.verdict, Verdict::Reject);
+        let reason = ctx.reason.replace(Reason::RequestMalformed);
+        Self { ctx, verdict, reason, grounds: Grounds::of(head) }
     }
 
     /// The request as it stands, and whether it may pass with the head that was read.
-    pub fn take_up(self, head: &RequestHead<'_>) -> (Exchange, Result<(), Rejection>) {
-        let Self { mut exchange, verdict, reason, grounds } = self;
+    pub fn take_up(self, head: &RequestHead<'_>) -> (RequestContext, Result<(), Rejection>) {
+        let Self { mut ctx, verdict, reason, grounds } = self;
         if !grounds.are_of(head) {
             let detail = "the request's head can be read in two ways";
-            return (exchange, Err(Rejection::new(Reason::RequestMalformed, detail)));
+            return (ctx, Err(Rejection::new(Reason::RequestMalformed, detail)));
         }
-        (exchange.verdict, exchange.reason) = (verdict, reason);
-        (exchange, Ok(()))
+        (ctx.verdict, ctx.reason) = (verdict, reason);
+        (ctx, Ok(()))
     }
 }
 

@@ -6,17 +6,21 @@ use http::{Method, Version};
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 
-use super::answer::Answer;
-use super::exchange::Exchange;
+use super::context::RequestContext;
+use super::error_response::Answer;
 use crate::rejection::Rejection;
 
 /// Refuses a request before anything of it went to the upstream. The result is Pingora's word for a request that is answered.
-pub async fn turn_away(session: &mut Session, rejection: &Rejection, exchange: &mut Exchange) -> pingora::Result<bool> {
-    exchange.refuse(rejection);
+pub async fn turn_away(
+    session: &mut Session,
+    rejection: &Rejection,
+    ctx: &mut RequestContext,
+) -> pingora::Result<bool> {
+    ctx.refuse(rejection);
     // A stream of HTTP/2 ends with its answer anyway.
     session.set_keepalive(None);
-    exchange.linger();
-    refuse(session, rejection, exchange).await?;
+    ctx.linger();
+    refuse(session, rejection, ctx).await?;
     Ok(true)
 }
 
@@ -24,16 +28,16 @@ pub async fn turn_away(session: &mut Session, rejection: &Rejection, exchange: &
 ///
 /// # Errors
 /// If the client does not take it.
-pub async fn refuse(session: &mut Session, rejection: &Rejection, exchange: &Exchange) -> pingora::Result<()> {
-    let mut answer = Answer::refuse(rejection, &exchange.policy.realm, &exchange.request_id);
+pub async fn refuse(session: &mut Session, rejection: &Rejection, ctx: &RequestContext) -> pingora::Result<()> {
+    let mut answer = Answer::refuse(rejection, &ctx.policy.realm, &ctx.request_id);
     let head = session.req_header();
     if speaks_grpc(head) {
         answer = answer.for_grpc(rejection);
     }
     let bodiless = head.method == Method::HEAD || answer.body.is_empty();
-    exchange.gather(true);
+    ctx.cork(true);
     let written = write(session, answer, bodiless).await;
-    exchange.gather(false);
+    ctx.cork(false);
     written
 }
 

@@ -13,7 +13,7 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType};
 
 /// The word for a connection that was found closed when it was to be used again.
-pub const GONE: ErrorType = ErrorType::Custom("ConnectionGone");
+pub const STALE_CONNECTION: ErrorType = ErrorType::Custom("ConnectionGone");
 
 /// Which connections a request may use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,12 +26,12 @@ pub enum Try {
 
 /// Names for connections that nobody else shall find.
 #[derive(Clone, Default)]
-pub struct Fresh(Arc<AtomicU64>);
+pub struct PoolKeys(Arc<AtomicU64>);
 
-impl Fresh {
+impl PoolKeys {
     /// Makes sure that a new connection is opened for this peer.
-    pub fn set_apart(&self, peer: &mut HttpPeer) {
-        peer.group_key = FIRST_NAME + self.0.fetch_add(1, Ordering::Relaxed);
+    pub fn force_new_connection(&self, peer: &mut HttpPeer) {
+        peer.group_key = FIRST_UNIQUE_GROUP + self.0.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -41,7 +41,7 @@ impl Fresh {
 ///
 /// # Errors
 /// If it must not be used. Nothing was written then.
-pub fn look_again(descriptor: RawFd, peer: &HttpPeer) -> pingora::Result<()> {
+pub fn probe_reused(descriptor: RawFd, peer: &HttpPeer) -> pingora::Result<()> {
     let speaks_http2 = peer.options.alpn == ALPN::H2;
     let mut byte = [0];
     match recv(descriptor, &mut byte, MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT) {
@@ -50,7 +50,8 @@ pub fn look_again(descriptor: RawFd, peer: &HttpPeer) -> pingora::Result<()> {
         // Silent, or no socket of the system's: then the pool's look must do.
         Err(Errno::EAGAIN | Errno::EBADF | Errno::EINTR | Errno::ENOTSOCK) => Ok(()),
         Ok(_) | Err(_) => {
-            let mut gone = Error::explain(GONE, "the connection was closed before it was used again").into_up();
+            let mut gone =
+                Error::explain(STALE_CONNECTION, "the connection was closed before it was used again").into_up();
             gone.set_retry(true);
             Err(gone)
         }
@@ -68,7 +69,7 @@ pub fn decide(session: &Session, error: &mut Error) -> Try {
 }
 
 /// Above the names of the other groups.
-const FIRST_NAME: u64 = 2;
+const FIRST_UNIQUE_GROUP: u64 = 2;
 
 #[cfg(test)]
 mod tests {
@@ -94,11 +95,11 @@ mod tests {
     fn a_silent_connection_is_used_again_and_a_closed_one_is_not() {
         let (ours, theirs) = pair();
         for alpn in [ALPN::H1, ALPN::H2] {
-            assert!(look_again(ours.as_raw_fd(), &peer(alpn)).is_ok());
+            assert!(probe_reused(ours.as_raw_fd(), &peer(alpn)).is_ok());
         }
         theirs.shutdown(Shutdown::Write).unwrap();
         for alpn in [ALPN::H1, ALPN::H2] {
-            let refused = look_again(ours.as_raw_fd(), &peer(alpn)).unwrap_err();
+            let refused = probe_reused(ours.as_raw_fd(), &peer(alpn)).unwrap_err();
             assert!(refused.retry(), "nothing was written: {refused}");
         }
     }
@@ -107,12 +108,12 @@ mod tests {
     fn a_connection_on_which_the_upstream_spoke_first_is_used_again_in_http2_only() {
         let (ours, mut theirs) = pair();
         theirs.write_all(b"HTTP/1.1 408 Request Timeout\r\n\r\n").unwrap();
-        assert!(look_again(ours.as_raw_fd(), &peer(ALPN::H1)).is_err());
-        assert!(look_again(ours.as_raw_fd(), &peer(ALPN::H2)).is_ok());
+        assert!(probe_reused(ours.as_raw_fd(), &peer(ALPN::H1)).is_err());
+        assert!(probe_reused(ours.as_raw_fd(), &peer(ALPN::H2)).is_ok());
     }
 
     #[test]
     fn a_connection_without_a_socket_is_the_pools_to_judge() {
-        assert!(look_again(-1, &peer(ALPN::H1)).is_ok());
+        assert!(probe_reused(-1, &peer(ALPN::H1)).is_ok());
     }
 }

@@ -16,7 +16,7 @@ use pingora::server::configuration::ServerConf;
 use tokio::time::Instant;
 
 use crate::proxy::client::ClientStream;
-use crate::proxy::connection::{Connection, Held, Peer};
+use crate::proxy::stream_info::{Held, Peer, StreamInfo};
 use crate::proxy::{ClientLimits, Gate};
 use read_deadline::{Read, ReadDeadline};
 
@@ -57,7 +57,7 @@ impl ConnectionServer {
         let peer =
             stream.get_socket_digest().and_then(|digest| Some(Peer::at(digest.peer_addr()?))).unwrap_or_default();
         let limits = self.gate.limits();
-        let connection = Arc::new(Connection::begin(held, peer));
+        let connection = Arc::new(StreamInfo::begin(held, peer));
         let Ok(mut stream) = ClientStream::new(stream, connection, limits.write_timeout) else { return };
         let mut deadline = ReadDeadline::new(stop);
         let beginning = match negotiated {

@@ -20,7 +20,7 @@ use crate::keys::source::{FetchSettings, Location, Source};
 use crate::keys::store::KeySlot;
 use crate::metrics::Metrics;
 use crate::mode::Modes;
-use crate::proxy::forward::{ForwardRule, Onward, RequestIds};
+use crate::proxy::upstream_request::{ForwardingPolicy, RequestIds, TokenForwarding};
 use crate::proxy::{ClientLimits, Expiring, Policy};
 use crate::revocation::list::DenyListSlot;
 
@@ -35,7 +35,7 @@ pub struct Plan {
     realm: String,
     modes: Modes,
     limits: Limits,
-    forward: ForwardRule,
+    forward: ForwardingPolicy,
 }
 
 impl Plan {
@@ -141,13 +141,13 @@ const fn expiring(limits: &Limits) -> Expiring {
     }
 }
 
-const fn forward(forwarding: Forwarding, token: bool) -> ForwardRule {
+const fn forward(forwarding: Forwarding, token: bool) -> ForwardingPolicy {
     let request_id = match forwarding.request_id {
         RequestId::Keep => RequestIds::Keep,
         RequestId::Make => RequestIds::Make,
     };
-    let token = if token { Onward::Forward } else { Onward::Withhold };
-    ForwardRule { trusted_hops: forwarding.trusted_hops, request_id, token }
+    let token = if token { TokenForwarding::Forward } else { TokenForwarding::Withhold };
+    ForwardingPolicy { trusted_hops: forwarding.trusted_hops, request_id, token }
 }
 
 /// The audience as a realm: characters that a quoted string cannot hold are left out.

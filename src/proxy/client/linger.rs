@@ -8,10 +8,10 @@ use pingora::protocols::Stream;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt};
 use tokio::time::timeout;
 
-use crate::proxy::connection::Connection;
+use crate::proxy::stream_info::StreamInfo;
 
 /// Closes our side, and the whole when the client does or the time is over. The connection counts as open until then.
-pub async fn linger(mut stream: Stream, connection: Arc<Connection>) {
+pub async fn linger(mut stream: Stream, connection: Arc<StreamInfo>) {
     let read_away = async {
         if AsyncWriteExt::shutdown(&mut stream).await.is_err() {
             return;

@@ -14,10 +14,10 @@ use super::ConnectionServer;
 use super::read_deadline::{Read, ReadDeadline};
 use crate::http1::head::{Framing, Head, Search, Sketch, judge};
 use crate::proxy::ClientLimits;
-use crate::proxy::answer::{After, Answer};
 use crate::proxy::client::ClientStream;
-use crate::proxy::exchange::{End, Exchange};
-use crate::proxy::head::{Told, request_head_on_wire, said_length_on_wire};
+use crate::proxy::context::{End, RequestContext};
+use crate::proxy::error_response::{After, Answer};
+use crate::proxy::head::{RequestSummary, content_length_from_wire, request_head_from_wire};
 use crate::proxy::judged::Judged;
 use crate::rejection::{Reason, Rejection};
 
@@ -104,11 +104,11 @@ async fn meet(
             return Course::End;
         }
     };
-    let mut exchange = server.gate.begin();
-    exchange.meet(&Told::on_wire(&head), stream.connection.peer().client.clone());
-    let asked = request_head_on_wire(&head);
-    let Err(rejection) = server.gate.judge(&asked, said_length_on_wire(&head), &mut exchange).await else {
-        stream.connection.hand_on(Judged::by(&asked, exchange));
+    let mut ctx = server.gate.begin();
+    ctx.begin_record(&RequestSummary::from_wire(&head), stream.connection.peer().client.clone());
+    let asked = request_head_from_wire(&head);
+    let Err(rejection) = server.gate.judge(&asked, content_length_from_wire(&head), &mut ctx).await else {
+        stream.connection.hand_on(Judged::by(&asked, ctx));
         return Course::Pass(head.framing);
     };
     let (rest, bodiless) = (unread(&head), head.method == "HEAD");
@@ -117,7 +117,7 @@ async fn meet(
     if after == After::Close && (rest != Some(0) || stream.ahead().len() > length) {
         stream.connection.linger();
     }
-    let is_answered = answer(stream, exchange, limits, &rejection, after, bodiless).await;
+    let is_answered = answer(stream, ctx, limits, &rejection, after, bodiless).await;
     match kept.filter(|_| is_answered) {
         Some(rest) => Course::ReadAway(length as u64 + rest),
         None => Course::End,
@@ -180,26 +180,26 @@ async fn arrival(
 /// Answers what is no request, closes the connection, and records it.
 async fn turn_away(server: &ConnectionServer, stream: &mut ClientStream, limits: &ClientLimits, rejection: &Rejection) {
     let Sketch { method, path } = Sketch::of(stream.ahead());
-    let mut exchange = server.gate.begin();
-    let told = Told { method: &method, path: &path, request_id: None, traceparent: None };
-    exchange.meet(&told, stream.connection.peer().client.clone());
+    let mut ctx = server.gate.begin();
+    let summary = RequestSummary { method: &method, path: &path, request_id: None, traceparent: None };
+    ctx.begin_record(&summary, stream.connection.peer().client.clone());
     stream.connection.linger();
-    answer(stream, exchange, limits, rejection, After::Close, method == "HEAD").await;
+    answer(stream, ctx, limits, rejection, After::Close, method == "HEAD").await;
 }
 
 /// Answers a request that is refused, and records it. Returns whether the client has taken the answer.
 async fn answer(
     stream: &mut ClientStream,
-    mut exchange: Exchange,
+    mut ctx: RequestContext,
     limits: &ClientLimits,
     rejection: &Rejection,
     after: After,
     bodiless: bool,
 ) -> bool {
-    exchange.refuse(rejection);
+    ctx.refuse(rejection);
     // Nobody else has to wait for a client to take its answer.
-    exchange.place = None;
-    let refusal = Answer::refuse(rejection, &exchange.policy.realm, &exchange.request_id);
+    ctx.permit = None;
+    let refusal = Answer::refuse(rejection, &ctx.policy.realm, &ctx.request_id);
     let body = if bodiless { 0 } else { refusal.body.len() as u64 };
     let bytes = refusal.into_bytes(after, bodiless);
     let written = timeout(limits.write_timeout, async {
@@ -212,7 +212,7 @@ async fn answer(
     } else {
         End::default()
     };
-    exchange.record_end(end).await;
+    ctx.record_end(end).await;
     is_answered
 }
 

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::ConnectionServer;
 use crate::proxy::client::ClientStream;
-use crate::proxy::connection::Connection;
+use crate::proxy::stream_info::StreamInfo;
 
 /// Serves the streams of a connection until either side has had enough.
 pub async fn serve(server: &ConnectionServer, stream: ClientStream, stop: &ShutdownWatch) {
@@ -23,7 +23,7 @@ pub async fn serve(server: &ConnectionServer, stream: ClientStream, stop: &Shutd
     let peer = stream.connection.peer().clone();
     // Each stream has a state of its own, which outlives nothing but it.
     let fresh = || {
-        let connection = Arc::new(Connection::begin(Box::new(()), peer.clone()));
+        let connection = Arc::new(StreamInfo::begin(Box::new(()), peer.clone()));
         let proxy_digest = connection.digest().ok();
         let (ssl_digest, timing_digest, socket_digest) = shared.clone();
         (connection, Arc::new(Digest { ssl_digest, timing_digest, proxy_digest, socket_digest }))

@@ -7,20 +7,20 @@ use http::{HeaderName, HeaderValue, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::ServerSession;
 
-use super::exchange::Exchange;
+use super::context::RequestContext;
 use crate::audit::Verdict;
 use crate::http1::fields::{elements, trimmed};
 use crate::http1::target;
 
 /// What the upstream is told about where a request came from.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct ForwardRule {
+pub struct ForwardingPolicy {
     /// How many proxies before us are trusted to say so; with none, only what we see ourselves is said.
     pub trusted_hops: usize,
     /// Whose `X-Request-Id` it is.
     pub request_id: RequestIds,
     /// Whether the token stays here.
-    pub token: Onward,
+    pub token: TokenForwarding,
 }
 
 /// Whose request ids are used.
@@ -34,7 +34,7 @@ pub enum RequestIds {
 
 /// Whether a field goes on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Onward {
+pub enum TokenForwarding {
     #[default]
     Forward,
     Withhold,
@@ -44,28 +44,28 @@ pub enum Onward {
 ///
 /// # Errors
 /// If a value is no header value, which none of ours should be.
-pub fn prepare(upstream: &mut RequestHeader, session: &ServerSession, exchange: &Exchange) -> pingora::Result<()> {
-    let caller = exchange.policy.authenticator.caller_rule();
-    let rule = exchange.policy.forward;
+pub fn prepare(upstream: &mut RequestHeader, session: &ServerSession, ctx: &RequestContext) -> pingora::Result<()> {
+    let caller = ctx.policy.authenticator.caller_rule();
+    let rule = ctx.policy.forward;
     if let Some(origin) = target::origin_form(upstream.raw_path()) {
         upstream.set_raw_path(&origin)?;
     }
-    let is_ours = |name: &HeaderName| caller.is_alias(name.as_str()) || folds_to(name.as_str(), &SAID_BY_US);
-    let is_unproven = matches!(exchange.verdict, Verdict::Pass | Verdict::WouldReject);
-    let is_stronger = |name: &HeaderName| is_unproven && folds_to(name.as_str(), &STRONGER);
+    let is_ours = |name: &HeaderName| caller.is_alias(name.as_str()) || folds_to(name.as_str(), &RESERVED_HEADERS);
+    let is_unproven = matches!(ctx.verdict, Verdict::Pass | Verdict::WouldReject);
+    let is_stronger = |name: &HeaderName| is_unproven && folds_to(name.as_str(), &OVERRIDE_HEADERS);
     remove(upstream, |name| is_ours(name) || is_stronger(name));
-    if rule.token == Onward::Withhold {
+    if rule.token == TokenForwarding::Withhold {
         upstream.remove_header(&AUTHORIZATION);
     }
-    let peer = exchange.connection.as_deref().and_then(|connection| connection.peer().address.as_deref());
-    say_where_from(upstream, session, peer, rule.trusted_hops)?;
-    upstream.append_header("x-request-id", exchange.request_id.as_str())?;
+    let peer = ctx.connection.as_deref().and_then(|connection| connection.peer().address.as_deref());
+    set_forwarded_headers(upstream, session, peer, rule.trusted_hops)?;
+    upstream.append_header("x-request-id", ctx.request_id.as_str())?;
     let version = if session.req_header().version == Version::HTTP_2 { "2 callgate" } else { "1.1 callgate" };
     upstream.append_header("Via", HeaderValue::from_static(version))?;
-    for (header, value) in caller.headers(exchange.identity()) {
+    for (header, value) in caller.headers(ctx.identity()) {
         upstream.insert_header(header.to_owned(), value)?;
     }
-    if let Some(traceparent) = exchange.traceparent() {
+    if let Some(traceparent) = ctx.traceparent() {
         upstream.insert_header("traceparent", traceparent)?;
     }
     Ok(())
@@ -73,7 +73,7 @@ pub fn prepare(upstream: &mut RequestHeader, session: &ServerSession, exchange: 
 
 /// `X-Forwarded-For`, `-Proto` and `-Host`. Of what came, only the part that trusted proxies added is kept; `Forwarded` is not, so
 /// that there are never two stories.
-fn say_where_from(
+fn set_forwarded_headers(
     upstream: &mut RequestHeader,
     session: &ServerSession,
     peer: Option<&str>,
@@ -114,7 +114,7 @@ pub fn end_once(piece: &mut Option<Bytes>, end: bool) {
 }
 
 /// The id of a request under a rule: the client's, if it sent one, it is kept, and it is fit for logs.
-pub fn kept_request_id(sent: Option<&[u8]>, rule: ForwardRule) -> Option<String> {
+pub fn kept_request_id(sent: Option<&[u8]>, rule: ForwardingPolicy) -> Option<String> {
     let id = sent.filter(|_| rule.request_id == RequestIds::Keep)?;
     let sound = (1..=REQUEST_ID_MAX).contains(&id.len())
         && id.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.~+/=:".contains(byte));
@@ -157,7 +157,7 @@ fn folds_to(name: &str, folded: &[&str]) -> bool {
 }
 
 /// What only we say to the upstream, folded. The first three we write ourselves; the others would contradict them.
-const SAID_BY_US: [&str; 13] = [
+const RESERVED_HEADERS: [&str; 13] = [
     "xforwardedfor",
     "xforwardedproto",
     "xforwardedhost",
@@ -174,7 +174,7 @@ const SAID_BY_US: [&str; 13] = [
 ];
 
 /// Fields by which some frameworks replace the method or the path. On a public route they could lead to one that is not.
-const STRONGER: [&str; 8] = [
+const OVERRIDE_HEADERS: [&str; 8] = [
     "xhttpmethod",
     "xhttpmethodoverride",
     "xmethodoverride",

@@ -16,17 +16,17 @@ use crate::identity::Identity;
 use crate::metrics::Times;
 use crate::proxy::Policy;
 use crate::proxy::admission::InFlight;
-use crate::proxy::connection::Connection;
-use crate::proxy::failure::OVER;
-use crate::proxy::forward::kept_request_id;
-use crate::proxy::head::Told;
-use crate::proxy::ledger::Ledger;
+use crate::proxy::head::RequestSummary;
+use crate::proxy::record::RecordSinks;
 use crate::proxy::retry::Try;
+use crate::proxy::stream_info::StreamInfo;
+use crate::proxy::upstream_error::TOKEN_EXPIRED;
+use crate::proxy::upstream_request::kept_request_id;
 use crate::rejection::{Reason, Rejection};
 use crate::trace::{Context, Place, Span};
 
 /// What has happened to a request so far.
-pub struct Exchange {
+pub struct RequestContext {
     /// The one configuration that judges this request, whatever is loaded meanwhile.
     pub policy: Arc<Policy>,
     /// Empty until the request is met.
@@ -40,21 +40,21 @@ pub struct Exchange {
     /// What is known of a token that was not accepted.
     pub refused: Facts,
     /// The connection it came on; in HTTP/2 its stream.
-    pub connection: Option<Arc<Connection>>,
+    pub connection: Option<Arc<StreamInfo>>,
     /// Its place among the requests in progress.
-    pub place: Option<InFlight>,
+    pub permit: Option<InFlight>,
     /// Whether it asks for a connection of its own, for another protocol.
     pub is_tunnel: bool,
     /// The first try to reach the upstream, or the one after it.
     pub attempt: Try,
     /// Whether it ends then.
     ends: bool,
-    ledger: Arc<Ledger>,
+    sinks: Arc<RecordSinks>,
     arrival: Option<Arrival>,
     began: Instant,
     decided: Option<Instant>,
     upstream_answered: Option<Instant>,
-    progress: Progress,
+    record_state: RecordState,
 }
 
 /// What is known of a request from its beginning.
@@ -63,7 +63,7 @@ struct Arrival {
     path: String,
     client: Option<Arc<str>>,
     context: Option<Context>,
-    place: Option<Place>,
+    span_context: Option<Place>,
 }
 
 /// What is known of a request at its end. A request that is cut has none of it.
@@ -77,7 +77,7 @@ pub struct End {
 
 /// How far the writing down has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Progress {
+enum RecordState {
     Open,
     Counted,
     Recorded,
@@ -90,10 +90,10 @@ pub fn answered(session: &Session) -> Option<StatusCode> {
     (!status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS).then_some(status)
 }
 
-impl Exchange {
+impl RequestContext {
     /// Begins with a refusal: a request that is never decided about is one.
-    pub fn begin(policy: Arc<Policy>, ledger: Arc<Ledger>) -> Self {
-        ledger.metrics.in_flight().inc();
+    pub fn begin(policy: Arc<Policy>, sinks: Arc<RecordSinks>) -> Self {
+        sinks.metrics.in_flight().inc();
         Self {
             policy,
             request_id: String::new(),
@@ -103,29 +103,29 @@ impl Exchange {
             claimed_caller: None,
             refused: Facts::default(),
             connection: None,
-            place: None,
+            permit: None,
             is_tunnel: false,
             attempt: Try::First,
             ends: false,
-            ledger,
+            sinks,
             arrival: None,
             began: Instant::now(),
             decided: None,
             upstream_answered: None,
-            progress: Progress::Open,
+            record_state: RecordState::Open,
         }
     }
 
     /// Takes down what the request is, before it is decided about, and names it.
-    pub fn meet(&mut self, told: &Told<'_>, client: Option<Arc<str>>) {
-        let kept = kept_request_id(told.request_id, self.policy.forward);
+    pub fn begin_record(&mut self, summary: &RequestSummary<'_>, client: Option<Arc<str>>) {
+        let kept = kept_request_id(summary.request_id, self.policy.forward);
         self.request_id = kept.unwrap_or_else(|| uuid::Uuid::now_v7().simple().to_string());
-        let context = Context::read(told.traceparent.into_iter());
-        let trace = self.ledger.tracer.as_ref().and_then(|tracer| tracer.place(context.as_ref()));
-        let path = told.path;
+        let context = Context::read(summary.traceparent.into_iter());
+        let trace = self.sinks.tracer.as_ref().and_then(|tracer| tracer.place(context.as_ref()));
+        let path = summary.path;
         // Hardly any path is longer, and one with no more bytes has no more characters.
         let path = if path.len() <= PATH_SHOWN { path.to_owned() } else { path.chars().take(PATH_SHOWN).collect() };
-        self.arrival = Some(Arrival { method: told.method.to_owned(), path, client, context, place: trace });
+        self.arrival = Some(Arrival { method: summary.method.to_owned(), path, client, context, span_context: trace });
     }
 
     /// Takes down that the request is refused.
@@ -136,7 +136,7 @@ impl Exchange {
         }
     }
 
-    /// From now on the exchange ends when its token is no longer good.
+    /// From now on the request ends when its token is no longer good.
     pub fn end_at_expiry(&mut self, now: UnixTime) {
         let Some(expires) = self.expires() else { return };
         self.ends = true;
@@ -146,18 +146,18 @@ impl Exchange {
         }
     }
 
-    /// Ends an exchange whose time is over at the next piece that would pass.
+    /// Ends a request whose time is over at the next piece that would pass.
     pub fn check_expiry(&self, now: UnixTime) -> pingora::Result<()> {
         if self.ends && self.expires().is_some_and(|expires| now > expires) {
-            return Error::e_explain(OVER, "the token expired");
+            return Error::e_explain(TOKEN_EXPIRED, "the token expired");
         }
         Ok(())
     }
 
     /// Lets an answer of ours leave in one piece.
-    pub fn gather(&self, gathers: bool) {
+    pub fn cork(&self, is_corked: bool) {
         if let Some(connection) = &self.connection {
-            connection.gather(gathers);
+            connection.cork(is_corked);
         }
     }
 
@@ -183,9 +183,9 @@ impl Exchange {
         let now = SystemTime::now().into();
         metrics.tokens.accepted(accepted.expires.minus(issuer.requirement.leeway()), now);
         match proof {
-            Proof::Remembered => self.ledger.metrics.cache.hits.inc(),
+            Proof::Remembered => self.sinks.metrics.cache.hits.inc(),
             Proof::Verified => {
-                self.ledger.metrics.cache.misses.inc();
+                self.sinks.metrics.cache.misses.inc();
                 let algorithm = accepted.facts.alg.as_deref().unwrap_or_default();
                 metrics.tokens.verified(algorithm, took, accepted.issued, now);
             }
@@ -214,14 +214,14 @@ impl Exchange {
 
     /// The `traceparent` for the upstream, if the request is traced.
     pub fn traceparent(&self) -> Option<String> {
-        self.arrival.as_ref()?.place.as_ref().map(Place::traceparent)
+        self.arrival.as_ref()?.span_context.as_ref().map(Place::traceparent)
     }
 
     /// Records the request, counts it, and leaves its span.
     pub async fn record(&mut self, session: &Session) {
         if self.arrival.is_none() {
-            let client = Connection::client_of(session);
-            self.meet(&Told::by(session.req_header()), client);
+            let client = StreamInfo::client_of(session);
+            self.begin_record(&RequestSummary::from_pingora(session.req_header()), client);
         }
         let end = End {
             status: answered(session).map_or(0, |status| status.as_u16()),
@@ -235,10 +235,10 @@ impl Exchange {
     pub async fn record_end(&mut self, end: End) {
         let times = self.times();
         self.count(&times, end);
-        if let Some(record) = self.line(SystemTime::now(), &times, end) {
-            self.ledger.audit.record(&record).await;
+        if let Some(record) = self.audit_record(SystemTime::now(), &times, end) {
+            self.sinks.audit.record(&record).await;
         }
-        self.progress = Progress::Recorded;
+        self.record_state = RecordState::Recorded;
     }
 
     fn times(&self) -> Times {
@@ -256,7 +256,7 @@ impl Exchange {
     }
 
     fn count(&mut self, times: &Times, end: End) {
-        let metrics = &self.ledger.metrics;
+        let metrics = &self.sinks.metrics;
         let issuer = self.facts().issuer.and_then(|index| self.policy.issuers.get(index));
         metrics.request(self.verdict, self.reason, issuer, times);
         if let (Verdict::Forward, Some(identity)) = (self.verdict, self.identity()) {
@@ -266,14 +266,14 @@ impl Exchange {
             let now = UnixTime::from(SystemTime::now());
             metrics.report.would_reject(self.claimed_caller.as_deref(), reason, self.issuer(), now);
         }
-        self.leave_span(times, end);
-        self.progress = Progress::Counted;
+        self.emit_span(times, end);
+        self.record_state = RecordState::Counted;
     }
 
-    fn leave_span(&mut self, times: &Times, end: End) {
-        let Some(tracer) = &self.ledger.tracer else { return };
+    fn emit_span(&mut self, times: &Times, end: End) {
+        let Some(tracer) = &self.sinks.tracer else { return };
         let Some(arrival) = &mut self.arrival else { return };
-        let Some(place) = arrival.place.clone() else { return };
+        let Some(place) = arrival.span_context.clone() else { return };
         let caller = self.accepted.as_deref().map(|accepted| accepted.identity.caller().to_owned());
         tracer.record(Span {
             place,
@@ -291,10 +291,10 @@ impl Exchange {
         });
     }
 
-    fn line(&self, time: SystemTime, times: &Times, end: End) -> Option<Record<'_>> {
+    fn audit_record(&self, time: SystemTime, times: &Times, end: End) -> Option<Record<'_>> {
         let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         let arrival = self.arrival.as_ref()?;
-        let trace = arrival.place.as_ref().map(Place::trace);
+        let trace = arrival.span_context.as_ref().map(Place::trace);
         let facts = self.facts();
         Some(Record {
             time,
@@ -324,22 +324,22 @@ impl Exchange {
     }
 }
 
-impl Drop for Exchange {
+impl Drop for RequestContext {
     /// A request whose connection is cut never comes to its end; it is recorded all the same.
     fn drop(&mut self) {
-        self.ledger.metrics.in_flight().dec();
-        if self.progress == Progress::Recorded || self.arrival.is_none() {
+        self.sinks.metrics.in_flight().dec();
+        if self.record_state == RecordState::Recorded || self.arrival.is_none() {
             return;
         }
-        if self.connection.as_deref().is_some_and(Connection::is_over) {
+        if self.connection.as_deref().is_some_and(StreamInfo::is_over) {
             self.reason = Some(Reason::TokenExpired);
         }
         let times = self.times();
-        if self.progress == Progress::Open {
+        if self.record_state == RecordState::Open {
             self.count(&times, End::default());
         }
-        if let Some(record) = self.line(SystemTime::now(), &times, End::default()) {
-            self.ledger.audit.record_now(&record);
+        if let Some(record) = self.audit_record(SystemTime::now(), &times, End::default()) {
+            self.sinks.audit.record_now(&record);
         }
     }
 }

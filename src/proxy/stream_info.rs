@@ -29,7 +29,7 @@ pub struct Peer {
 }
 
 /// One client connection.
-pub struct Connection {
+pub struct StreamInfo {
     _held: Held,
     peer: Peer,
     began: Instant,
@@ -37,11 +37,11 @@ pub struct Connection {
     fault: OnceLock<ChunkFault>,
     /// When the current stream must end, in milliseconds after the connection began; 0 if it may go on.
     end: AtomicU64,
-    end_set: Notify,
+    deadline_set: Notify,
     /// Whether the client may still be sending what nobody will read.
     lingers: AtomicBool,
     /// Whether what is written now shall leave in one piece.
-    gathers: AtomicBool,
+    is_corked: AtomicBool,
     /// The request that was judged at the door and not yet taken up behind it.
     judged: Mutex<Option<Judged>>,
 }
@@ -55,7 +55,7 @@ impl Peer {
     }
 }
 
-impl Connection {
+impl StreamInfo {
     /// A connection that begins now.
     #[must_use]
     pub fn begin(held: Held, peer: Peer) -> Self {
@@ -65,9 +65,9 @@ impl Connection {
             began: Instant::now(),
             fault: OnceLock::new(),
             end: AtomicU64::new(0),
-            end_set: Notify::new(),
+            deadline_set: Notify::new(),
             lingers: AtomicBool::new(false),
-            gathers: AtomicBool::new(false),
+            is_corked: AtomicBool::new(false),
             judged: Mutex::default(),
         }
     }
@@ -112,7 +112,7 @@ impl Connection {
     }
 
     /// Notes that the body cannot be read on, and says so to the reader. Nothing is read from the connection afterwards.
-    pub fn doubt(&self, fault: ChunkFault) -> io::Error {
+    pub fn set_body_error(&self, fault: ChunkFault) -> io::Error {
         // Only the first one counts.
         let _ = self.fault.set(fault);
         io::Error::new(io::ErrorKind::InvalidData, fault)
@@ -120,7 +120,7 @@ impl Connection {
 
     /// Why the body could not be read on.
     #[must_use]
-    pub fn doubted(&self) -> Option<ChunkFault> {
+    pub fn body_error(&self) -> Option<ChunkFault> {
         self.fault.get().copied()
     }
 
@@ -128,7 +128,7 @@ impl Connection {
     pub fn end_after(&self, left: Duration) {
         let end = self.began.elapsed().saturating_add(left).as_millis();
         self.end.store(u64::try_from(end).unwrap_or(u64::MAX).max(1), Ordering::Relaxed);
-        self.end_set.notify_one();
+        self.deadline_set.notify_one();
     }
 
     /// The current request has ended, and with it what held for it.
@@ -150,7 +150,7 @@ impl Connection {
         let end = loop {
             match self.end() {
                 Some(end) => break end,
-                None => self.end_set.notified().await,
+                None => self.deadline_set.notified().await,
             }
         };
         sleep_until(end).await;
@@ -176,13 +176,13 @@ impl Connection {
 
     /// Says whether what is written from now on shall leave in one piece, once it is whole. Only for an answer that is at hand
     /// whole: of any other, what has come must leave at once.
-    pub fn gather(&self, gathers: bool) {
-        self.gathers.store(gathers, Ordering::Relaxed);
+    pub fn cork(&self, is_corked: bool) {
+        self.is_corked.store(is_corked, Ordering::Relaxed);
     }
 
     /// Whether it shall.
     #[must_use]
-    pub fn gathers(&self) -> bool {
-        self.gathers.load(Ordering::Relaxed)
+    pub fn is_corked(&self) -> bool {
+        self.is_corked.load(Ordering::Relaxed)
     }
 }

@@ -7,7 +7,7 @@ use crate::metrics::Metrics;
 use crate::trace::Tracer;
 
 /// All that hears of a request that has ended.
-pub struct Ledger {
+pub struct RecordSinks {
     pub audit: Audit,
     pub metrics: Arc<Metrics>,
     /// `None` if nothing is traced.

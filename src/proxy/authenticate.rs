@@ -7,9 +7,9 @@ use pingora::proxy::Session;
 use tokio::time::Instant;
 
 use super::admission::{judge_http2, judge_length};
-use super::connection::Connection;
-use super::exchange::Exchange;
-use super::head::{Told, request_head, said_length};
+use super::context::RequestContext;
+use super::head::{RequestSummary, content_length, request_head};
+use super::stream_info::StreamInfo;
 use super::{Gate, Policy, now};
 use crate::audit::Verdict;
 use crate::authenticator::Decision;
@@ -28,34 +28,34 @@ impl Gate {
         &self,
         head: &RequestHead<'_>,
         length: Option<u64>,
-        exchange: &mut Exchange,
+        ctx: &mut RequestContext,
     ) -> Result<(), Rejection> {
-        exchange.place = Some(self.progress.enter(exchange.policy.limits.requests)?);
-        let (decision, took) = decide(head, &exchange.policy).await;
-        exchange.decided();
+        ctx.permit = Some(self.in_flight.enter(ctx.policy.limits.requests)?);
+        let (decision, took) = decide(head, &ctx.policy).await;
+        ctx.decided();
         match decision {
-            Decision::Forward(accepted, proof) => exchange.accept(accepted, proof, took),
-            Decision::Pass => exchange.verdict = Verdict::Pass,
+            Decision::Forward(accepted, proof) => ctx.accept(accepted, proof, took),
+            Decision::Pass => ctx.verdict = Verdict::Pass,
             Decision::Reject(refused) => {
-                exchange.refused = refused.facts;
-                if exchange.policy.modes.of(head, exchange.refused.issuer) == Mode::Enforce {
+                ctx.refused = refused.facts;
+                if ctx.policy.modes.of(head, ctx.refused.issuer) == Mode::Enforce {
                     return Err(refused.rejection);
                 }
-                exchange.reason = Some(refused.rejection.reason());
-                exchange.verdict = Verdict::WouldReject;
-                exchange.claimed_caller = exchange.policy.authenticator.claimed_caller(head);
+                ctx.reason = Some(refused.rejection.reason());
+                ctx.verdict = Verdict::WouldReject;
+                ctx.claimed_caller = ctx.policy.authenticator.claimed_caller(head);
             }
         }
-        judge_length(length, &exchange.policy.limits)
+        judge_length(length, &ctx.policy.limits)
     }
 
     /// Judges a request that nobody has judged before Pingora read it.
-    pub async fn judge_within(&self, session: &Session, exchange: &mut Exchange) -> Result<(), Rejection> {
+    pub async fn judge_within(&self, session: &Session, ctx: &mut RequestContext) -> Result<(), Rejection> {
         let header = session.req_header();
-        let client = Connection::client_of(session);
-        exchange.meet(&Told::by(header), client);
-        judge_http2(header, &exchange.policy.limits)?;
-        self.judge(&request_head(header), said_length(header), exchange).await
+        let client = StreamInfo::client_of(session);
+        ctx.begin_record(&RequestSummary::from_pingora(header), client);
+        judge_http2(header, &ctx.policy.limits)?;
+        self.judge(&request_head(header), content_length(header), ctx).await
     }
 }
 
