@@ -20,7 +20,7 @@ use callgate::jwt::verify::verify;
 use callgate::keys::jwks::Reading;
 use callgate::keys::store::{KeySlot, Published};
 use callgate::metrics::{Metrics, Times};
-use callgate::proxy::answer::{After, Answer};
+use callgate::proxy::error_response::{After, Answer};
 use callgate::rejection::{Reason, Rejection};
 use callgate::request::{Authorization, RequestHead};
 use callgate::requirement::Requirement;

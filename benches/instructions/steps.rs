@@ -16,7 +16,7 @@ use callgate::jwt::parse::{Parts, Unverified};
 use callgate::keys::jwks::Reading;
 use callgate::keys::store::{KeySlot, Published};
 use callgate::metrics::{Metrics, Times};
-use callgate::proxy::answer::{After, Answer};
+use callgate::proxy::error_response::{After, Answer};
 use callgate::rejection::{Reason, Rejection};
 use callgate::request::{Authorization, RequestHead};
 use callgate::requirement::Requirement;
