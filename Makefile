@@ -18,7 +18,8 @@ demo: setup ## Play the acceptance scenarios and stay up for your own curl (ONCE
 	@$(DEMO)
 	@ONCE=$(ONCE) ./target/debug/examples/demo
 
-test: setup ## Check format, lints, documentation and behaviour, and play the demo.
+test: ## Check format, lints, documentation and behaviour, and play the demo.
+	@./scripts/setup.sh tests
 	cargo fmt --check
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy --all-targets -- -D warnings
@@ -44,7 +45,6 @@ manifests: ## Check the Dockerfiles, the rendered manifests, the alerts and the 
 	@./scripts/check-manifests.sh
 
 image: setup ## Build the images callgate:0.1.0 and email-service:latest with buildah, and measure the first.
-	@./scripts/tools.sh pod
 	@./scripts/images.sh
 	@./scripts/measure-image.sh
 
@@ -56,11 +56,11 @@ e2e: ## Play with the email service behind Callgate in a real pod, with podman.
 
 guides: setup ## Run every command of the guides in docs/.
 	@$(DEMO)
-	@./scripts/test_guides.py
+	@./scripts/tools.sh run-or-skip 'make guides' python3 git node npm curl openssl ip unshare kubectl -- ./scripts/test_guides.py
 
 bench-instructions: setup ## Count the instructions of each step and compare them with the committed ones (UPDATE=1: commit to these).
-	@./scripts/tools.sh counts
-	@python3 benches/instructions/compare.py $(if $(UPDATE),--update)
+	@./scripts/tools.sh run-or-skip 'make bench-instructions' python3 valgrind -- \
+	    python3 benches/instructions/compare.py $(if $(UPDATE),--update)
 
 bench-peers: setup ## Compare with other proxies on this machine, about an hour (ROUNDS=1 SECONDS=2 to try).
 	@python3 benches/peers --rounds $(or $(ROUNDS),5) --seconds $(or $(SECONDS),5) \

@@ -1,30 +1,25 @@
 #!/usr/bin/env bash
 # Runs the fuzz targets, each for some seconds (20, or the first argument), or those that are named after it.
-# It needs a nightly toolchain and cargo-fuzz. Where nightly is and cargo-fuzz is not, it builds cargo-fuzz into target/tools.
-# Without them it says so loudly and ends well, unless FUZZ_REQUIRED is set.
+# It needs a nightly toolchain, which no package has, and cargo-fuzz, which is installed. Without them it says so loudly and ends
+# well, unless FUZZ_REQUIRED is set.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/tools.sh
 
 seconds=${1:-20}
 shift || true
 targets=("$@")
 [ ${#targets[@]} -gt 0 ] || mapfile -t targets < <(sed -n '/^\[\[bin/,$s/^name = "\(.*\)"/\1/p' fuzz/Cargo.toml)
-export PATH=$PATH:$PWD/target/tools/bin
-
-skip() {
-    echo "fuzz: SKIPPED, NOTHING WAS FUZZED: $1" >&2
-    [ -z "${FUZZ_REQUIRED:-}" ] || exit 1
-    exit 0
-}
 
 # Asked so that rustup does not fetch a toolchain that nobody wanted.
-rustup toolchain list 2>/dev/null | grep -E '^nightly(-[a-z]|$)' >/dev/null ||
-    skip 'this machine lacks a nightly toolchain (rustup toolchain install nightly).'
-if ! command -v cargo-fuzz >/dev/null; then
-    echo 'fuzz: building cargo-fuzz into target/tools.'
-    cargo install --quiet --locked --debug --root target/tools cargo-fuzz ||
-        skip 'cargo-fuzz is missing and cannot be built (cargo install cargo-fuzz).'
-fi
+rustup toolchain list 2>/dev/null | grep -E '^nightly(-[a-z]|$)' >/dev/null || {
+    unavailable 'fuzzing' 'there is no nightly toolchain (rustup toolchain install nightly)'
+    exit "${FUZZ_REQUIRED:-0}"
+}
+need cargo-fuzz || {
+    skip 'fuzzing' 'cargo-fuzz cannot be installed'
+    exit "${FUZZ_REQUIRED:-0}"
+}
 
 # One build for all: cargo then has both hands free.
 cargo +nightly fuzz build

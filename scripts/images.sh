@@ -3,7 +3,10 @@
 # the base images are made of this machine's own files. Needs root, buildah and runc. Compiled things are kept in target/pod, so
 # a second run takes seconds. Prints nothing on standard output. CALLGATE_PROFILE=quick builds a larger and slower program sooner.
 set -euo pipefail
+shopt -s inherit_errexit
 cd "$(dirname "$0")/.."
+. scripts/tools.sh
+need git node npm buildah runc
 . scripts/containers.sh
 
 cargo_home=${CARGO_HOME:-$HOME/.cargo}
@@ -13,10 +16,13 @@ profile=${CALLGATE_PROFILE:-release}
 
 say() { echo "images: $*" >&2; }
 
-# A container of an empty image, changed by a function that gets its directory.
-base() { # NAME FUNCTION [OPTION OF buildah config]…
-    local name=$1 fill=$2 container root
-    shift 2
+# Makes an image of an empty one that a function fills, which gets its directory, and prints its name. It is kept until the
+# function, what it is made of or an option changes.
+base() { # NAME FUNCTION CONTENT [OPTION OF buildah config]…
+    local name fill=$2 container root
+    name=$1:$({ declare -f "$fill" && echo "${*:3}"; } | sha256sum | cut -c 1-16)
+    shift 3
+    echo "$name"
     buildah images --quiet "$name" >/dev/null 2>&1 && return
     say "making the base image $name"
     container=$(buildah from scratch)
@@ -49,11 +55,12 @@ node_root() {
     done < <(ldd "$node" | grep -oE '/[^ ]+')
 }
 
-mounts=(--volume /usr:/usr:ro --volume /etc/ssl:/etc/ssl:ro --volume /etc/alternatives:/etc/alternatives:ro)
+mounts=(--volume /usr:/usr:ro --volume /etc/ssl:/etc/ssl:ro --volume /etc/alternatives:/etc/alternatives:ro
+    --volume "$tools:$tools:ro")
 
-base localhost/base-build build_root --env "PATH=$cargo_home/bin:/usr/local/bin:/usr/bin:/bin" --env "HOME=$HOME" \
-    --env "CARGO_HOME=$cargo_home" --env "RUSTUP_HOME=$rustup_home"
-base localhost/base-node node_root --env PATH=/usr/bin
+build_image=$(base localhost/base-build build_root '' --env "PATH=$cargo_home/bin:$tools/bin:/usr/local/bin:/usr/bin:/bin" \
+    --env "HOME=$HOME" --env "CARGO_HOME=$cargo_home" --env "RUSTUP_HOME=$rustup_home")
+node_image=$(base localhost/base-node node_root "$(node --version)" --env PATH=/usr/bin)
 
 # Builds a Dockerfile with the network of this machine, for the package registries, unless the image is there and was built from
 # the same files. Shows the output only of a failure.
@@ -75,9 +82,9 @@ build() { # TAG INPUT [OPTION]… CONTEXT
 }
 
 mkdir -p target/pod/cargo "$HOME/.npm"
-build localhost/callgate:0.1.0 'Cargo.toml Cargo.lock src benches deploy/*.sh deploy/profile deploy/Dockerfile' --build-arg BUILD_IMAGE=localhost/base-build \
+build localhost/callgate:0.1.0 'Cargo.toml Cargo.lock src benches deploy/*.sh deploy/profile deploy/Dockerfile' --build-arg "BUILD_IMAGE=$build_image" \
     --build-arg "PROFILE=$profile" \
     --volume "$cargo_home:$cargo_home" --volume "$rustup_home:$rustup_home:ro" --volume "$PWD/target/pod/cargo:/src/target" \
     --file deploy/Dockerfile .
-build localhost/email-service:latest examples/nestjs-email --build-arg BUILD_IMAGE=localhost/base-build --build-arg RUN_IMAGE=localhost/base-node \
+build localhost/email-service:latest examples/nestjs-email --build-arg "BUILD_IMAGE=$build_image" --build-arg "RUN_IMAGE=$node_image" \
     --volume "$HOME/.npm:$HOME/.npm" examples/nestjs-email

@@ -3,6 +3,8 @@
 # from a file. The program runs in the image's own root, without the container around it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/tools.sh
+need python3 podman runc
 . scripts/containers.sh
 
 image=localhost/callgate:0.1.0

@@ -4,13 +4,15 @@
 # program has changed, the compiler, or what scripts/profiled.sh prints; an old one costs speed and nothing else.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/tools.sh
+need python3
 
 llvm=$(deploy/profile/llvm.sh)
 component=$(rustc --print sysroot)/lib/rustlib/$(rustc --print host-tuple)/bin/llvm-profdata
 if [[ -x $component ]]; then
     merge=$component
 else
-    LLVM=$llvm scripts/tools.sh profile || {
+    need "llvm-profdata-$llvm" || {
         echo "profile: it takes llvm-profdata of LLVM $llvm. rustup component add llvm-tools has it too." >&2
         exit 1
     }

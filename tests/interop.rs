@@ -1,6 +1,6 @@
 //! Tokens that others made: keys, key sets and tokens of every algorithm by PyJWT and by jose for Node, judged by the real code.
 //! Where an interpreter or the network is missing, a test says so on standard error and proves nothing; with
-//! `INTEROP_REQUIRED` set, it fails.
+//! `REQUIRE_ALL_TOOLS=1` it fails.
 
 #![allow(
     clippy::expect_used,
@@ -11,8 +11,10 @@
 
 #[path = "kit/kit.rs"]
 mod kit;
+#[path = "support/tools.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod tools;
 
-use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -30,23 +32,25 @@ use kit::world::{ISSUER, NOW, judge, requirement, verdict};
 
 #[test]
 fn tokens_of_pyjwt_get_their_verdicts() {
-    check("python3", "python.sh");
+    check("python.sh");
 }
 
 #[test]
 fn tokens_of_jose_for_node_get_their_verdicts() {
-    check("node", "node.sh");
+    check("node.sh");
 }
 
-fn check(interpreter: &str, script: &str) {
-    if Command::new(interpreter).arg("--version").output().is_err() {
-        return skip(&format!("{interpreter} is missing"));
-    }
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/interop").join(script);
+/// The exit code of a script that cannot get its interpreter or its libraries.
+const UNAVAILABLE: i32 = 69;
+
+fn check(name: &str) {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/interop").join(name);
     let minted = Command::new(&script).args([ISSUER, "email-service", &NOW.to_string()]).output().expect("a script");
-    if !minted.status.success() {
-        return skip(&format!("{} failed: {}", script.display(), String::from_utf8_lossy(&minted.stderr).trim()));
+    let said = String::from_utf8_lossy(&minted.stderr);
+    if minted.status.code() == Some(UNAVAILABLE) {
+        return tools::skip(&format!("the test of tokens by {name}"), said.trim());
     }
+    assert!(minted.status.success(), "{name} failed: {said}");
     let minted: Value = serde_json::from_slice(&minted.stdout).expect("JSON");
     let by = minted["by"].as_str().expect("a name");
     let world = world(&minted["keys"]);
@@ -79,11 +83,4 @@ fn world(document: &Value) -> Authenticator {
     let issuer = Issuer { requirement: requirement(ISSUER, &Algorithm::ALL), keys, naming: None, recorded: Vec::new() };
     let caller = CallerRule::new("X-Caller-Service".into(), ClaimPath::parse("sub").expect("a claim"));
     Authenticator::new(vec![issuer], caller, PublicRoutes::default(), 8192)
-}
-
-/// Says that nothing was proven, past the test harness, which keeps what a passing test prints.
-fn skip(why: &str) {
-    assert!(std::env::var_os("INTEROP_REQUIRED").is_none(), "{why}");
-    let mut stderr = std::io::stderr();
-    writeln!(stderr, "\ninterop: SKIPPED, NOTHING WAS PROVEN: {why}\n").expect("standard error");
 }

@@ -1,13 +1,17 @@
 #!/usr/bin/env bash
-# Prints what mint.mjs makes. Its libraries are installed once, into target/interop.
+# Prints what mint.mjs makes. Its libraries are installed once, into target/interop. Exit code 69: that cannot be done here.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-home=$here/../../target/interop/node
+cd "$here/../.."
+. scripts/tools.sh
+have node npm || { echo "missing: $unmet" >&2 && exit 69; }
+home=$PWD/target/interop/node
 if ! cmp -s "$here/package.json" "$home/installed.json"; then
     rm -rf "$home"
     mkdir -p "$home"
     cp "$here/package.json" "$home/package.json"
-    npm install --prefix "$home" --no-package-lock --no-audit --no-fund --silent >&2
+    npm install --prefix "$home" --no-package-lock --no-audit --no-fund --silent >&2 ||
+        { echo "npm cannot install jose" >&2 && exit 69; }
     cp "$here/package.json" "$home/installed.json"
 fi
 # A module looks for others beside itself.

@@ -1,12 +1,16 @@
 #!/usr/bin/env bash
-# Prints what mint.py makes. Its libraries are installed once, into target/interop.
+# Prints what mint.py makes. Its libraries are installed once, into target/interop. Exit code 69: that cannot be done here.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-home=$here/../../target/interop/python
+cd "$here/../.."
+. scripts/tools.sh
+have python3 venv || { echo "missing: $unmet" >&2 && exit 69; }
+home=$PWD/target/interop/python
 if ! cmp -s "$here/requirements.txt" "$home/installed.txt"; then
     rm -rf "$home"
     python3 -m venv "$home" >&2
-    "$home/bin/pip" install --quiet --disable-pip-version-check --requirement "$here/requirements.txt" >&2
+    "$home/bin/pip" install --quiet --disable-pip-version-check --requirement "$here/requirements.txt" >&2 ||
+        { echo "pip cannot install PyJWT" >&2 && exit 69; }
     cp "$here/requirements.txt" "$home/installed.txt"
 fi
 exec "$home/bin/python" "$here/mint.py" "$@"

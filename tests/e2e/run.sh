@@ -7,17 +7,20 @@ cd "$(dirname "$0")/../.."
 
 began=$SECONDS
 
-skip() {
-    printf '\n  !! make e2e is SKIPPED: %s\n  !! Nothing about the pod was tested.\n\n' "$*" >&2
-    exit 0
+. scripts/tools.sh
+if [[ $(uname -s) != Linux ]]; then why='it needs Linux'
+elif [[ $(id -u) -ne 0 ]]; then why='it needs root: podman makes the pod, and networks for it'
+elif ! unshare --net true 2>/dev/null; then why='it needs network namespaces, and this machine allows none'
+fi
+[[ -z ${why-} ]] || {
+    unavailable 'make e2e' "$why"
+    exit
 }
-
-[[ $(uname -s) == Linux ]] || skip 'it needs Linux'
-[[ $(id -u) -eq 0 ]] || skip 'it needs root: podman makes the pod, and networks for it'
-unshare --net true 2>/dev/null || skip 'it needs network namespaces, and this machine allows none'
 scripts/setup.sh
-scripts/tools.sh pod || skip 'podman, runc and buildah cannot be installed here'
-PATH=$PWD/target/tools/bin:$PATH
+need git python3 node npm kubectl ip nsenter podman runc buildah catatonit netavark || {
+    skip 'make e2e' "$unmet cannot be installed"
+    exit
+}
 
 . scripts/containers.sh
 namespace=$(basename "$run_directory")

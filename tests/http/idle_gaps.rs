@@ -11,6 +11,7 @@ use crate::support::issuer::Issuer;
 use crate::support::request::Request;
 use crate::support::setup::{AUDIENCE, Setup};
 use crate::support::stage::start_ready;
+use crate::support::tools;
 
 /// As many services are written: nothing is set but, here, the time.
 const SERVER: &str = "const server = require('http').createServer((request, answer) => { \
@@ -41,12 +42,11 @@ fn gaps_around_five_seconds_cost_nobody_one_of_100_000_answers() {
 
 /// So many clients send so many requests each, with gaps of 60 to 120 % of the server's patience.
 fn play(patience: u64, idle_timeout: &str, clients: usize, requests: usize) {
-    let node = Command::new("node").args(["-e", SERVER, &patience.to_string()]).stdout(Stdio::piped()).spawn();
-    let Ok(child) = node else {
-        eprintln!("there is no Node.js here: nothing is shown");
-        return;
+    let Some(node) = tools::find("node") else {
+        return tools::skip("the test of gaps between requests", "Node.js is missing");
     };
-    let mut node = Node(child);
+    let node = Command::new(node).args(["-e", SERVER, &patience.to_string()]).stdout(Stdio::piped()).spawn();
+    let mut node = Node(node.unwrap());
     let mut port = String::new();
     BufReader::new(node.0.stdout.take().unwrap()).read_line(&mut port).unwrap();
     let issuer = Issuer::start("https://auth.internal.example");

@@ -14,20 +14,18 @@ use crate::support::issuer::now;
 use crate::support::process::{Ended, Process, run};
 use crate::support::request::Request;
 use crate::support::stage::Stage;
+use crate::support::tools;
 
 /// Where the watchers' files are.
 fn monitoring(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/monitoring").join(file)
 }
 
-/// A program of Debian's package `prometheus`: installed, or unpacked by `scripts/setup.sh`.
+/// A program of Debian's package `prometheus`.
 fn tool(name: &str) -> Option<PathBuf> {
-    let unpacked = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/usr/bin");
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found =
-        std::env::split_paths(&path).chain([unpacked]).map(|folder| folder.join(name)).find(|path| path.exists());
+    let found = tools::find(name);
     if found.is_none() {
-        eprintln!("SKIPPED: {name} is missing; `make setup` fetches it on Debian and Ubuntu.");
+        tools::skip("a test of the metrics, the alerts or the dashboard", &format!("{name} is missing"));
     }
     found
 }

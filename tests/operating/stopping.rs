@@ -16,6 +16,7 @@ use crate::support::server::Server;
 use crate::support::setup::{AUDIENCE, Setup};
 use crate::support::sidecar::Sidecar;
 use crate::support::stage::{binary, start_ready};
+use crate::support::tools;
 
 /// An upstream that takes its time for `/slow`.
 fn upstream(slow: Duration) -> Server {
@@ -107,8 +108,8 @@ fn connection_that_was_made_before_the_stop_is_served_after_it() {
 #[test]
 fn process_one_of_a_container_stops_in_order_and_at_once_when_told_twice() {
     if run("unshare".as_ref(), &["-r", "-p", "-f", "true"]).is_ok_and(|ended| ended.code != Some(0)) {
-        eprintln!("SKIPPED: this machine does not let the test make a PID namespace.");
-        return;
+        let why = "this machine does not let the test make a PID namespace";
+        return tools::unavailable("the test of process one", why);
     }
     let (upstream, issuer) = (upstream(PATIENCE), Issuer::start("https://auth.internal.example"));
     for (lame_duck, twice) in [("0s", false), ("5m", true)] {

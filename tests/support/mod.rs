@@ -25,3 +25,4 @@ pub mod sidecar;
 pub mod socket;
 pub mod stage;
 pub mod tls;
+pub mod tools;
