@@ -293,7 +293,7 @@ fn key_set(keys: &KeySet, confirmed: UnixTime, at: UnixTime) -> String {
 const KEYS_SHOWN: usize = 8;
 
 /// The checks in their order, to name those that could not be made.
-const NAMES: [&str; 19] = [
+const NAMES: [&str; 20] = [
     "token",
     "form",
     "content",
@@ -311,6 +311,7 @@ const NAMES: [&str; 19] = [
     "sub",
     "jti",
     "required claims",
+    "cnf",
     "revocation",
     "caller",
 ];

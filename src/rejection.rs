@@ -26,6 +26,7 @@ pub enum Reason {
     RequestTimeout,
     SignatureInvalid,
     TokenAmbiguous,
+    TokenBound,
     TokenExpired,
     TokenMalformed,
     TokenMissing,
@@ -39,7 +40,7 @@ pub enum Reason {
 
 impl Reason {
     /// All reasons, in the order of their declaration.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::AlgorithmRefused,
         Self::AudienceMismatch,
         Self::BodyTooLarge,
@@ -59,6 +60,7 @@ impl Reason {
         Self::RequestTimeout,
         Self::SignatureInvalid,
         Self::TokenAmbiguous,
+        Self::TokenBound,
         Self::TokenExpired,
         Self::TokenMalformed,
         Self::TokenMissing,
@@ -93,6 +95,7 @@ impl Reason {
             Self::RequestTimeout => "request_timeout",
             Self::SignatureInvalid => "signature_invalid",
             Self::TokenAmbiguous => "token_ambiguous",
+            Self::TokenBound => "token_bound",
             Self::TokenExpired => "token_expired",
             Self::TokenMalformed => "token_malformed",
             Self::TokenMissing => "token_missing",
@@ -128,6 +131,7 @@ impl Reason {
             Self::RequestTimeout => "The request did not come in time",
             Self::SignatureInvalid => "The token's signature is not valid",
             Self::TokenAmbiguous => "The request carries more than one credential",
+            Self::TokenBound => "The token is bound to a key and needs proof of it",
             Self::TokenExpired => "The token has expired",
             Self::TokenMalformed => "The token is not a well-formed JWT",
             Self::TokenMissing => "The request carries no bearer token",

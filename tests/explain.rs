@@ -261,6 +261,16 @@ fn deny_list_is_looked_at() {
 }
 
 #[test]
+fn bound_token_is_refused_as_the_proxy_does() {
+    let place = Place::new();
+    let refused = place.json(&token().claim("cnf", r#"{"jkt":"abc"}"#));
+    assert_eq!((&refused["accepted"], &refused["reason"]), (&json!(false), &json!("token_bound")));
+    let check = refused["checks"].as_array().expect("a list").iter().find(|check| check["check"] == "cnf").expect("it");
+    assert_eq!((&check["wanted"], &check["found"]), (&json!("missing"), &json!("an object with 'jkt'")));
+    assert_eq!(place.json(&token())["accepted"], true);
+}
+
+#[test]
 fn neither_token_nor_signature_is_ever_printed() {
     let place = Place::new();
     for bad in

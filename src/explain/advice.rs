@@ -45,6 +45,10 @@ pub const fn advice(reason: Reason) -> &'static str {
              and pass it on as it is."
         }
         Reason::TokenAmbiguous => "The caller sends one Authorization field with one token.",
+        Reason::TokenBound => {
+            "The caller gets a token that is not bound: its issuer leaves out cnf for this service (no DPoP, no mutual TLS at the token \
+             endpoint)."
+        }
         Reason::TokenExpired => {
             "The caller gets a new token, and does so before each one expires; compare the clocks if it just did."
         }

@@ -72,6 +72,15 @@ fn expired_token_is_still_accepted_within_the_leeway() {
 }
 
 #[test]
+fn token_that_is_bound_to_a_key_is_refused_however_often_it_is_shown() {
+    let stage = Stage::set();
+    let bound = stage.token_but("cnf", json!({"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}));
+    assert_unauthorized(&stage.ask(&Request::send().bearer(&bound)), "token_bound");
+    let detail = refuse(stage, &bound, "token_bound");
+    assert!(detail.contains("cnf is an object with 'jkt'"), "{detail}");
+}
+
+#[test]
 fn token_without_an_expiry_is_refused() {
     let stage = Stage::set();
     let token = stage.token_but("exp", Value::Null);

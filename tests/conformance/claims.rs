@@ -1,7 +1,7 @@
 //! The claims beside times: who issued the token, for whom, whom it names, and what else an issuer's tokens must say.
 
 use super::header::strict;
-use super::kit::token::token;
+use super::kit::token::{by, token};
 use super::{Case, case};
 
 /// A value of every JSON type, with what is odd about it.
@@ -105,6 +105,29 @@ pub fn cases() -> Vec<Case> {
         case("own", "a required boolean as a number", strict().claim("live", "1"), "claim_invalid"),
         case("own", "a required boolean, other", strict().claim("live", "false"), "claim_invalid"),
         case("own", "required claims in the header", strict().without("tenant").head("tenant", r#""acme""#), "claim_missing"),
+        // cnf (RFC 7800 3.1): a bound token is never a bearer token.
+        case("RFC 9449 6.1", "a token bound to a DPoP key", token().claim("cnf", r#"{"jkt":"0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}"#), "token_bound"),
+        case("RFC 8705 3.1", "a token bound to a certificate", token().claim("cnf", r#"{"x5t#S256":"bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2"}"#), "token_bound"),
+        case("RFC 7800 3.2", "a token bound to a public key", token().claim("cnf", r#"{"jwk":{"kty":"EC","crv":"P-256","x":"18wHLeIgW9wVN6VD1Txgpqy2LszYkMf6J8njVAibvhM","y":"-V4dS4UaLMgP_4fY4j8ir7cl1TXlFdAgcx55o7TkcSA"}}"#), "token_bound"),
+        case("RFC 7800 3.3", "a token bound to an encrypted key", token().claim("cnf", r#"{"jwe":"eyJhbGciOiJSU0EtT0FFUCJ9.x"}"#), "token_bound"),
+        case("RFC 7800 3.4", "a token bound to a key by its kid", token().claim("cnf", r#"{"kid":"dfd1aa97-6d8d-4575-a0fe-34b96de2bfad"}"#), "token_bound"),
+        case("RFC 7800 3.5", "a token bound to a key at a URL", token().claim("cnf", r#"{"jku":"https://keys.example.net/pop-keys.json"}"#), "token_bound"),
+        case("RFC 8473 7", "a token bound to a TLS connection", token().claim("cnf", r#"{"tbh":"qLK6pWYdhRVLmyzcEFJLSo2-"}"#), "token_bound"),
+        case("own", "a token bound in two ways", token().claim("cnf", r#"{"jkt":"0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I","x5t#S256":"bwcK"}"#), "token_bound"),
+        case("own", "a token bound by a method that nobody knows", token().claim("cnf", r#"{"odd":1}"#), "token_bound"),
+        case("own", "cnf with an escape", token().more_claims(r#""\u0063nf""#, r#"{"jkt":"x"}"#), "token_bound"),
+        case("own", "cnf twice", token().more_claims(r#""cnf""#, "{}").more_claims(r#""cnf""#, "null"), "token_malformed"),
+        case("own", "cnf as the first claim", token().claims_around(br#"{"cnf":{},"x":"#, b"}"), "claim_missing"),
+        case("own", "CNF in capitals is another claim", token().claim("CNF", r#"{"jkt":"x"}"#), "-> billing"),
+        case("own", "cnf within another claim is another claim", token().claim("ctx", r#"{"cnf":{"jkt":"x"}}"#), "-> billing"),
+        case("own", "cnf in the header is no claim", token().head("cnf", r#"{"jkt":"x"}"#), "-> billing"),
+        case("own", "a bound token of an issuer that asks for more", strict().claim("cnf", r#"{"jkt":"x"}"#), "token_bound"),
+        case("own", "a bound token by RS256", by("rsa", "RS256").claim("cnf", r#"{"jkt":"x"}"#), "token_bound"),
+        case("own", "bound and badly signed: the signature first", token().claim("cnf", "{}").signed_by("eve-p256", "ES256"), "signature_invalid"),
+        case("own", "bound and for another: the audience first", token().claim("cnf", "{}").claim("aud", r#""x""#), "audience_mismatch"),
+        case("own", "bound and expired: the expiry first", token().claim("cnf", "{}").claim("exp", "1"), "token_expired"),
+        case("own", "bound without a required claim: the claim first", strict().claim("cnf", "{}").without("tenant"), "claim_missing"),
+        case("own", "bound and without a name: the binding first", token().claim("cnf", "{}").without("sub"), "token_bound"),
         // Order: what is proven first is refused first.
         case("own", "expired, for another, badly signed: the signature first", token().claim("exp", "1").claim("aud", r#""x""#).signed_by("eve-p256", "ES256"), "signature_invalid"),
         case("own", "expired and for another: the audience first", token().claim("exp", "1").claim("aud", r#""x""#), "audience_mismatch"),
@@ -132,6 +155,9 @@ pub fn cases() -> Vec<Case> {
             };
             cases.push(case("RFC 7519 4.1", format!("{claim} is {what}"), token().claim(claim, value), expected));
         }
+    }
+    for (what, value) in VALUES {
+        cases.push(case("RFC 7800 3.1", format!("cnf is {what}"), token().claim("cnf", value), "token_bound"));
     }
     for claim in ["exp", "nbf", "iat"] {
         for (what, value) in VALUES {

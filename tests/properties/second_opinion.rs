@@ -117,6 +117,7 @@ fn change() -> impl Strategy<Value = fn(TokenSpec) -> TokenSpec> {
         |token| token.claim("iss", r#""https://other.test""#),
         |token| token.claim("iss", r#"["https://issuer.test"]"#),
         |token| token.without("iss"),
+        |token| token.claim("cnf", r#"{"jkt":"0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}"#),
         |token| token.claim("sub", "7"),
         |token| token.more_claims(r#""sub""#, r#""admin""#),
         |token| token.more_claims(r#""x""#, "1").more_claims(r#""x""#, "2"),
@@ -162,9 +163,10 @@ proptest! {
 }
 
 /// Reasons that only a token whose signature holds can meet.
-const BEHIND_THE_SIGNATURE: [Reason; 5] = [
+const BEHIND_THE_SIGNATURE: [Reason; 6] = [
     Reason::AudienceMismatch,
     Reason::LifetimeExceeded,
+    Reason::TokenBound,
     Reason::TokenExpired,
     Reason::TokenNotYetValid,
     Reason::TypeRefused,

@@ -251,3 +251,18 @@ fn what_is_remembered_is_recorded_as_it_was() {
     assert_eq!(accepted.facts.jti.as_deref(), Some("j"));
     assert_eq!(accepted.expires, UnixTime::from_secs(NOW + 60).plus(LEEWAY));
 }
+
+/// It passed as a bearer token, and was remembered as one.
+#[test]
+fn a_token_that_is_bound_to_a_key_is_refused_each_time_and_never_remembered() {
+    let here = Remembering::new();
+    here.token(&claims("a"));
+    let kept = here.world.authenticator.cache_usage();
+    for cnf in [r#"{"jkt":"0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}"#, r#"{"x5t#S256":"bwcK"}"#, "{}", "null"] {
+        let bound = sign(&here.world.a, WITH_KID, &claims("a").replacen('{', &format!("{{\"cnf\":{cnf},"), 1));
+        for _ in 0..2 {
+            assert_eq!(here.at(&bound, NOW), Err(Reason::TokenBound), "{cnf}");
+        }
+    }
+    assert_eq!(here.world.authenticator.cache_usage(), kept);
+}

@@ -85,6 +85,28 @@ fn a_refusal_says_what_was_found_and_what_was_wanted() {
 }
 
 #[test]
+fn a_bound_token_says_how_it_is_bound_and_is_refused() {
+    let said = |cnf: &str| {
+        let payload = good().replacen('{', &format!(r#"{{"cnf":{cnf},"#), 1);
+        let text = format!("{}.{}.", URL_SAFE_NO_PAD.encode(r#"{"alg":"ES256"}"#), URL_SAFE_NO_PAD.encode(payload));
+        let parts = Parts::decode(&text).expect("three parts");
+        let token = Unverified::parse(&parts).expect("two objects");
+        let case = Case { asked: &asked(), token: &token, now: UnixTime::from_secs(NOW) };
+        let refusal = CHECKS.iter().find_map(|check| check.pass(&case).err()).expect("it is bound");
+        assert_eq!(refusal.reason(), Reason::TokenBound);
+        let (_, found) = refusal.detail().split_once("accepted here: ").expect("what is found");
+        found.to_owned()
+    };
+    assert_eq!(said(r#"{"jkt":"abc"}"#), "cnf is an object with 'jkt'; it must be missing");
+    assert_eq!(
+        said(r#"{"x5t#S256":"abc","a\"b":1,"c":2,"d":3}"#),
+        "cnf is an object with 'x5t#S256', 'a?b', 'c'; it must be missing"
+    );
+    assert_eq!(said("{}"), "cnf is an object; it must be missing");
+    assert_eq!(said("null"), "cnf is null; it must be missing");
+}
+
+#[test]
 fn times_are_numbers_of_seconds_from_1970_to_9999() {
     let exp = |value: &str| refusal(&asked(), "exp", &format!(r#"{{"exp":{value}}}"#));
     for good in ["1767225601", "1767225600.5", "1e10", "253402300799", "253402300799.0"] {
