@@ -8,6 +8,7 @@ pub(crate) mod context;
 pub mod error_response;
 pub(crate) mod head;
 pub(crate) mod judged;
+mod outage;
 pub mod record;
 mod refusal;
 mod retry;
@@ -41,6 +42,7 @@ use crate::mode::Modes;
 use admission::{InFlightLimit, asks_for_websocket, ignore_upgrade};
 use context::{RequestContext, answered};
 use head::request_head;
+use outage::OutageLog;
 use record::RecordSinks;
 use refusal::{refuse, turn_away};
 use retry::{PoolKeys, Try};
@@ -106,6 +108,7 @@ pub struct Gate {
     draining: Arc<AtomicBool>,
     in_flight: InFlightLimit,
     fresh: PoolKeys,
+    outages: OutageLog,
 }
 
 impl Gate {
@@ -113,7 +116,14 @@ impl Gate {
     /// connection.
     #[must_use]
     pub fn new(policy: Arc<ArcSwap<Policy>>, sinks: Arc<RecordSinks>, draining: Arc<AtomicBool>) -> Self {
-        Self { policy, sinks, draining, in_flight: InFlightLimit::default(), fresh: PoolKeys::default() }
+        Self {
+            policy,
+            sinks,
+            draining,
+            in_flight: InFlightLimit::default(),
+            fresh: PoolKeys::default(),
+            outages: OutageLog::default(),
+        }
     }
 
     pub(crate) fn begin(&self) -> RequestContext {
@@ -217,6 +227,7 @@ impl ProxyHttp for Gate {
         ctx: &mut RequestContext,
     ) -> pingora::Result<()> {
         ctx.upstream_answered();
+        self.outages.answered();
         if answer.status == StatusCode::SWITCHING_PROTOCOLS {
             if !ctx.is_tunnel {
                 return Error::e_explain(ErrorType::InvalidHTTPHeader, "an upgrade that nobody asked for")
@@ -273,12 +284,7 @@ impl ProxyHttp for Gate {
             ctx.reason = Some(rejection.reason());
         }
         if *error.esource() == ErrorSource::Upstream {
-            tracing::warn!(
-                reason = rejection.reason().as_str(),
-                error = error.etype().as_str(),
-                request_id = ctx.request_id,
-                "The upstream did not answer."
-            );
+            self.outages.failed(rejection.reason(), error, &ctx.request_id);
         }
         session.set_keepalive(None);
         ctx.linger();

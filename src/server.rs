@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
-use prometheus::IntGauge;
+use prometheus::{IntCounter, IntGauge};
 use tokio::signal::unix::Signal;
 use tokio::task::JoinHandle;
 
@@ -43,7 +43,7 @@ use accept::{Acceptor, Plain};
 use conn::ConnectionServer;
 use guarded::Guarded;
 use listen::{ListenFault, Listener};
-use log::Volume;
+use log::LevelHandle;
 use plan::Plan;
 use reload::Reloader;
 use stop::StopSignals;
@@ -84,14 +84,24 @@ pub enum Ending {
 /// # Errors
 /// If it cannot start.
 pub fn run(path: &Path, config: Compiled) -> Result<Ending, ServerFault> {
-    let volume = log::install(config.log);
+    let dropped = IntCounter::new("callgate_log_lines_lost_total", "Lines of the log that its output did not take.")?;
+    let (level, log) =
+        log::install(config.log, dropped.clone()).map_err(|error| ServerFault::System("the log's thread", error))?;
+    let metrics = Metrics::new()?;
+    metrics.registry().register(Box::new(dropped))?;
+    let ended = run_logged(path, config, Arc::new(metrics), level);
+    log.flush(LAST_LINES);
+    ended
+}
+
+fn run_logged(path: &Path, config: Compiled, metrics: Arc<Metrics>, level: LevelHandle) -> Result<Ending, ServerFault> {
     prepare_tls();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("callgate")
         .build()
         .map_err(|error| ServerFault::System("the worker threads", error))?;
-    let served = runtime.block_on(serve(path, config, volume));
+    let served = runtime.block_on(serve(path, config, metrics, level));
     // Ends the connections that were cut, which record themselves, before the audit's last lines are waited for.
     runtime.shutdown_timeout(CUT_CONNECTIONS);
     let (ending, audit) = served?;
@@ -108,12 +118,17 @@ pub fn prepare_tls() {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
 }
 
-async fn serve(path: &Path, config: Compiled, volume: Volume) -> Result<(Ending, Option<audit::Writer>), ServerFault> {
+async fn serve(
+    path: &Path,
+    config: Compiled,
+    metrics: Arc<Metrics>,
+    level: LevelHandle,
+) -> Result<(Ending, Option<audit::Writer>), ServerFault> {
     // First of all, so that none is lost, least of all as PID 1.
     let mut signals = StopSignals::install().map_err(|error| ServerFault::System("signal handlers", error))?;
     let hangups = reload::hangups()?;
     let started = tokio::select! {
-        started = Service::start(path, config, volume) => started?,
+        started = Service::start(path, config, metrics, level) => started?,
         signal = signals.next() => {
             tracing::info!(signal, "Callgate is stopped before it has started.");
             return Ok((Ending::Orderly, None));
@@ -138,12 +153,16 @@ struct Service {
 }
 
 impl Service {
-    async fn start(path: &Path, config: Compiled, volume: Volume) -> Result<(Self, audit::Writer), ServerFault> {
+    async fn start(
+        path: &Path,
+        config: Compiled,
+        metrics: Arc<Metrics>,
+        level: LevelHandle,
+    ) -> Result<(Self, audit::Writer), ServerFault> {
         descriptors::make_room(config.limits.connections, config.limits.requests);
         let listener = bind("listen.address", &config.listen).await?;
         let admin_listener = bind("admin.address", &ListenAddress::Tcp(config.admin)).await?;
         let tls = config.tls.clone().map(TlsListener::new).transpose()?;
-        let metrics = Arc::new(Metrics::new()?);
         let (audit, writer) = start_audit(&config.audit, &metrics)?;
         let (tracer, spans) = start_tracing(config.tracing.as_ref(), &metrics)?.unzip();
 
@@ -176,7 +195,7 @@ impl Service {
         metrics.connections_limit().set(i64::try_from(limit).unwrap_or(i64::MAX));
         let guarded = Guarded { connections: ConnectionServer::new(gate), tls: tls.clone() };
         let acceptor = Acceptor::new(guarded, limit, metrics.connections().clone());
-        let reloader = Reloader::new(path.to_owned(), config, Arc::clone(&policy), metrics, volume, deny_list);
+        let reloader = Reloader::new(path.to_owned(), config, Arc::clone(&policy), metrics, level, deny_list);
         Ok((Self { listener, tls, acceptor, admin_listener, admin, policy, reloader, draining, spans }, writer))
     }
 
@@ -298,6 +317,9 @@ const CUT_CONNECTIONS: Duration = Duration::from_millis(100);
 
 /// How long the audit's output may take for the records that wait at the end.
 const LAST_RECORDS: Duration = Duration::from_secs(5);
+
+/// How long the log's output may take for the lines that wait at the end.
+const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// How long the last spans may take.
 const LAST_SPANS: Duration = Duration::from_secs(2);

@@ -1,7 +1,12 @@
 //! The log: to standard error, for people on a terminal and as JSON for collectors. Standard output belongs to the audit.
 
-use std::io::{self, IsTerminal as _};
+mod queue;
 
+use std::fs::File;
+use std::io::{self, IsTerminal as _};
+use std::os::fd::AsFd as _;
+
+use prometheus::IntCounter;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::Registry;
 use tracing_subscriber::filter::Targets;
@@ -9,21 +14,32 @@ use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::reload::{self, Handle};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use crate::audit::output::Output;
 use crate::config::{Log, LogFormat, LogLevel};
 
-/// The way to change what is heard.
-pub struct Volume(Handle<Targets, Registry>);
+pub use queue::LogQueue;
 
-impl Volume {
+/// Changes the level of the log while the process runs.
+pub struct LevelHandle(Handle<Targets, Registry>);
+
+impl LevelHandle {
     /// Changes the level.
     pub fn set(&self, level: LogLevel) {
-        // It fails only without a subscriber, and then nobody listens.
-        let _ = self.0.modify(|heard| *heard = targets(filter(level)));
+        // It fails only without a subscriber, and then nothing is logged.
+        let _ = self.0.modify(|filter| *filter = targets(level_filter(level)));
     }
 }
 
-/// Installs the process's log. A second call changes nothing.
-pub fn install(log: Log) -> Volume {
+/// Installs the process's log. Lines that its output does not take are counted in `dropped`. A second call changes nothing.
+///
+/// # Errors
+/// If the operating system gives no thread or no descriptor for it.
+pub fn install(log: Log, dropped: IntCounter) -> io::Result<(LevelHandle, LogQueue)> {
+    // Not through `io::stderr`, whose lock the thread that writes would hold while the output takes nothing.
+    let stderr = Output::to(File::from(io::stderr().as_fd().try_clone_to_owned()?));
+    let queue = LogQueue::start(stderr, QUEUE_BYTES, dropped, |lines| {
+        tracing::warn!(lines, "Log lines were lost: standard error did not take them.");
+    })?;
     let human = match log.format {
         LogFormat::Auto => io::stderr().is_terminal(),
         LogFormat::Human => true,
@@ -31,14 +47,14 @@ pub fn install(log: Log) -> Volume {
     };
     let color =
         human && io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let layer = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_target(false).with_ansi(color);
+    let layer = tracing_subscriber::fmt::layer().with_writer(queue.clone()).with_target(false).with_ansi(color);
     let layer = if human { layer.boxed() } else { layer.json().flatten_event(true).with_current_span(false).boxed() };
-    let (heard, volume) = reload::Layer::new(targets(filter(log.level)));
-    let _ = tracing_subscriber::registry().with(layer.with_filter(heard)).try_init();
-    Volume(volume)
+    let (filter, level) = reload::Layer::new(targets(level_filter(log.level)));
+    let _ = tracing_subscriber::registry().with(layer.with_filter(filter)).try_init();
+    Ok((LevelHandle(level), queue))
 }
 
-const fn filter(level: LogLevel) -> LevelFilter {
+const fn level_filter(level: LogLevel) -> LevelFilter {
     match level {
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,
@@ -48,11 +64,14 @@ const fn filter(level: LogLevel) -> LevelFilter {
     }
 }
 
-/// What is heard at a level: Callgate, and nobody else. Libraries write down whole heads when they are debugged, and with them
+/// Lines of Callgate itself, from a level on, and none of its libraries: at debug level those log whole heads, and with them
 /// tokens.
 fn targets(level: LevelFilter) -> Targets {
     Targets::new().with_target("callgate", level)
 }
+
+/// How many bytes of lines may wait for the output: some thousand lines.
+const QUEUE_BYTES: usize = 1024 * 1024;
 
 #[cfg(test)]
 mod tests {

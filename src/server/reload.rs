@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::file_watcher::FileWatcher;
-use super::log::Volume;
+use super::log::LevelHandle;
 use super::plan::Plan;
 use super::{NEW_KEYS, ServerFault};
 use crate::config::{self, Compiled, Problems, Shutdown};
@@ -25,7 +25,7 @@ pub struct Reloader {
     running: Mutex<Compiled>,
     policy: Arc<ArcSwap<Policy>>,
     metrics: Arc<Metrics>,
-    volume: Volume,
+    log_level: LevelHandle,
     /// Keeps the deny-list in force.
     deny_list: Mutex<Option<DenyListWatcher>>,
 }
@@ -59,10 +59,10 @@ impl Reloader {
         running: Compiled,
         policy: Arc<ArcSwap<Policy>>,
         metrics: Arc<Metrics>,
-        volume: Volume,
+        log_level: LevelHandle,
         deny_list: Option<DenyListWatcher>,
     ) -> Self {
-        Self { path, running: Mutex::new(running), policy, metrics, volume, deny_list: Mutex::new(deny_list) }
+        Self { path, running: Mutex::new(running), policy, metrics, log_level, deny_list: Mutex::new(deny_list) }
     }
 
     /// The configuration in force.
@@ -145,7 +145,7 @@ impl Reloader {
         let policy = Arc::new(plan.into_policy(Arc::clone(&refresher), &self.metrics));
         refresher.activate_metrics();
         tell(&next, &self.metrics);
-        self.volume.set(next.log.level);
+        self.log_level.set(next.log.level);
         self.policy.store(policy);
         if deny_list.is_none() {
             self.metrics.revocation.serving(0);

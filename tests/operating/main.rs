@@ -18,6 +18,7 @@ mod support;
 
 mod auditing; // full disks, closed outputs, blocked pipes
 mod load; // clients that go on sending
+mod logging; // an unread log, an upstream that fails
 mod monitoring; // a real Prometheus, rules, dashboard
 mod reloading; // SIGHUP and watched files
 mod reporting; // mode = "report" and `callgate rollout`
