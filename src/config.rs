@@ -53,17 +53,17 @@ pub fn load(path: &Path) -> Result<Compiled, Problems> {
 /// Every problem of the text, if at least one is an error.
 pub fn load_str(name: &str, text: &str, base: &Path) -> Result<Compiled, Problems> {
     let (document, syntax) = Document::parse(name, text);
-    let shape = Shape::read(&schema()).map_err(|strange| whole(name, strange.to_string()))?;
+    let shape = Shape::read(&schema()).map_err(|unsupported| whole(name, unsupported.to_string()))?;
     let mut value = document.value();
     preset::fill(value.get_mut());
-    let mended = shape::mend(&document, value, &shape);
-    let mut problems = mended.problems;
+    let checked = shape::check(&document, value, &shape);
+    let mut problems = checked.problems;
     if syntax.is_empty() {
-        problems.extend(mended.absences);
+        problems.extend(checked.absences);
     }
-    let mut findings = Findings::new(&document, mended.unsound);
-    let compiled = match file::File::deserialize(ValueDeserializer::from(mended.value)) {
-        Ok(file) => compile::compile(file, base, &mut findings),
+    let mut findings = Findings::new(&document, base, checked.invalid_keys);
+    let compiled = match file::File::deserialize(ValueDeserializer::from(checked.value)) {
+        Ok(file) => compile::compile(file, &mut findings).ok(),
         Err(error) => {
             problems.push(document.at(error.span(), String::new(), Severity::Error, error.message().to_owned()));
             None

@@ -2,6 +2,7 @@
 //! accepted. The cases change one spot of a good file.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use callgate::config::{Compiled, KeySource, Problems, Severity, UpstreamAddress, load, load_str};
@@ -230,6 +231,25 @@ fn a_file_that_cannot_be_read_is_a_problem_with_advice() {
         let text = problems.to_string();
         assert!(text.starts_with(&format!("{}: error: ", path.display())) && text.contains(words), "{text}");
     }
+}
+
+#[test]
+fn a_certificate_that_vanishes_after_it_was_read_is_not_refused_without_an_error() {
+    let folder = folder("vanishing");
+    let made = rcgen::generate_simple_self_signed(["email".to_owned()]).unwrap();
+    fs::write(folder.join("tls.key"), made.signing_key.serialize_pem()).unwrap();
+    let cert = folder.join("tls.crt");
+    nix::unistd::mkfifo(&cert, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    // The pipe opens for writing once the other end is open for reading: from then on the path is gone.
+    let writer = std::thread::spawn(move || {
+        let mut pipe = fs::File::options().write(true).open(&cert).unwrap();
+        fs::remove_file(&cert).unwrap();
+        pipe.write_all(made.cert.pem().as_bytes()).unwrap();
+    });
+    let text = GOOD.replace("[upstream]", "tls = { cert = \"tls.crt\", key = \"tls.key\" }\n[upstream]");
+    let result = load_str("sidecar.toml", &text, &folder);
+    writer.join().unwrap();
+    assert!(result.is_ok(), "{:?}", result.err().map(|problems| (problems.errors(), problems.to_string())));
 }
 
 #[test]

@@ -21,35 +21,41 @@ mod routes;
 mod unit;
 mod upstream;
 
-pub use findings::Findings;
+pub use findings::{Findings, Reported};
 
-/// Compiles a file. Paths in it are relative to `base`. `None` if there is an error among the findings.
-pub fn compile(file: File, base: &Path, findings: &mut Findings<'_, '_>) -> Option<Compiled> {
+use findings::all;
+
+/// Compiles a file.
+///
+/// # Errors
+/// If an error was reported.
+pub fn compile(file: File, findings: &mut Findings<'_, '_>) -> Result<Compiled, Reported> {
     let root = KeyPath::root();
     let listen = listen::listen(&file.listen, &root.key("listen"), findings);
-    let tls = listen::tls::tls(file.listen.tls.as_ref(), &root.key("listen").key("tls"), base, findings);
+    let tls = listen::tls::tls(file.listen.tls.as_ref(), &root.key("listen").key("tls"), findings);
     let upstream = upstream::upstream(&file.upstream, &root.key("upstream"), findings);
     let admin = listen::admin(&file.admin, &root.key("admin"), findings);
-    listen::differ(listen.as_ref(), admin, upstream.as_ref(), findings);
+    let differ = listen::differ(listen.as_ref().ok(), admin.as_ref().ok(), upstream.as_ref().ok(), findings);
     let all_keys = root.key("keys");
-    let snapshot_dir = snapshot_dir(file.keys.snapshot_dir.as_deref(), &all_keys.key("snapshot_dir"), base, findings);
+    let snapshot_dir = snapshot_dir(file.keys.snapshot_dir.as_deref(), &all_keys.key("snapshot_dir"), findings);
     let own_modes: Vec<_> = file.issuers.iter().map(|issuer| (issuer.issuer.clone(), issuer.mode)).collect();
     let modes = routes::modes(file.mode, own_modes, file.report, &root, findings);
-    let issuers = issuers::issuers(file.issuers, &root.key("issuers"), base, findings);
+    let issuers = issuers::issuers(file.issuers, &root.key("issuers"), findings);
     let forward_token = file.caller.forward_token;
     let caller = caller::caller(file.caller, &root.key("caller"), findings);
     let public = routes::public(file.public, &root.key("public"), findings);
-    let revocation = revocation::revocation(&file.revocation, &root.key("revocation"), base, findings);
+    let revocation = revocation::revocation(&file.revocation, &root.key("revocation"), findings);
     let forwarding = forwarding::forwarding(&file.forwarding, &root.key("forwarding"), findings);
     let limits = limits::limits(&file.limits, &root.key("limits"), findings);
-    if let (Some(issuers), Some(limits)) = (&issuers, &limits) {
+    if let (Ok(issuers), Ok(limits)) = (&issuers, &limits) {
         keys::fit_wait(issuers, limits.key_wait, &root, findings);
     }
     let cache = limits::cache(&file.cache, &root.key("cache"), findings);
-    let audit = operation::audit(&file.audit, &root.key("audit"), base, findings);
+    let audit = operation::audit(&file.audit, &root.key("audit"), findings);
     let tracing = operation::tracing(&file.tracing, &root.key("tracing"), findings);
     let shutdown = operation::shutdown(&file.shutdown, &root.key("shutdown"), findings);
-    Some(Compiled {
+    differ?;
+    Ok(Compiled {
         listen: listen?,
         tls: tls?,
         upstream: upstream?,
@@ -59,7 +65,7 @@ pub fn compile(file: File, base: &Path, findings: &mut Findings<'_, '_>) -> Opti
         forward_token,
         public: public?,
         revocation: revocation?,
-        forwarding: forwarding?,
+        forwarding,
         modes: modes?,
         limits: limits?,
         cache: cache?,
@@ -72,23 +78,21 @@ pub fn compile(file: File, base: &Path, findings: &mut Findings<'_, '_>) -> Opti
     })
 }
 
-/// The inner `None` means that no keys are kept, the outer one that the directory is wrong.
-#[expect(clippy::option_option, reason = "an optional key that may be wrong")]
+/// The directory in which fetched keys are kept, if there is one.
 fn snapshot_dir(
     written: Option<&str>,
     key: &KeyPath,
-    base: &Path,
     findings: &mut Findings<'_, '_>,
-) -> Option<Option<PathBuf>> {
+) -> Result<Option<PathBuf>, Reported> {
     match written {
-        None => Some(None),
-        Some("") => findings.error(key, "must not be empty; for example \"/var/cache/callgate\""),
+        None => Ok(None),
+        Some("") => Err(findings.error(key, "must not be empty; for example \"/var/cache/callgate\"")),
         Some(written) => {
-            let path = base.join(written);
+            let path = findings.path(written);
             if path.exists() && !path.is_dir() {
-                return findings.error(key, format!("{path:?} is no directory"));
+                return Err(findings.error(key, format!("{path:?} is no directory")));
             }
-            Some(Some(path))
+            Ok(Some(path))
         }
     }
 }

@@ -1,5 +1,5 @@
-//! What a configuration may look like, read from its JSON Schema. A construct of the schema that is not understood here is a
-//! fault and never ignored: what is not checked would be accepted.
+//! What a configuration may look like, read from its JSON Schema. A construct of the schema that is not supported here is an
+//! error and never ignored: what is not checked would be accepted.
 
 use std::collections::BTreeMap;
 
@@ -7,9 +7,9 @@ use serde_json::{Map, Value};
 
 use super::schema::toml_text;
 
-mod walk;
+mod check;
 
-pub use walk::mend;
+pub use check::check;
 
 /// The shape of a value.
 #[derive(Debug)]
@@ -58,39 +58,39 @@ pub struct Member {
 /// A part of a schema that the shape check does not understand.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the schema has a construct that is not understood: {0}")]
-pub struct Strange(String);
+pub struct UnsupportedSchema(String);
 
 impl Shape {
     /// Reads a whole schema.
     ///
     /// # Errors
     /// If there is any construct that is not understood.
-    pub fn read(schema: &Value) -> Result<Self, Strange> {
-        let root = schema.as_object().ok_or_else(|| Strange(schema.to_string()))?;
+    pub fn read(schema: &Value) -> Result<Self, UnsupportedSchema> {
+        let root = schema.as_object().ok_or_else(|| UnsupportedSchema(schema.to_string()))?;
         let empty = Map::new();
         let definitions = root.get("$defs").and_then(Value::as_object).unwrap_or(&empty);
         Reader { definitions }.shape(schema, 0)
     }
 
     /// The tables in which a key of this name exists, as they are written: `issuers[].keys`.
-    pub fn homes(&self, name: &str) -> Vec<String> {
-        let mut homes = Vec::new();
-        self.collect_homes(name, "", &mut homes);
-        homes
+    pub fn tables_with(&self, name: &str) -> Vec<String> {
+        let mut tables = Vec::new();
+        self.collect_tables_with(name, "", &mut tables);
+        tables
     }
 
-    fn collect_homes(&self, name: &str, here: &str, homes: &mut Vec<String>) {
+    fn collect_tables_with(&self, name: &str, here: &str, tables: &mut Vec<String>) {
         match self {
             Self::Table(members) => {
                 if members.known.contains_key(name) && !here.is_empty() {
-                    homes.push(here.to_owned());
+                    tables.push(here.to_owned());
                 }
                 for (key, member) in &members.known {
                     let dot = if here.is_empty() { "" } else { "." };
-                    member.shape.collect_homes(name, &format!("{here}{dot}{key}"), homes);
+                    member.shape.collect_tables_with(name, &format!("{here}{dot}{key}"), tables);
                 }
             }
-            Self::List(item) => item.collect_homes(name, &format!("{here}[]"), homes),
+            Self::List(item) => item.collect_tables_with(name, &format!("{here}[]"), tables),
             _ => {}
         }
     }
@@ -113,49 +113,49 @@ struct Reader<'s> {
 }
 
 impl Reader<'_> {
-    fn shape(&self, schema: &Value, depth: u8) -> Result<Shape, Strange> {
-        let strange = || Strange(schema.to_string());
-        let parts = schema.as_object().filter(|_| depth < DEPTH_MAX).ok_or_else(strange)?;
+    fn shape(&self, schema: &Value, depth: u8) -> Result<Shape, UnsupportedSchema> {
+        let unsupported = || UnsupportedSchema(schema.to_string());
+        let parts = schema.as_object().filter(|_| depth < DEPTH_MAX).ok_or_else(unsupported)?;
         let only = |allowed: &[&str]| {
             let beyond = parts.keys().find(|key| !allowed.contains(&key.as_str()) && !REMARKS.contains(&key.as_str()));
-            beyond.map_or(Ok(()), |key| Err(Strange(format!("{key} in {schema}"))))
+            beyond.map_or(Ok(()), |key| Err(UnsupportedSchema(format!("{key} in {schema}"))))
         };
         if let Some(reference) = parts.get("$ref") {
             only(&["$ref"])?;
-            let name = reference.as_str().and_then(|path| path.strip_prefix("#/$defs/")).ok_or_else(strange)?;
-            return self.shape(self.definitions.get(name).ok_or_else(strange)?, depth + 1);
+            let name = reference.as_str().and_then(|path| path.strip_prefix("#/$defs/")).ok_or_else(unsupported)?;
+            return self.shape(self.definitions.get(name).ok_or_else(unsupported)?, depth + 1);
         }
         if let Some(choices) = parts.get("anyOf") {
             only(&["anyOf"])?;
-            let choices = choices.as_array().ok_or_else(strange)?;
+            let choices = choices.as_array().ok_or_else(unsupported)?;
             return Ok(Shape::Either(choices.iter().map(|one| self.shape(one, depth + 1)).collect::<Result<_, _>>()?));
         }
-        match parts.get("type").and_then(Value::as_str).ok_or_else(strange)? {
+        match parts.get("type").and_then(Value::as_str).ok_or_else(unsupported)? {
             "boolean" => only(&["type"]).map(|()| Shape::Boolean),
             "integer" => {
                 only(&["type", "minimum", "maximum"])?;
-                let bound = |name| parts.get(name).map(|bound| bound.as_i64().ok_or_else(strange)).transpose();
+                let bound = |name| parts.get(name).map(|bound| bound.as_i64().ok_or_else(unsupported)).transpose();
                 Ok(Shape::Integer { least: bound("minimum")?, most: bound("maximum")? })
             }
             "array" => {
                 only(&["type", "items"])?;
-                let items = parts.get("items").ok_or_else(strange)?;
+                let items = parts.get("items").ok_or_else(unsupported)?;
                 Ok(Shape::List(Box::new(self.shape(items, depth + 1)?)))
             }
             "object" => {
                 only(&["type", "properties", "required", "x-unless-preset", "additionalProperties"])?;
-                self.table(parts, depth).ok_or_else(strange)?
+                self.table(parts, depth).ok_or_else(unsupported)?
             }
             "string" => {
                 only(&["type", "enum"])?;
-                text(parts).ok_or_else(strange)
+                text(parts).ok_or_else(unsupported)
             }
-            _ => Err(strange()),
+            _ => Err(unsupported()),
         }
     }
 
     /// An object is closed and has named members, or it is open and has none. `None` if it is neither.
-    fn table(&self, parts: &Map<String, Value>, depth: u8) -> Option<Result<Shape, Strange>> {
+    fn table(&self, parts: &Map<String, Value>, depth: u8) -> Option<Result<Shape, UnsupportedSchema>> {
         let additional = parts.get("additionalProperties")?;
         let Some(properties) = parts.get("properties") else {
             return additional

@@ -2,17 +2,17 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use super::Findings;
+use super::{Findings, Reported};
 use crate::config::path::KeyPath;
 
-pub fn unix(path: &str, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<PathBuf> {
+pub fn unix(path: &str, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Result<PathBuf, Reported> {
     let socket = Path::new(path);
     if path.starts_with("//") {
-        return findings.error(key, format!("write \"unix:/{}\"", path.trim_start_matches('/')));
+        return Err(findings.error(key, format!("write \"unix:/{}\"", path.trim_start_matches('/'))));
     }
     if !socket.is_absolute() {
-        return findings
-            .error(key, format!("{path:?} is not absolute; write \"unix:/run/email/email.sock\", from the root"));
+        return Err(findings
+            .error(key, format!("{path:?} is not absolute; write \"unix:/run/email/email.sock\", from the root")));
     }
     if path.len() > SOCKET_PATH_MAX
         || path.contains('\0')
@@ -20,13 +20,18 @@ pub fn unix(path: &str, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Optio
     {
         let message =
             format!("{path:?} cannot be a socket; it must have at most {SOCKET_PATH_MAX} bytes, no NUL and no '..'");
-        return findings.error(key, message);
+        return Err(findings.error(key, message));
     }
-    Some(socket.to_owned())
+    Ok(socket.to_owned())
+}
+
+/// A port, in digits only.
+pub fn port(text: &str) -> Option<u16> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
 pub fn is_port(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u16>().is_ok()
+    port(text).is_some()
 }
 
 /// A host name (RFC 1123 §2.1, and `_` as container networks use it). All-numeric names are mistyped addresses.

@@ -2,34 +2,35 @@
 
 use std::collections::BTreeMap;
 
-use super::Findings;
+use super::{Findings, Reported};
 use crate::config::file;
 use crate::config::path::KeyPath;
 use crate::identity::{CallerPattern, CallerRule, ClaimPath, ClaimRule, Naming};
 
-pub fn caller(table: file::Caller, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<CallerRule> {
+pub fn caller(table: file::Caller, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Result<CallerRule, Reported> {
     let name = header(table.header, &at.key("header"), findings);
     let claim = claim(&table.claim, &at.key("claim"), findings);
-    let mut taken: Vec<_> = name.as_deref().map(fold).into_iter().collect();
-    let mut sound = true;
+    let mut taken: Vec<_> = name.iter().map(|name| fold(name)).collect();
+    let mut outcome = Ok(());
     let mut more = Vec::new();
     for (written, path) in table.forward {
         let key = at.key("forward").key(&written);
         let header = header(written, &key, findings);
         let claim = self::path(&path, &key, findings);
-        if let Some(header) = &header {
+        if let Ok(header) = &header {
             if taken.contains(&fold(header)) {
                 let message = format!("{header:?} is already the header of another claim; choose another name");
-                findings.error::<()>(&key, message);
-                sound = false;
+                outcome = Err(findings.error(&key, message));
             }
             taken.push(fold(header));
         }
-        sound &= header.is_some() && claim.is_some();
-        more.extend(header.zip(claim).map(|(header, claim)| ClaimRule::new(header, claim)));
+        match (header, claim) {
+            (Ok(header), Ok(claim)) => more.push(ClaimRule::new(header, claim)),
+            (Err(reported), _) | (_, Err(reported)) => outcome = Err(reported),
+        }
     }
     let rule = CallerRule::new(name?, claim?);
-    sound.then(|| rule.with_claims(more))
+    outcome.map(|()| rule.with_claims(more))
 }
 
 /// As the sanitizer folds names: a client's header of any such spelling is removed.
@@ -37,28 +38,26 @@ fn fold(name: &str) -> String {
     name.to_ascii_lowercase().replace('-', "")
 }
 
-/// How the callers of one issuer are named. The inner `None` means that it is by the common rule, the outer one that the rule is
-/// wrong.
-#[expect(clippy::option_option, reason = "an optional table that may be wrong")]
+/// How the callers of one issuer are named, if not by the common rule.
 pub fn naming(
     table: Option<&file::IssuerCaller>,
     at: &KeyPath,
     findings: &mut Findings<'_, '_>,
-) -> Option<Option<Naming>> {
-    let Some(table) = table else { return Some(None) };
+) -> Result<Option<Naming>, Reported> {
+    let Some(table) = table else { return Ok(None) };
     let Some(written) = &table.claim else {
-        return findings.error(&at.key("claim"), "this key is missing; add it, for example claim = \"sub\"");
+        return Err(findings.error(&at.key("claim"), "this key is missing; add it, for example claim = \"sub\""));
     };
     let naming = Naming::new(claim(written, &at.key("claim"), findings)?);
     let Some(pattern) = &table.pattern else {
         return match table.name {
-            Some(_) => findings.error(&at.key("name"), "is made of the variables of pattern; add pattern"),
-            None => Some(Some(naming)),
+            Some(_) => Err(findings.error(&at.key("name"), "is made of the variables of pattern; add pattern")),
+            None => Ok(Some(naming)),
         };
     };
     match CallerPattern::parse(pattern, table.name.as_deref()) {
-        Ok(pattern) => Some(Some(naming.with_pattern(pattern))),
-        Err(fault) => findings.error(&at.key("pattern"), format!("{pattern:?} cannot name callers: {fault}")),
+        Ok(pattern) => Ok(Some(naming.with_pattern(pattern))),
+        Err(fault) => Err(findings.error(&at.key("pattern"), format!("{pattern:?} cannot name callers: {fault}"))),
     }
 }
 
@@ -67,31 +66,30 @@ pub fn recorded(
     table: BTreeMap<String, String>,
     at: &KeyPath,
     findings: &mut Findings<'_, '_>,
-) -> Option<Vec<(String, ClaimPath)>> {
+) -> Result<Vec<(String, ClaimPath)>, Reported> {
     if table.len() > RECORDED_MAX {
-        return findings.error(at, format!("names {} claims; at most {RECORDED_MAX} are recorded", table.len()));
+        return Err(findings.error(at, format!("names {} claims; at most {RECORDED_MAX} are recorded", table.len())));
     }
     let mut recorded = Vec::new();
-    let mut sound = true;
+    let mut outcome = Ok(());
     for (name, written) in table {
         let key = at.key(&name);
         let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
         if name.is_empty() || name.len() > RECORDED_NAME_MAX || !name.bytes().all(is_name) {
-            findings.error::<()>(&key, "the name of a recorded claim consists of small letters, digits and '_'");
-            sound = false;
+            outcome =
+                Err(findings.error(&key, "the name of a recorded claim consists of small letters, digits and '_'"));
         }
         match ClaimPath::parse(&written) {
             Ok(path) => recorded.push((name, path)),
             Err(fault) => {
-                findings.error::<()>(&key, format!("{written:?} leads to no claim: {fault}"));
-                sound = false;
+                outcome = Err(findings.error(&key, format!("{written:?} leads to no claim: {fault}")));
             }
         }
     }
-    sound.then_some(recorded)
+    outcome.map(|()| recorded)
 }
 
-fn header(written: String, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<String> {
+fn header(written: String, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Result<String, Reported> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
     let begins = written.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic());
     if !begins || !written.bytes().all(plain) || written.len() > HEADER_MAX {
@@ -99,7 +97,7 @@ fn header(written: String, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Op
             "{written:?} cannot be the caller's header: a letter, then letters, digits and '-', at most {HEADER_MAX}; \
              for example \"X-Caller-Service\""
         );
-        return findings.error(key, message);
+        return Err(findings.error(key, message));
     }
     let folded = fold(&written);
     if TAKEN.iter().any(|taken| fold(taken) == folded) || TAKEN_FAMILIES.iter().any(|family| folded.starts_with(family))
@@ -108,39 +106,40 @@ fn header(written: String, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Op
             "{written:?} has a meaning of its own in HTTP, and would be removed from every request; choose a name that \
              nothing else uses, for example \"X-Caller-Service\""
         );
-        return findings.error(key, message);
+        return Err(findings.error(key, message));
     }
-    Some(written)
+    Ok(written)
 }
 
-fn claim(written: &str, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<ClaimPath> {
+fn claim(written: &str, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Result<ClaimPath, Reported> {
     let path = path(written, key, findings)?;
     let name = written.strip_prefix('/').unwrap_or(written);
     if NO_CALLERS.contains(&name) {
-        return findings
-            .error(key, format!("{name:?} does not say who is calling; for example \"sub\" or \"client_id\""));
+        return Err(
+            findings.error(key, format!("{name:?} does not say who is calling; for example \"sub\" or \"client_id\""))
+        );
     }
-    Some(path)
+    Ok(path)
 }
 
 /// The way to a claim, whatever it says.
-fn path(written: &str, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<ClaimPath> {
+fn path(written: &str, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Result<ClaimPath, Reported> {
     let path = match ClaimPath::parse(written) {
         Ok(path) => path,
         Err(fault) => {
-            return findings.error(
+            return Err(findings.error(
                 key,
                 format!("{written:?} leads to no claim: {fault}; for example \"sub\" or \"/service/name\""),
-            );
+            ));
         }
     };
     if written.starts_with('/') && written.split('/').skip(1).any(str::is_empty) {
-        return findings.error(key, format!("{written:?} has an empty part; for example \"/service/name\""));
+        return Err(findings.error(key, format!("{written:?} has an empty part; for example \"/service/name\"")));
     }
     if written.trim() != written {
-        return findings.error(key, format!("{written:?} begins or ends with white space; remove it"));
+        return Err(findings.error(key, format!("{written:?} begins or ends with white space; remove it")));
     }
-    Some(path)
+    Ok(path)
 }
 
 /// How many claims are recorded of a token.

@@ -1,5 +1,7 @@
 //! Where the rules report. A finding about a key whose own shape is wrong is dropped: it would be a consequence, not a cause.
 
+use std::path::{Path, PathBuf};
+
 use crate::config::document::{Document, Part};
 use crate::config::path::KeyPath;
 use crate::config::problem::{Problem, Severity};
@@ -7,20 +9,26 @@ use crate::config::problem::{Problem, Severity};
 /// The findings of the rules about one document.
 pub struct Findings<'d, 't> {
     document: &'d Document<'t>,
-    unsound: Vec<KeyPath>,
+    /// Where relative paths in the document start.
+    base: &'d Path,
+    invalid_keys: Vec<KeyPath>,
     problems: Vec<Problem>,
 }
 
+/// Proof that an error was reported. A rule without a value has one, so that no file is refused without saying why.
+#[derive(Clone, Copy, Debug)]
+pub struct Reported(());
+
 impl<'d, 't> Findings<'d, 't> {
-    /// No findings yet. What the rules find about `unsound` keys does not count.
-    pub const fn new(document: &'d Document<'t>, unsound: Vec<KeyPath>) -> Self {
-        Self { document, unsound, problems: Vec::new() }
+    /// No findings yet. What the rules find about `invalid_keys`, whose errors are reported already, does not count.
+    pub const fn new(document: &'d Document<'t>, base: &'d Path, invalid_keys: Vec<KeyPath>) -> Self {
+        Self { document, base, invalid_keys, problems: Vec::new() }
     }
 
-    /// Reports an error. There is no value then: it returns `None` for the rule to end with.
-    pub fn error<T>(&mut self, key: &KeyPath, message: impl Into<String>) -> Option<T> {
+    /// Reports an error. The rule has no value then, and ends with what this returns.
+    pub fn error(&mut self, key: &KeyPath, message: impl Into<String>) -> Reported {
         self.report(Severity::Error, key, message.into());
-        None
+        Reported(())
     }
 
     /// Reports what is allowed but should be known.
@@ -33,14 +41,25 @@ impl<'d, 't> Findings<'d, 't> {
         self.document.has(key)
     }
 
+    /// A path of the document, from its directory on if it is relative.
+    pub fn path(&self, written: &str) -> PathBuf {
+        self.base.join(written)
+    }
+
     /// All that was reported.
     pub fn into_problems(self) -> Vec<Problem> {
         self.problems
     }
 
     fn report(&mut self, severity: Severity, key: &KeyPath, message: String) {
-        if !self.unsound.iter().any(|unsound| unsound.is_related(key)) {
+        if !self.invalid_keys.iter().any(|invalid| invalid.is_related(key)) {
             self.problems.push(self.document.problem(severity, key, Part::Value, message));
         }
     }
+}
+
+/// The values, if all rules have one. It runs all of them, so that everything is reported.
+pub fn all<T>(outcomes: impl Iterator<Item = Result<T, Reported>>) -> Result<Vec<T>, Reported> {
+    let outcomes: Vec<_> = outcomes.collect();
+    outcomes.into_iter().collect()
 }

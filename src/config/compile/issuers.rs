@@ -1,13 +1,12 @@
 //! The trusted issuers, and what their tokens must fulfil.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::Duration;
 
-use super::Findings;
 use super::caller;
 use super::keys;
 use super::unit::{DAY, MINUTE, Span, seconds, shown};
+use super::{Findings, Reported, all};
 use crate::algorithm::Algorithm;
 use crate::config::file::{self, ClaimValue, Preset};
 use crate::config::path::KeyPath;
@@ -17,29 +16,27 @@ use crate::requirement::{Exact, LEEWAY_MAX, Requirement};
 pub fn issuers(
     tables: Vec<file::Issuer>,
     at: &KeyPath,
-    base: &Path,
     findings: &mut Findings<'_, '_>,
-) -> Option<Vec<Issuer>> {
+) -> Result<Vec<Issuer>, Reported> {
     if tables.is_empty() {
-        return findings.error(at, "must not be empty; without a trusted issuer every request is refused");
+        return Err(findings.error(at, "must not be empty; without a trusted issuer every request is refused"));
     }
+    let mut names = Ok(());
     let mut first = BTreeMap::new();
     for (index, table) in tables.iter().enumerate() {
         let earlier = *first.entry(table.issuer.clone()).or_insert(index);
         if earlier != index {
             let message = format!("{:?} is already issuers[{earlier}]; name each issuer once", table.issuer);
-            findings.error::<()>(&at.index(index).key("issuer"), message);
+            names = Err(findings.error(&at.index(index).key("issuer"), message));
         }
     }
-    let count = tables.len();
-    let compiled =
-        tables.into_iter().enumerate().filter_map(|(index, table)| issuer(table, &at.index(index), base, findings));
-    let compiled: Vec<_> = compiled.collect();
-    (compiled.len() == count).then_some(compiled)
+    let compiled = tables.into_iter().enumerate().map(|(index, table)| issuer(table, &at.index(index), findings));
+    let compiled = all(compiled);
+    names.and(compiled)
 }
 
-fn issuer(mut table: file::Issuer, at: &KeyPath, base: &Path, findings: &mut Findings<'_, '_>) -> Option<Issuer> {
-    trust_domain(&table, at, findings);
+fn issuer(mut table: file::Issuer, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Result<Issuer, Reported> {
+    let trust_domain = trust_domain(&table, at, findings);
     // From here on it is a table like any other.
     (table.preset, table.trust_domain) = (None, None);
     let expanded = expanded(&table);
@@ -56,12 +53,13 @@ fn issuer(mut table: file::Issuer, at: &KeyPath, base: &Path, findings: &mut Fin
     let recorded = caller::recorded(table.record, &at.key("record"), findings);
     // The shape has seen to it that both are there.
     let keys = table.keys.unwrap_or_default();
-    let keys = keys::keys(&keys, &table.issuer, algorithms.as_deref(), &at.key("keys"), base, findings);
+    let keys = keys::keys(&keys, &table.issuer, algorithms.as_deref().ok(), &at.key("keys"), findings);
+    trust_domain?;
     name?;
     audiences?;
     let requirement = match Requirement::new(table.issuer, table.audiences, algorithms?) {
         Ok(requirement) => requirement,
-        Err(empty) => return findings.error(at, empty.to_string()),
+        Err(empty) => return Err(findings.error(at, empty.to_string())),
     };
     let mut requirement =
         requirement.with_leeway(leeway?).with_types(&typ?).with_required([required?, present?].concat());
@@ -71,28 +69,29 @@ fn issuer(mut table: file::Issuer, at: &KeyPath, base: &Path, findings: &mut Fin
     if let Some(max_age) = max_age? {
         requirement = requirement.with_max_age(max_age);
     }
-    Some(Issuer { requirement, keys: keys?, naming: naming?, recorded: recorded?, expanded })
+    Ok(Issuer { requirement, keys: keys?, naming: naming?, recorded: recorded?, expanded })
 }
 
-fn trust_domain(table: &file::Issuer, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<()> {
+fn trust_domain(table: &file::Issuer, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Result<(), Reported> {
     let key = at.key("trust_domain");
     match (table.preset, &table.trust_domain) {
         (Some(Preset::Spiffe), None) => {
-            findings.error(&key, "preset = \"spiffe\" needs it; add it, for example trust_domain = \"example.org\"")
+            Err(findings
+                .error(&key, "preset = \"spiffe\" needs it; add it, for example trust_domain = \"example.org\""))
         }
         (Some(Preset::Spiffe), Some(domain)) => {
             // SPIFFE-ID §2.1.
             let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-_".contains(&byte);
             if domain.is_empty() || domain.len() > 255 || !domain.bytes().all(allowed) {
-                return findings.error(
+                return Err(findings.error(
                     &key,
                     format!("{domain:?} is no trust domain: small letters, digits, '.', '-' and '_'; for example \"example.org\""),
-                );
+                ));
             }
-            Some(())
+            Ok(())
         }
-        (_, None) => Some(()),
-        (_, Some(_)) => findings.error(&key, "has no effect without preset = \"spiffe\"; remove it"),
+        (_, None) => Ok(()),
+        (_, Some(_)) => Err(findings.error(&key, "has no effect without preset = \"spiffe\"; remove it")),
     }
 }
 
@@ -103,52 +102,55 @@ fn expanded(table: &file::Issuer) -> String {
 }
 
 /// A text that is compared exactly: one that nobody can see the whole of is a slip.
-fn text(written: &str, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<()> {
+fn text(written: &str, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Result<(), Reported> {
     if written.is_empty() {
-        return findings.error(key, "must not be empty");
+        return Err(findings.error(key, "must not be empty"));
     }
     if written.trim() != written || written.contains(char::is_control) {
-        return findings
-            .error(key, format!("{written:?} has white space around it or control characters in it; remove them"));
+        return Err(findings
+            .error(key, format!("{written:?} has white space around it or control characters in it; remove them")));
     }
-    Some(())
+    Ok(())
 }
 
 /// A list of such texts that is not empty. `why` says what an empty one would mean.
-fn texts(list: &[String], key: &KeyPath, why: &str, findings: &mut Findings<'_, '_>) -> Option<()> {
+fn texts(list: &[String], key: &KeyPath, why: &str, findings: &mut Findings<'_, '_>) -> Result<(), Reported> {
     if list.is_empty() {
-        return findings.error(key, format!("must not be empty: {why}"));
+        return Err(findings.error(key, format!("must not be empty: {why}")));
     }
-    let mut sound = Some(());
+    let mut outcome = Ok(());
     for (index, written) in list.iter().enumerate() {
         let key = key.index(index);
-        if text(written, &key, findings).is_none() {
-            sound = None;
+        if let Err(reported) = text(written, &key, findings) {
+            outcome = Err(reported);
         } else if list.iter().take(index).any(|earlier| earlier == written) {
-            sound = findings.error(&key, format!("{written:?} is listed twice"));
+            outcome = Err(findings.error(&key, format!("{written:?} is listed twice")));
         }
     }
-    sound
+    outcome
 }
 
-fn algorithms(list: &[file::Algorithm], key: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<Vec<Algorithm>> {
+fn algorithms(
+    list: &[file::Algorithm],
+    key: &KeyPath,
+    findings: &mut Findings<'_, '_>,
+) -> Result<Vec<Algorithm>, Reported> {
     if list.is_empty() {
-        return findings.error(key, "must not be empty: name the algorithms that this issuer signs with");
+        return Err(findings.error(key, "must not be empty: name the algorithms that this issuer signs with"));
     }
     let mut algorithms = Vec::new();
-    let mut sound = true;
+    let mut outcome = Ok(());
     for (index, written) in list.iter().enumerate() {
         let algorithm = meant(*written);
         if algorithms.contains(&algorithm) {
-            findings.error::<()>(&key.index(index), format!("{:?} is listed twice", algorithm.name()));
-            sound = false;
+            outcome = Err(findings.error(&key.index(index), format!("{:?} is listed twice", algorithm.name())));
         }
         algorithms.push(algorithm);
     }
-    sound.then_some(algorithms)
+    outcome.map(|()| algorithms)
 }
 
-fn leeway(written: &file::Duration, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<Duration> {
+fn leeway(written: &file::Duration, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Result<Duration, Reported> {
     let leeway = Span::token(Duration::ZERO, LEEWAY_MAX).read(written, key, findings)?;
     if leeway > MINUTE {
         let message = format!(
@@ -157,38 +159,37 @@ fn leeway(written: &file::Duration, key: &KeyPath, findings: &mut Findings<'_, '
         );
         findings.warning(key, message);
     }
-    Some(leeway)
+    Ok(leeway)
 }
 
-/// The inner `None` means that there is no such limit, the outer one that it is wrong.
-#[expect(clippy::option_option, reason = "an optional key that may be wrong")]
+/// A limit on the life of a token, if there is one.
 fn lifetime(
     written: Option<&file::Duration>,
     key: &KeyPath,
     findings: &mut Findings<'_, '_>,
-) -> Option<Option<Duration>> {
-    let Some(written) = written else { return Some(None) };
+) -> Result<Option<Duration>, Reported> {
+    let Some(written) = written else { return Ok(None) };
     Span::token(seconds(1), DAY.saturating_mul(366)).read(written, key, findings).map(Some)
 }
 
-fn types(written: Option<&[String]>, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<Vec<String>> {
-    let Some(list) = written else { return Some(Vec::new()) };
+fn types(written: Option<&[String]>, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Result<Vec<String>, Reported> {
+    let Some(list) = written else { return Ok(Vec::new()) };
     texts(list, key, "leave the key out to accept \"JWT\", \"at+jwt\" or no typ", findings)?;
     let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$&-^_.+/".contains(&byte);
     for (index, typ) in list.iter().enumerate() {
         if !typ.bytes().all(token) {
-            return findings.error(&key.index(index), format!("{typ:?} is no media type; for example \"at+jwt\""));
+            return Err(findings.error(&key.index(index), format!("{typ:?} is no media type; for example \"at+jwt\"")));
         }
     }
-    Some(list.to_vec())
+    Ok(list.to_vec())
 }
 
 fn required_claims(
     claims: BTreeMap<String, ClaimValue>,
     key: &KeyPath,
     findings: &mut Findings<'_, '_>,
-) -> Option<Vec<(String, Exact)>> {
-    let mut sound = true;
+) -> Result<Vec<(String, Exact)>, Reported> {
+    let mut outcome = Ok(());
     let mut required = Vec::new();
     for (name, value) in claims {
         let fault = match name.as_str() {
@@ -200,8 +201,7 @@ fn required_claims(
             _ => None,
         };
         if let Some(fault) = fault {
-            findings.error::<()>(&key.key(&name), fault);
-            sound = false;
+            outcome = Err(findings.error(&key.key(&name), fault));
         }
         let exact = match value {
             ClaimValue::Boolean(value) => Exact::Bool(value),
@@ -210,11 +210,15 @@ fn required_claims(
         };
         required.push((name, exact));
     }
-    sound.then_some(required)
+    outcome.map(|()| required)
 }
 
-fn present_claims(claims: Vec<String>, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<Vec<(String, Exact)>> {
-    let mut sound = true;
+fn present_claims(
+    claims: Vec<String>,
+    key: &KeyPath,
+    findings: &mut Findings<'_, '_>,
+) -> Result<Vec<(String, Exact)>, Reported> {
+    let mut outcome = Ok(());
     for (index, name) in claims.iter().enumerate() {
         let fault = match name.as_str() {
             "" => "a claim has a name",
@@ -222,10 +226,9 @@ fn present_claims(claims: Vec<String>, key: &KeyPath, findings: &mut Findings<'_
             _ if claims.iter().take(index).any(|earlier| earlier == name) => "it is listed twice",
             _ => continue,
         };
-        findings.error::<()>(&key.index(index), format!("{name:?}: {fault}"));
-        sound = false;
+        outcome = Err(findings.error(&key.index(index), format!("{name:?}: {fault}")));
     }
-    sound.then(|| claims.into_iter().map(|name| (name, Exact::Any)).collect())
+    outcome.map(|()| claims.into_iter().map(|name| (name, Exact::Any)).collect())
 }
 
 const fn meant(written: file::Algorithm) -> Algorithm {

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::Findings;
 use super::unit::{DAY, HOUR, MILLISECOND, MINUTE, Span, seconds, shown};
+use super::{Findings, Reported};
 use crate::algorithm::Algorithm;
 use crate::config::file;
 use crate::config::path::KeyPath;
@@ -23,42 +23,47 @@ pub fn keys(
     issuer: &str,
     algorithms: Option<&[Algorithm]>,
     at: &KeyPath,
-    base: &Path,
     findings: &mut Findings<'_, '_>,
-) -> Option<Keys> {
+) -> Result<Keys, Reported> {
     let transport = if table.allow_http { Transport::HttpAllowed } else { Transport::Https };
     let usage = match table.usage {
         file::KeyUse::JwtSvid => KeyUse::JwtSvid,
         file::KeyUse::Signature => KeyUse::Signature,
     };
-    let source = source::source(table, issuer, transport, at, base, findings);
-    if let (Some(KeySource::File(path)), Some(algorithms)) = (&source, algorithms) {
-        files::key_file(path, usage, algorithms, &at.key("file"), findings);
-    }
-    let client = client(table, at, base, findings);
+    let source = source::source(table, issuer, transport, at, findings);
+    let key_file = match (&source, algorithms) {
+        (Ok(KeySource::File(path)), Some(algorithms)) => {
+            files::key_file(path, usage, algorithms, &at.key("file"), findings)
+        }
+        _ => Ok(()),
+    };
+    let client = client(table, at, findings);
     let jwks_host = jwks_host(table, &at.key("jwks_host"), findings);
     let refresh = Span::wait(TICK, DAY).read(&table.refresh, &at.key("refresh"), findings);
     let stale_limit = stale_limit(&table.stale_limit, refresh, &at.key("stale_limit"), findings);
     let unknown_key_cooldown =
         Span::wait(TICK, HOUR).read(&table.unknown_key_cooldown, &at.key("unknown_key_cooldown"), findings);
     let timeout = Span::wait(MILLISECOND, MINUTE).read(&table.timeout, &at.key("timeout"), findings);
-    if matches!(source, Some(KeySource::File(_))) {
+    if matches!(source, Ok(KeySource::File(_))) {
         for unused in FOR_FETCHES.map(|name| at.key(name)) {
             if findings.is_written(&unused) {
                 findings.warning(&unused, "has no effect with file: nothing is fetched; remove it");
             }
         }
     }
-    Some(Keys {
+    let ca_file = own_file(table.ca_file.as_deref(), &at.key("ca_file"), findings, |path, key, findings| {
+        files::pem(path, Pem::Certificate, key, findings).map(|_| ())
+    });
+    let token_file = own_file(table.token_file.as_deref(), &at.key("token_file"), findings, files::token);
+    key_file?;
+    Ok(Keys {
         source: source?,
         refresh: refresh?,
         stale_limit: stale_limit?,
         unknown_key_cooldown: unknown_key_cooldown?,
         timeout: timeout?,
-        ca_file: own_file(table.ca_file.as_deref(), &at.key("ca_file"), base, findings, |path, key, findings| {
-            files::pem(path, Pem::Certificate, key, findings)
-        }),
-        token_file: own_file(table.token_file.as_deref(), &at.key("token_file"), base, findings, files::token),
+        ca_file: ca_file?,
+        token_file: token_file?,
         client: client?,
         jwks_host: jwks_host?,
         usage,
@@ -89,69 +94,70 @@ pub fn fit_wait(issuers: &[Issuer], key_wait: Duration, root: &KeyPath, findings
 fn own_file(
     written: Option<&str>,
     key: &KeyPath,
-    base: &Path,
     findings: &mut Findings<'_, '_>,
-    look: impl FnOnce(&Path, &KeyPath, &mut Findings<'_, '_>) -> Option<()>,
-) -> Option<PathBuf> {
-    let path = base.join(written?);
+    look: impl FnOnce(&Path, &KeyPath, &mut Findings<'_, '_>) -> Result<(), Reported>,
+) -> Result<Option<PathBuf>, Reported> {
+    let Some(written) = written else { return Ok(None) };
+    let path = findings.path(written);
     // What a preset names is there where the sidecar will run, and need not be here.
     if findings.is_written(key) {
-        look(&path, key, findings);
+        look(&path, key, findings)?;
     }
-    Some(path)
+    Ok(Some(path))
 }
 
-/// The inner `None` means that there is no certificate to present, the outer one that it is wrong.
-#[expect(clippy::option_option, reason = "an optional key that may be wrong")]
+/// The certificate to present, if there is one.
 fn client(
     table: &file::Keys,
     at: &KeyPath,
-    base: &Path,
     findings: &mut Findings<'_, '_>,
-) -> Option<Option<ClientCertificate>> {
+) -> Result<Option<ClientCertificate>, Reported> {
     let (certificate_at, key_at) = (at.key("client_cert"), at.key("client_key"));
-    let certificate = own_file(table.client_cert.as_deref(), &certificate_at, base, findings, |path, key, findings| {
-        files::pem(path, Pem::Certificate, key, findings)
+    let certificate = own_file(table.client_cert.as_deref(), &certificate_at, findings, |path, key, findings| {
+        files::pem(path, Pem::Certificate, key, findings).map(|_| ())
     });
-    let key = own_file(table.client_key.as_deref(), &key_at, base, findings, |path, key, findings| {
-        files::pem(path, Pem::PrivateKey, key, findings)
+    let key = own_file(table.client_key.as_deref(), &key_at, findings, |path, key, findings| {
+        files::pem(path, Pem::PrivateKey, key, findings).map(|_| ())
     });
-    match (certificate, key) {
-        (Some(certificate), Some(key)) => Some(Some(ClientCertificate { certificate, key })),
-        (None, None) => Some(None),
-        (Some(_), None) => findings.error(&certificate_at, "is of no use without its private key; add client_key"),
-        (None, Some(_)) => findings.error(&key_at, "is of no use without its certificate; add client_cert"),
+    match (certificate?, key?) {
+        (Some(certificate), Some(key)) => Ok(Some(ClientCertificate { certificate, key })),
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(findings.error(&certificate_at, "is of no use without its private key; add client_key")),
+        (None, Some(_)) => Err(findings.error(&key_at, "is of no use without its certificate; add client_cert")),
     }
 }
 
-/// The inner `None` means that there is no other host, the outer one that it is wrong.
-#[expect(clippy::option_option, reason = "an optional key that may be wrong")]
-fn jwks_host(table: &file::Keys, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<Option<JwksHost>> {
-    let Some(written) = &table.jwks_host else { return Some(None) };
+/// The host to fetch from instead of the one in the discovery document, if there is one.
+fn jwks_host(table: &file::Keys, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Result<Option<JwksHost>, Reported> {
+    let Some(written) = &table.jwks_host else { return Ok(None) };
     if !table.discovery {
-        return findings.error(key, "has no effect without discovery = true; write the host into url instead");
+        return Err(findings.error(key, "has no effect without discovery = true; write the host into url instead"));
     }
     match JwksHost::parse(written) {
-        Ok(host) => Some(Some(host)),
-        Err(_) => findings
-            .error(key, format!("{written:?} is no host; for example \"kubernetes.default.svc\" or \"10.0.0.1:6443\"")),
+        Ok(host) => Ok(Some(host)),
+        Err(_) => Err(findings.error(
+            key,
+            format!("{written:?} is no host; for example \"kubernetes.default.svc\" or \"10.0.0.1:6443\""),
+        )),
     }
 }
 
 fn stale_limit(
     written: &file::Duration,
-    refresh: Option<Duration>,
+    refresh: Result<Duration, Reported>,
     key: &KeyPath,
     findings: &mut Findings<'_, '_>,
-) -> Option<Duration> {
+) -> Result<Duration, Reported> {
     let stale_limit = Span::token(seconds(1), DAY.saturating_mul(30)).read(written, key, findings)?;
-    if let Some(refresh) = refresh.filter(|refresh| stale_limit < *refresh) {
+    if let Ok(refresh) = refresh
+        && stale_limit < refresh
+    {
         let message = format!(
             "{:?} is shorter than refresh ({}): the keys would be unusable before they are fetched again",
             written.0,
             shown(refresh)
         );
-        return findings.error(key, message);
+        return Err(findings.error(key, message));
     }
     if stale_limit > DAY.saturating_mul(7) {
         let message = format!(
@@ -160,7 +166,7 @@ fn stale_limit(
         );
         findings.warning(key, message);
     }
-    Some(stale_limit)
+    Ok(stale_limit)
 }
 
 /// The keys that say something about fetches only.

@@ -2,18 +2,19 @@
 
 use std::time::Duration;
 
-use super::Findings;
-use super::unit::{HOUR, MINUTE, Span, in_bytes, seconds, size};
+use super::unit::{HOUR, MINUTE, Span, count, in_bytes, seconds, size};
+use super::{Findings, Reported};
 use crate::config::file;
 use crate::config::path::KeyPath;
 use crate::config::settings::Limits;
 
-pub fn limits(table: &file::Limits, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<Limits> {
+pub fn limits(table: &file::Limits, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Result<Limits, Reported> {
     let mut sized = |written, range, key: &str| size(written, range, &at.key(key), findings);
     let token_size = sized(&table.token_size, (256, 64 * KIB), "token_size");
     let head_size = sized(&table.head_size, (KIB, 256 * KIB), "head_size");
     let body_size = sized(&table.body_size, (0, TIB), "body_size");
-    if let (Some(token_size), Some(head_size)) = (token_size, head_size)
+    let mut fits = Ok(());
+    if let (Ok(token_size), Ok(head_size)) = (token_size, head_size)
         && token_size >= head_size
     {
         let message = format!(
@@ -21,7 +22,7 @@ pub fn limits(table: &file::Limits, at: &KeyPath, findings: &mut Findings<'_, '_
             in_bytes(token_size),
             in_bytes(head_size)
         );
-        findings.error::<()>(&at.key("head_size"), message);
+        fits = Err(findings.error(&at.key("head_size"), message));
     }
     let mut waited = |written, longest, key: &str| Span::wait(SHORTEST, longest).read(written, &at.key(key), findings);
     let head_time = waited(&table.head_time, MINUTE.saturating_mul(5), "head_time");
@@ -29,15 +30,15 @@ pub fn limits(table: &file::Limits, at: &KeyPath, findings: &mut Findings<'_, '_
     let read_timeout = waited(&table.read_timeout, HOUR, "read_timeout");
     let write_timeout = waited(&table.write_timeout, HOUR, "write_timeout");
     let key_wait = Span::wait(Duration::ZERO, seconds(30)).read(&table.key_wait, &at.key("key_wait"), findings);
-    Some(Limits {
+    fits?;
+    Ok(Limits {
         token_size: token_size?,
-        // The ranges of whole numbers are a matter of the shape.
-        connections: usize::try_from(table.connections).ok()?,
+        connections: count(table.connections),
         key_wait: key_wait?,
-        requests: usize::try_from(table.requests).ok()?,
+        requests: count(table.requests),
         requests_per_connection: table.requests_per_connection,
         head_size: head_size?,
-        header_count: usize::try_from(table.header_count).ok()?,
+        header_count: count(table.header_count),
         head_time: head_time?,
         idle_time: idle_time?,
         read_timeout: read_timeout?,
@@ -48,14 +49,14 @@ pub fn limits(table: &file::Limits, at: &KeyPath, findings: &mut Findings<'_, '_
 }
 
 /// The bytes for accepted tokens.
-pub fn cache(table: &file::TokenCache, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<u64> {
+pub fn cache(table: &file::TokenCache, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Result<u64, Reported> {
     let key = at.key("size");
     let bytes = size(&table.size, (0, 1024 * KIB * KIB), &key, findings)?;
     if bytes > 0 && bytes < 64 * KIB {
         let message = format!("is {}; allowed are 0B, which turns it off, and 64KiB to 1024MiB", in_bytes(bytes));
-        return findings.error(&key, message);
+        return Err(findings.error(&key, message));
     }
-    Some(bytes as u64)
+    Ok(bytes as u64)
 }
 
 /// The shortest time that a client is given for anything.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::Findings;
+use super::{Findings, Reported};
 use crate::config::file;
 use crate::config::path::KeyPath;
 use crate::mode::{Mode, Modes};
@@ -16,7 +16,7 @@ pub fn modes(
     routes: Vec<file::ReportRoute>,
     root: &KeyPath,
     findings: &mut Findings<'_, '_>,
-) -> Option<Modes> {
+) -> Result<Modes, Reported> {
     if general == file::Mode::Report {
         findings.warning(
             &root.key("mode"),
@@ -33,7 +33,7 @@ pub fn modes(
     let listing = Listing { name: "report", is: "only reported", means: "is only reported and never refused" };
     let routes = list(routes.collect(), &root.key("report"), &listing, findings);
     let issuers = issuers.into_iter().map(|(name, mode)| (name, mode.map(meant))).collect();
-    Some(Modes::new(meant(general), issuers, routes?))
+    Ok(Modes::new(meant(general), issuers, routes?))
 }
 
 const fn meant(written: file::Mode) -> Mode {
@@ -43,7 +43,11 @@ const fn meant(written: file::Mode) -> Mode {
     }
 }
 
-pub fn public(tables: Vec<file::PublicRoute>, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<PublicRoutes> {
+pub fn public(
+    tables: Vec<file::PublicRoute>,
+    at: &KeyPath,
+    findings: &mut Findings<'_, '_>,
+) -> Result<PublicRoutes, Reported> {
     let listing = Listing { name: "public", is: "public", means: "reaches the upstream without a token" };
     list(tables, at, &listing, findings)
 }
@@ -64,22 +68,23 @@ fn list(
     at: &KeyPath,
     listing: &Listing,
     findings: &mut Findings<'_, '_>,
-) -> Option<PublicRoutes> {
+) -> Result<PublicRoutes, Reported> {
     let mut seen = BTreeSet::new();
     let mut routes = Vec::new();
-    let mut sound = true;
+    let mut outcome = Ok(());
     for (index, table) in tables.into_iter().enumerate() {
         let at = at.index(index);
         if !seen.insert(table.path.clone()) {
             let (path, name) = (&table.path, listing.name);
             let message = format!("{path:?} is already listed; put all its methods into one [[{name}]]");
-            findings.error::<()>(&at.key("path"), message);
+            outcome = Err(findings.error(&at.key("path"), message));
         }
-        let route = route(table, &at, listing, findings);
-        sound &= route.is_some();
-        routes.extend(route);
+        match route(table, &at, listing, findings) {
+            Ok(route) => routes.push(route),
+            Err(reported) => outcome = Err(reported),
+        }
     }
-    sound.then(|| PublicRoutes::new(routes))
+    outcome.map(|()| PublicRoutes::new(routes))
 }
 
 fn route(
@@ -87,26 +92,31 @@ fn route(
     at: &KeyPath,
     listing: &Listing,
     findings: &mut Findings<'_, '_>,
-) -> Option<PublicRoute> {
+) -> Result<PublicRoute, Reported> {
     let methods = methods(&table.methods, &at.key("methods"), listing, findings);
     let shown = format!("{} {}", table.methods.join(", "), table.path);
     let route = match PublicRoute::new(table.path.clone(), table.methods) {
         Ok(route) => route,
         Err(fault) => {
             let message = format!("{:?} cannot be {}: {fault}", table.path, listing.is);
-            return findings.error(&at.key("path"), message);
+            return Err(findings.error(&at.key("path"), message));
         }
     };
     methods?;
     findings.warning(&at.key("path"), format!("{shown} {}", listing.means));
-    Some(route)
+    Ok(route)
 }
 
-fn methods(methods: &[String], key: &KeyPath, listing: &Listing, findings: &mut Findings<'_, '_>) -> Option<()> {
+fn methods(
+    methods: &[String],
+    key: &KeyPath,
+    listing: &Listing,
+    findings: &mut Findings<'_, '_>,
+) -> Result<(), Reported> {
     if methods.is_empty() {
-        return findings.error(key, "must not be empty; name the methods, for example [\"GET\"]");
+        return Err(findings.error(key, "must not be empty; name the methods, for example [\"GET\"]"));
     }
-    let mut sound = Some(());
+    let mut outcome = Ok(());
     for (index, method) in methods.iter().enumerate() {
         let fault = match method.as_str() {
             _ if http::Method::from_bytes(method.as_bytes()).is_err() => "is no method; for example \"GET\"".to_owned(),
@@ -117,7 +127,7 @@ fn methods(methods: &[String], key: &KeyPath, listing: &Listing, findings: &mut 
             }
             _ => continue,
         };
-        sound = findings.error(&key.index(index), format!("{method:?} {fault}"));
+        outcome = Err(findings.error(&key.index(index), format!("{method:?} {fault}")));
     }
-    sound
+    outcome
 }

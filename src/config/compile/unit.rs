@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Findings;
+use super::{Findings, Reported};
 use crate::config::file;
 use crate::config::path::KeyPath;
 
@@ -35,21 +35,27 @@ impl Span {
     }
 
     /// Reads a duration.
-    pub fn read(self, written: &file::Duration, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<Duration> {
+    pub fn read(
+        self,
+        written: &file::Duration,
+        key: &KeyPath,
+        findings: &mut Findings<'_, '_>,
+    ) -> Result<Duration, Reported> {
         let duration = match duration(&written.0) {
             Ok(duration) => duration,
-            Err(fault) => return findings.error(key, fault),
+            Err(fault) => return Err(findings.error(key, fault)),
         };
         if self.grain == Grain::Seconds && duration.subsec_nanos() > 0 {
-            return findings
-                .error(key, format!("{:?} is not a whole number of seconds, in which tokens count", written.0));
+            return Err(
+                findings.error(key, format!("{:?} is not a whole number of seconds, in which tokens count", written.0))
+            );
         }
         if duration < self.least || duration > self.most {
             let (least, most) = (shown(self.least), shown(self.most));
             let side = if duration < self.least { "short" } else { "long" };
-            return findings.error(key, format!("{:?} is too {side}; allowed: {least} to {most}", written.0));
+            return Err(findings.error(key, format!("{:?} is too {side}; allowed: {least} to {most}", written.0)));
         }
-        Some(duration)
+        Ok(duration)
     }
 }
 
@@ -59,16 +65,22 @@ pub fn size(
     (least, most): (usize, usize),
     key: &KeyPath,
     findings: &mut Findings<'_, '_>,
-) -> Option<usize> {
+) -> Result<usize, Reported> {
     let bytes = match scaled(&written.0, &SIZES) {
         Ok(bytes) => usize::try_from(bytes).unwrap_or(usize::MAX),
-        Err(fault) => return findings.error(key, fault),
+        Err(fault) => return Err(findings.error(key, fault)),
     };
     if (least..=most).contains(&bytes) {
-        return Some(bytes);
+        return Ok(bytes);
     }
     let side = if bytes < least { "small" } else { "large" };
-    findings.error(key, format!("{:?} is too {side}; allowed: {} to {}", written.0, in_bytes(least), in_bytes(most)))
+    Err(findings
+        .error(key, format!("{:?} is too {side}; allowed: {} to {}", written.0, in_bytes(least), in_bytes(most))))
+}
+
+/// A number that counts things. Its range is a matter of the shape.
+pub fn count(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 /// A duration in the largest unit that is exact.

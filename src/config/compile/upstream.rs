@@ -2,21 +2,21 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::Findings;
-use super::address::{is_host, is_port, unix};
+use super::address::{is_host, port, unix};
 use super::unit::{HOUR, MILLISECOND, MINUTE, Span};
+use super::{Findings, Reported};
 use crate::config::file;
 use crate::config::path::KeyPath;
 use crate::config::settings::{Upstream, UpstreamAddress};
 
-pub fn upstream(table: &file::Upstream, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<Upstream> {
+pub fn upstream(table: &file::Upstream, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Result<Upstream, Reported> {
     let (connect, io) = (Span::wait(MILLISECOND, MINUTE), Span::wait(MILLISECOND, HOUR));
     let address = upstream_address(&table.address, &at.key("address"), findings);
     let connect_timeout = connect.read(&table.connect_timeout, &at.key("connect_timeout"), findings);
     let read_timeout = io.read(&table.read_timeout, &at.key("read_timeout"), findings);
     let write_timeout = io.read(&table.write_timeout, &at.key("write_timeout"), findings);
     let idle_timeout = io.read(&table.idle_timeout, &at.key("idle_timeout"), findings);
-    Some(Upstream {
+    Ok(Upstream {
         address: address?,
         protocol: table.protocol,
         connect_timeout: connect_timeout?,
@@ -26,26 +26,30 @@ pub fn upstream(table: &file::Upstream, at: &KeyPath, findings: &mut Findings<'_
     })
 }
 
-fn upstream_address(written: &str, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<UpstreamAddress> {
+fn upstream_address(
+    written: &str,
+    key: &KeyPath,
+    findings: &mut Findings<'_, '_>,
+) -> Result<UpstreamAddress, Reported> {
     if let Some(path) = written.strip_prefix("unix:") {
         return unix(path, key, findings).map(UpstreamAddress::Unix);
     }
     let address = match (written.parse::<SocketAddr>(), written.rsplit_once(':')) {
         (Ok(address), _) if address.port() == 0 => {
-            return findings.error(
+            return Err(findings.error(
                 key,
                 format!("{written:?} has port 0, to which nothing can be sent; name the port of the service"),
-            );
+            ));
         }
         (Ok(address), _) if address.ip().is_unspecified() => {
             let message = format!("{written:?} is any address, to listen on; write \"127.0.0.1:{}\"", address.port());
-            return findings.error(key, message);
+            return Err(findings.error(key, message));
         }
         (Ok(address), _) => UpstreamAddress::Ip(address),
-        (Err(_), Some((name, port))) if is_host(name) && port != "0" && is_port(port) => {
-            UpstreamAddress::Host { name: name.to_owned(), port: port.parse().ok()? }
-        }
-        _ => return findings.error(key, not_an_upstream(written)),
+        (Err(_), parts) => match parts.and_then(|(name, written)| Some((name, port(written)?))) {
+            Some((name, port)) if is_host(name) && port > 0 => UpstreamAddress::Host { name: name.to_owned(), port },
+            _ => return Err(findings.error(key, not_an_upstream(written))),
+        },
     };
     // A socket never gets here.
     if address.local().is_none() {
@@ -53,7 +57,7 @@ fn upstream_address(written: &str, key: &KeyPath, findings: &mut Findings<'_, '_
             "the upstream is not on this machine: whoever can reach it without Callgate can call it as anybody";
         findings.warning(key, message);
     }
-    Some(address)
+    Ok(address)
 }
 
 fn not_an_upstream(written: &str) -> String {

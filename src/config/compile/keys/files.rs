@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::algorithm::Algorithm;
-use crate::config::compile::Findings;
+use crate::config::compile::{Findings, Reported};
 use crate::config::input;
 use crate::config::path::KeyPath;
 use crate::keys::jwks::{KeySetError, KeyUse, Reading};
@@ -22,24 +22,23 @@ pub fn key_file(
     algorithms: &[Algorithm],
     key: &KeyPath,
     findings: &mut Findings<'_, '_>,
-) -> Option<()> {
+) -> Result<(), Reported> {
     let document = read(path, key, findings)?;
-    let left_out = match Reading::parse_for(usage, &document, algorithms) {
-        Ok(reading) => reading.left_out,
+    let (usable, left_out) = match Reading::parse_for(usage, &document, algorithms) {
+        Ok(reading) => (Ok(()), reading.left_out),
         Err(KeySetError::NoKeys(left_out)) => {
-            findings.error::<()>(key, format!("{path:?} holds no key that can be used"));
-            left_out
+            (Err(findings.error(key, format!("{path:?} holds no key that can be used"))), left_out)
         }
-        Err(fault) => return findings.error(key, format!("{path:?} is no key set: {fault}")),
+        Err(fault) => return Err(findings.error(key, format!("{path:?} is no key set: {fault}"))),
     };
     for left_out in left_out {
         findings.warning(key, format!("keys[{}] of {path:?} is not used: {}", left_out.index, left_out.why));
     }
-    Some(())
+    usable
 }
 
-/// Whether a file can be read and holds something of this kind in PEM.
-pub fn pem(path: &Path, kind: Pem, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<()> {
+/// The content of a file that can be read and holds something of this kind in PEM.
+pub fn pem(path: &Path, kind: Pem, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Result<Vec<u8>, Reported> {
     let pem = read(path, key, findings)?;
     let (label, what) = match kind {
         Pem::Certificate => ("CERTIFICATE-----", "certificate (\"BEGIN CERTIFICATE\")"),
@@ -48,24 +47,26 @@ pub fn pem(path: &Path, kind: Pem, key: &KeyPath, findings: &mut Findings<'_, '_
     let begins = |line: &[u8]| line.starts_with(b"-----BEGIN ") && line.trim_ascii_end().ends_with(label.as_bytes());
     let is_plain = |line: &[u8]| !line.starts_with(b"-----BEGIN ENCRYPTED");
     if !pem.split(|byte| *byte == b'\n').any(|line| begins(line) && is_plain(line)) {
-        return findings.error(key, format!("{path:?} holds no PEM {what}"));
+        return Err(findings.error(key, format!("{path:?} holds no PEM {what}")));
     }
-    Some(())
+    Ok(pem)
 }
 
 /// Whether a file can be read and holds one bearer token.
-pub fn token(path: &Path, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<()> {
+pub fn token(path: &Path, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Result<(), Reported> {
     let content = read(path, key, findings)?;
     let token = content.trim_ascii();
     if token.is_empty() || !token.iter().all(u8::is_ascii_graphic) {
-        return findings.error(key, format!("{path:?} does not hold one token and nothing else"));
+        return Err(findings.error(key, format!("{path:?} does not hold one token and nothing else")));
     }
-    Some(())
+    Ok(())
 }
 
-fn read(path: &Path, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<Vec<u8>> {
+fn read(path: &Path, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Result<Vec<u8>, Reported> {
     match input::read(path) {
-        Ok(bytes) => Some(bytes),
-        Err(fault) => findings.error(key, format!("{path:?} {fault}; relative paths start at the configuration file")),
+        Ok(bytes) => Ok(bytes),
+        Err(fault) => {
+            Err(findings.error(key, format!("{path:?} {fault}; relative paths start at the configuration file")))
+        }
     }
 }

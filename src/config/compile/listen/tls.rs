@@ -1,4 +1,4 @@
-//! TLS for the callers.
+//! TLS for the callers. Each file is read once, and what was read is what is checked.
 
 use std::path::{Path, PathBuf};
 
@@ -6,59 +6,52 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 
-use crate::config::compile::Findings;
 use crate::config::compile::keys::files::{Pem, pem};
+use crate::config::compile::{Findings, Reported};
 use crate::config::file;
-use crate::config::input;
 use crate::config::path::KeyPath;
 use crate::config::settings::Tls;
 
-/// The outer `None` means that something is wrong, the inner one that there is no TLS.
-#[expect(clippy::option_option, reason = "an optional table that may be wrong")]
-pub fn tls(
-    table: Option<&file::Tls>,
-    at: &KeyPath,
-    base: &Path,
-    findings: &mut Findings<'_, '_>,
-) -> Option<Option<Tls>> {
-    let Some(table) = table else { return Some(None) };
-    let mut file = |written: &str, key: &str, kind: Pem| -> Option<PathBuf> {
-        let path = base.join(written);
-        pem(&path, kind, &at.key(key), findings).map(|()| path)
+pub fn tls(table: Option<&file::Tls>, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Result<Option<Tls>, Reported> {
+    let Some(table) = table else { return Ok(None) };
+    let mut file = |written: &str, key: &str, kind: Pem| -> Result<(PathBuf, Vec<u8>), Reported> {
+        let path = findings.path(written);
+        pem(&path, kind, &at.key(key), findings).map(|content| (path, content))
     };
     let cert = file(&table.cert, "cert", Pem::Certificate);
     let key = file(&table.key, "key", Pem::PrivateKey);
-    let client_ca = match &table.client_ca {
-        Some(written) => file(written, "client_ca", Pem::Certificate).map(Some),
-        None => Some(None),
-    };
-    let (cert, key) = (cert?, key?);
-    pair(&cert, &key, at, findings)?;
-    Some(Some(Tls { cert, key, client_ca: client_ca? }))
+    let client_ca = table.client_ca.as_deref().map(|written| file(written, "client_ca", Pem::Certificate)).transpose();
+    let ((cert, chain), (key, secret)) = (cert?, key?);
+    pair((&cert, &chain), (&key, &secret), at, findings)?;
+    Ok(Some(Tls { cert, key, client_ca: client_ca?.map(|(path, _)| path) }))
 }
 
-/// Whether a certificate and a key belong together.
-fn pair(cert: &Path, key: &Path, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Option<()> {
-    let (chain, secret) = (input::read(cert).ok()?, input::read(key).ok()?);
-    let chain: Vec<_> = match CertificateDer::pem_slice_iter(&chain).collect() {
+/// Whether a certificate and a key, each a path with what was read there, belong together.
+fn pair(
+    (cert, chain): (&Path, &[u8]),
+    (key, secret): (&Path, &[u8]),
+    at: &KeyPath,
+    findings: &mut Findings<'_, '_>,
+) -> Result<(), Reported> {
+    let chain: Vec<_> = match CertificateDer::pem_slice_iter(chain).collect() {
         Ok(chain) => chain,
-        Err(error) => return findings.error(&at.key("cert"), format!("{cert:?} is no sound PEM: {error}")),
+        Err(error) => return Err(findings.error(&at.key("cert"), format!("{cert:?} is no sound PEM: {error}"))),
     };
-    let secret = match PrivateKeyDer::from_pem_slice(&secret) {
+    let secret = match PrivateKeyDer::from_pem_slice(secret) {
         Ok(secret) => secret,
-        Err(error) => return findings.error(&at.key("key"), format!("{key:?} is no sound PEM: {error}")),
+        Err(error) => return Err(findings.error(&at.key("key"), format!("{key:?} is no sound PEM: {error}"))),
     };
     let provider = rustls::crypto::aws_lc_rs::default_provider();
     match CertifiedKey::from_der(chain, secret, &provider) {
-        Ok(_) => Some(()),
+        Ok(_) => Ok(()),
         Err(rustls::Error::InconsistentKeys(_)) => {
             let message =
                 format!("{key:?} is not the key of the certificate in {cert:?}; name two that were made together");
-            findings.error(&at.key("key"), message)
+            Err(findings.error(&at.key("key"), message))
         }
         Err(error) => {
             let message = format!("{key:?} and the certificate in {cert:?} cannot be used: {error}");
-            findings.error(&at.key("key"), message)
+            Err(findings.error(&at.key("key"), message))
         }
     }
 }

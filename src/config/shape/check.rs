@@ -1,5 +1,6 @@
-//! The check of a document against its [`Shape`]. It reports everything that is wrong and mends a copy, in which wrong values
-//! are replaced by ones of the right shape, so that the rules can look at everything else. A mended document is never used.
+//! The check of a document against its [`Shape`]. It reports everything that is wrong, and replaces wrong values in a copy by
+//! ones of the right shape, so that the rules can check the rest of the file. A copy with replaced values is never run: the
+//! errors are reported by then.
 
 use std::collections::BTreeMap;
 
@@ -11,33 +12,33 @@ use crate::config::document::{Document, Part};
 use crate::config::path::KeyPath;
 use crate::config::problem::{Problem, Severity};
 
-/// A document that has the right shape, if need be by force.
-pub struct Mended<'t> {
+/// A document that has the right shape, with replaced values where it had not.
+pub struct Checked<'t> {
     pub value: Spanned<DeValue<'t>>,
     pub problems: Vec<Problem>,
     /// The problems with what is not there. In a document with syntax errors it may only have been misread.
     pub absences: Vec<Problem>,
     /// The keys that were wrong or missing: what the rules say about them means nothing.
-    pub unsound: Vec<KeyPath>,
+    pub invalid_keys: Vec<KeyPath>,
 }
 
 /// Checks the value of a document, to which others may have added, against the shape it should have.
-pub fn mend<'t>(document: &Document<'t>, mut value: Spanned<DeValue<'t>>, shape: &Shape) -> Mended<'t> {
-    let mut walk = Walk { document, shape, problems: Vec::new(), absences: Vec::new(), unsound: Vec::new() };
-    walk.check(shape, &KeyPath::root(), value.get_mut());
-    Mended { value, problems: walk.problems, absences: walk.absences, unsound: walk.unsound }
+pub fn check<'t>(document: &Document<'t>, mut value: Spanned<DeValue<'t>>, shape: &Shape) -> Checked<'t> {
+    let mut checker = Checker { document, shape, problems: Vec::new(), absences: Vec::new(), invalid_keys: Vec::new() };
+    checker.check(shape, &KeyPath::root(), value.get_mut());
+    Checked { value, problems: checker.problems, absences: checker.absences, invalid_keys: checker.invalid_keys }
 }
 
-struct Walk<'d, 't> {
+struct Checker<'d, 't> {
     document: &'d Document<'t>,
     /// The shape of the whole document.
     shape: &'d Shape,
     problems: Vec<Problem>,
     absences: Vec<Problem>,
-    unsound: Vec<KeyPath>,
+    invalid_keys: Vec<KeyPath>,
 }
 
-impl<'t> Walk<'_, 't> {
+impl<'t> Checker<'_, 't> {
     /// Checks a value, mends what is within it, and says whether it is itself of the right kind.
     fn check(&mut self, shape: &Shape, path: &KeyPath, value: &mut DeValue<'t>) -> bool {
         let fault = match (shape, &mut *value) {
@@ -93,12 +94,12 @@ impl<'t> Walk<'_, 't> {
             }
             let here = path.key(key);
             // A misspelt or wrong key is reported already, and that is enough. So is a preset, whatever it would have brought.
-            let awaits_preset = members.is_in_presets(key) && self.unsound.contains(&path.key("preset"));
-            if !meant.contains(key) && !self.unsound.contains(&here) && !awaits_preset {
+            let awaits_preset = members.is_in_presets(key) && self.invalid_keys.contains(&path.key("preset"));
+            if !meant.contains(key) && !self.invalid_keys.contains(&here) && !awaits_preset {
                 let message = missing(key, member);
                 self.absences.push(self.document.problem(Severity::Error, &here, Part::Value, message));
             }
-            self.unsound.push(here);
+            self.invalid_keys.push(here);
             entries.insert(Spanned::new(0..0, key.clone().into()), Spanned::new(0..0, placeholder(&member.shape)));
         }
     }
@@ -120,12 +121,12 @@ impl<'t> Walk<'_, 't> {
             self.report(here, Part::Name, format!("unknown key; did you mean {near:?}?"));
             return Some(near);
         }
-        let homes = self.shape.homes(key);
-        let message = if homes.is_empty() {
+        let tables = self.shape.tables_with(key);
+        let message = if tables.is_empty() {
             let known: Vec<_> = members.known.keys().map(String::as_str).collect();
             format!("unknown key; allowed here: {}", known.join(", "))
         } else {
-            format!("unknown key here; {key:?} belongs in {}", homes.join(" or "))
+            format!("unknown key here; {key:?} belongs in {}", tables.join(" or "))
         };
         self.report(here, Part::Name, message);
         None
@@ -133,7 +134,7 @@ impl<'t> Walk<'_, 't> {
 
     fn report(&mut self, path: &KeyPath, part: Part, message: String) {
         self.problems.push(self.document.problem(Severity::Error, path, part, message));
-        self.unsound.push(path.clone());
+        self.invalid_keys.push(path.clone());
     }
 }
 
