@@ -202,7 +202,7 @@ fn summarize(path: &Path, compiled: &Compiled, out: &mut impl Write) -> io::Resu
         let algorithms: Vec<_> = requirement.algorithms().iter().map(|algorithm| algorithm.name()).collect();
         let (audiences, algorithms) = (requirement.audiences().join(", "), algorithms.join(", "));
         writeln!(out, "  issuer    {} for {audiences}, signed with {algorithms}", requirement.issuer())?;
-        writeln!(out, "            keys from {}", issuer.keys.source)?;
+        writeln!(out, "            keys from {}", issuer.origin.location.document())?;
         if let Some(naming) = &issuer.naming {
             writeln!(out, "            callers from the claim {naming}")?;
         }

@@ -22,8 +22,8 @@ mod shape;
 pub use problem::{Place, Problem, Problems, Severity};
 pub use schema::{schema, toml_text};
 pub use settings::{
-    Audit, Closing, Compiled, Forwarding, Issuer, KeySource, Keys, Limits, ListenAddress, Log, LogFormat, LogLevel,
-    Protocol, Reload, RequestId, Revocation, Shutdown, Tls, Tracing, Transport, Upstream, UpstreamAddress, WhenFull,
+    Audit, Compiled, Issuer, ListenAddress, Log, LogFormat, LogLevel, Protocol, Reload, Revocation, Shutdown, Tls,
+    Tracing, Upstream, UpstreamAddress, WhenFull,
 };
 
 use compile::Findings;

@@ -17,7 +17,6 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use prometheus::Registry;
-use reqwest::Url;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout};
 
@@ -32,7 +31,7 @@ pub use self::state::Freshness;
 use self::state::{KeyRequest, RefreshState};
 use self::task::{Aging, Clock, Task};
 use crate::clock::UnixTime;
-use crate::keys::source::{AddressError, Location, Origin, Source, address};
+use crate::keys::source::{Location, Origin, Source};
 use crate::keys::store::KeySlot;
 use crate::metrics::keys::KeyMetrics;
 
@@ -73,26 +72,17 @@ pub struct IssuerStatus {
     pub fault: Option<FetchError>,
 }
 
-/// Why the keys cannot be kept.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    #[error("the address of the keys of {issuer} cannot be used: {fault}")]
-    Address { issuer: String, fault: AddressError },
-    #[error("the metrics of the keys cannot be registered")]
-    Metrics(#[from] prometheus::Error),
-}
-
 impl JwksRefresher {
     /// Starts to keep the keys of these issuers, one task each. It must be called within a tokio runtime, after rustls was
     /// given its provider.
     ///
     /// # Errors
-    /// If an address is not one to fetch keys from, or the registry has metrics of these names.
-    pub fn start(sources: Vec<Source>, registry: &Registry) -> Result<Self, StartError> {
+    /// If the registry has metrics of these names.
+    pub fn start(sources: Vec<Source>, registry: &Registry) -> prometheus::Result<Self> {
         let clock: Clock = Arc::new(|| SystemTime::now().into());
         let mut refresher = Self::empty(&sources, registry, clock)?;
         for source in sources {
-            refresher.begin(source)?;
+            refresher.begin(source);
         }
         Ok(refresher)
     }
@@ -100,35 +90,33 @@ impl JwksRefresher {
     /// The refresher for another list of issuers. What has the same origin goes on as it is, with its task and its keys; the
     /// tasks of the others are started. Nothing is taken away from this refresher, and the metrics are about its issuers until
     /// the other one [takes over](Self::activate_metrics).
-    ///
-    /// # Errors
-    /// If an address is not one to fetch keys from.
-    pub fn reconfigured(&self, sources: Vec<Source>) -> Result<Self, StartError> {
+    #[must_use]
+    pub fn reconfigured(&self, sources: Vec<Source>) -> Self {
         let mut next = Self {
             issuers: Vec::with_capacity(sources.len()),
             metrics: self.metrics.clone(),
             clock: Arc::clone(&self.clock),
         };
         for source in sources {
-            let origin = source.origin();
-            match self.issuers.iter().find(|kept| kept.origin == origin && Arc::ptr_eq(&kept.slot, &source.slot)) {
+            let origin = &source.origin;
+            match self.issuers.iter().find(|kept| kept.origin == *origin && Arc::ptr_eq(&kept.slot, &source.slot)) {
                 Some(kept) => next.issuers.push(Arc::clone(kept)),
-                None => next.begin(source)?,
+                None => next.begin(source),
             }
         }
-        Ok(next)
+        next
     }
 
     /// The place of the keys that come from the same document and are read in the same way, if there is one. A reconfigured
     /// whose source has it has the keys at once.
     #[must_use]
-    pub fn slot_for(&self, source: &Source) -> Option<Arc<KeySlot>> {
+    pub fn slot_for(&self, wanted: &Origin) -> Option<Arc<KeySlot>> {
         let kept = self.issuers.iter().find(|kept| {
             let origin = &kept.origin;
-            origin.issuer == source.issuer
-                && origin.location == source.location
-                && origin.algorithms == source.algorithms
-                && origin.usage == source.usage
+            origin.issuer == wanted.issuer
+                && origin.location == wanted.location
+                && origin.algorithms == wanted.algorithms
+                && origin.usage == wanted.usage
         });
         kept.map(|kept| Arc::clone(&kept.slot))
     }
@@ -181,10 +169,10 @@ impl JwksRefresher {
         self.issuers.iter().map(|kept| kept.status(now)).collect()
     }
 
-    fn empty(sources: &[Source], registry: &Registry, clock: Clock) -> Result<Self, StartError> {
+    fn empty(sources: &[Source], registry: &Registry, clock: Clock) -> prometheus::Result<Self> {
         let at_scrape = Arc::clone(&clock);
         let metrics = KeyMetrics::register(registry, move || at_scrape())?;
-        metrics.watch(sources.iter().map(|source| (source.issuer.clone(), Arc::clone(&source.slot))).collect());
+        metrics.watch(sources.iter().map(|source| (source.origin.issuer.clone(), Arc::clone(&source.slot))).collect());
         Ok(Self { issuers: Vec::with_capacity(sources.len()), metrics, clock })
     }
 
@@ -193,39 +181,38 @@ impl JwksRefresher {
     }
 
     /// Starts the task of a source.
-    fn begin(&mut self, source: Source) -> Result<(), StartError> {
-        let settings = source.settings.clone();
-        match &source.location {
-            Location::Discovery => {
-                let start = Start::Discovery { issuer: source.issuer.clone(), base: source.checked(&source.issuer)? };
+    fn begin(&mut self, source: Source) {
+        let Origin { issuer, location, settings, .. } = source.origin.clone();
+        match location {
+            Location::Discovery(base) => {
+                let start = Start::Discovery { issuer, base: base.as_url().clone() };
                 self.keep(source, KeyServer::new(start, settings));
             }
             Location::File(path) => {
-                let file = KeyFile::new(path.clone());
+                let file = KeyFile::new(path);
                 self.keep(source, file);
             }
             Location::Url(url) => {
-                let start = Start::Keys(source.checked(url)?);
+                let start = Start::Keys(url.as_url().clone());
                 self.keep(source, KeyServer::new(start, settings));
             }
         }
-        Ok(())
     }
 
     fn keep(&mut self, source: Source, fetcher: impl Fetch) {
-        let settings = &source.settings;
-        let (schedule, aging, cooldown) = match &source.location {
+        let Origin { location, settings, .. } = &source.origin;
+        let (schedule, aging, cooldown) = match location {
             Location::File(_) => (Schedule::Poll(POLL), Aging::Never, settings.unknown_key_cooldown.min(POLL / 4)),
-            Location::Discovery | Location::Url(_) => (
+            Location::Discovery(_) | Location::Url(_) => (
                 Schedule::Refresh(settings.refresh),
                 Aging::StaleAfter(settings.stale_limit),
                 settings.unknown_key_cooldown,
             ),
         };
         let snapshot = settings.snapshot_dir.as_ref().filter(|_| aging != Aging::Never);
-        let snapshot = snapshot.map(|at| Snapshot::new(at, &source.issuer, &source.location.to_string()));
+        let snapshot = snapshot.map(|at| Snapshot::new(at, &source.origin.issuer, &location.to_string()));
         let board = Arc::new(RefreshState::new(cooldown, Instant::now()));
-        let (issuer, slot, origin) = (source.issuer.clone(), Arc::clone(&source.slot), source.origin());
+        let (issuer, slot, origin) = (source.origin.issuer.clone(), Arc::clone(&source.slot), source.origin.clone());
         let task = Task {
             fetcher,
             board: Arc::clone(&board),
@@ -258,13 +245,6 @@ impl IssuerTask {
             failures: state.failures,
             fault: state.fault,
         }
-    }
-}
-
-impl Source {
-    fn checked(&self, text: &str) -> Result<Url, StartError> {
-        let unusable = |fault| StartError::Address { issuer: self.issuer.clone(), fault };
-        address(text, self.settings.allow_http).map_err(unusable)
     }
 }
 

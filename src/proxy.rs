@@ -35,7 +35,9 @@ use pingora::{Error, ErrorSource, ErrorType};
 use crate::audit::Verdict;
 use crate::authenticator::Authenticator;
 use crate::clock::UnixTime;
+use crate::forwarding::ForwardingPolicy;
 use crate::jwks_refresh::JwksRefresher;
+use crate::limits::{CloseAtExpiry, Limits};
 use crate::metrics::IssuerMetrics;
 use crate::mode::Modes;
 
@@ -49,7 +51,6 @@ use retry::{PoolKeys, Try};
 use stream_info::StreamInfo;
 use tunnel::TunnelConnect;
 use upstream_error::{BODY_TOO_LARGE, rejection_of};
-use upstream_request::ForwardingPolicy;
 
 /// Everything that one configuration says about requests. It is replaced whole.
 pub struct Policy {
@@ -63,41 +64,8 @@ pub struct Policy {
     pub upstream: HttpPeer,
     /// The name of this service in challenges, plain characters only.
     pub realm: String,
-    /// How long a request may wait for keys that are not at hand.
-    pub key_wait: Duration,
-    pub limits: ClientLimits,
+    pub limits: Limits,
     pub forward: ForwardingPolicy,
-    pub close_at_expiry: Expiring,
-}
-
-/// What clients may make us do.
-#[derive(Clone, Copy, Debug)]
-pub struct ClientLimits {
-    /// The largest head, in bytes, and the most fields in it.
-    pub head_size: usize,
-    pub header_count: usize,
-    /// How long a head may take from its first byte to its last.
-    pub head_time: Duration,
-    /// How long a connection may wait for its next request.
-    pub idle_time: Duration,
-    /// How long a client may be silent within a body.
-    pub read_timeout: Duration,
-    /// How long a client may take to accept a piece of an answer.
-    pub write_timeout: Duration,
-    /// The largest body of a request, in bytes.
-    pub body_size: u64,
-    /// How many requests a connection may carry.
-    pub requests_per_connection: u32,
-    /// How many requests may be in progress.
-    pub requests: usize,
-}
-
-/// Which streams end when the token that opened them is no longer good.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Expiring {
-    Always,
-    Never,
-    Upgrades,
 }
 
 /// The proxy application. Clones are the same gate.
@@ -130,7 +98,7 @@ impl Gate {
         RequestContext::begin(self.policy.load_full(), Arc::clone(&self.sinks))
     }
 
-    pub(crate) fn limits(&self) -> ClientLimits {
+    pub(crate) fn limits(&self) -> Limits {
         self.policy.load().limits
     }
 
@@ -166,7 +134,7 @@ impl ProxyHttp for Gate {
         if !ctx.is_tunnel {
             ignore_upgrade(session.req_header_mut());
         }
-        if ctx.policy.close_at_expiry == Expiring::Always {
+        if ctx.policy.limits.close_at_expiry == CloseAtExpiry::Always {
             ctx.end_at_expiry(now());
         }
         Ok(false)
@@ -233,7 +201,7 @@ impl ProxyHttp for Gate {
                 return Error::e_explain(ErrorType::InvalidHTTPHeader, "an upgrade that nobody asked for")
                     .map_err(Error::into_up);
             }
-            if ctx.policy.close_at_expiry != Expiring::Never {
+            if ctx.policy.limits.close_at_expiry != CloseAtExpiry::Never {
                 ctx.end_at_expiry(now());
             }
         }

@@ -29,7 +29,7 @@ use crate::admin::Admin;
 use crate::audit::output::Output;
 use crate::audit::{self, Audit};
 use crate::config::{self, Compiled, ListenAddress};
-use crate::jwks_refresh::{JwksRefresher, StartError};
+use crate::jwks_refresh::JwksRefresher;
 use crate::metrics::Metrics;
 use crate::metrics::cache::CacheMetrics;
 use crate::proxy::record::RecordSinks;
@@ -56,8 +56,6 @@ pub enum ServerFault {
     Audit(String, io::Error),
     #[error("{key} {address} cannot be bound: {source}")]
     Bind { key: &'static str, address: ListenAddress, source: ListenFault },
-    #[error("the keys cannot be kept: {0}")]
-    Keys(#[from] StartError),
     #[error("the metrics cannot be set up: {0}")]
     Metrics(#[from] prometheus::Error),
     #[error("the operating system refused {0}: {1}")]

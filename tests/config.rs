@@ -5,7 +5,8 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use callgate::config::{Compiled, KeySource, Problems, Severity, UpstreamAddress, load, load_str};
+use callgate::config::{Compiled, Problems, Severity, UpstreamAddress, load, load_str};
+use callgate::keys::source::{FetchUrl, Location};
 
 mod config {
     pub mod cases;
@@ -38,9 +39,10 @@ fn the_good_configuration_is_accepted_with_its_defaults() {
     let [issuer] = &compiled.issuers[..] else { panic!("one issuer") };
     assert_eq!(issuer.requirement.issuer(), "https://auth.example");
     assert_eq!(issuer.requirement.leeway().as_secs(), 30);
-    assert_eq!(issuer.keys.source, KeySource::Url("https://auth.example/jwks.json".parse().unwrap()));
-    assert_eq!(issuer.keys.refresh.as_secs(), 300);
-    assert_eq!(issuer.keys.stale_limit.as_secs(), 24 * 3600);
+    let url = FetchUrl::parse("https://auth.example/jwks.json", false).unwrap();
+    assert_eq!(issuer.origin.location, Location::Url(url));
+    assert_eq!(issuer.origin.settings.refresh.as_secs(), 300);
+    assert_eq!(issuer.origin.settings.stale_limit.as_secs(), 24 * 3600);
     assert_eq!(compiled.caller.header(), "X-Caller-Service");
     assert_eq!(compiled.limits.token_size, 8192);
     assert_eq!(compiled.limits.connections, 10_000);
@@ -260,7 +262,7 @@ fn paths_in_the_file_start_at_its_directory() {
     assert!(load(&file).unwrap_err().to_string().contains("keys.json\" does not exist"));
     fs::write(folder.join("keys.json"), include_str!("config/keys.json")).unwrap();
     let compiled = load(&file).unwrap();
-    assert_eq!(compiled.issuers[0].keys.source, KeySource::File(folder.join("keys.json")));
+    assert_eq!(compiled.issuers[0].origin.location, Location::File(folder.join("keys.json")));
 }
 
 /// The directory of the files that the cases name.

@@ -10,6 +10,7 @@ mod parts {
     pub mod clock;
     pub mod config;
     pub mod explain;
+    pub mod forwarding;
     pub mod identity;
     pub mod jwt;
     pub mod keys {
@@ -18,6 +19,7 @@ mod parts {
         pub mod source;
         pub mod store;
     }
+    pub mod limits;
     pub mod mode;
     pub mod rejection;
     pub mod request;

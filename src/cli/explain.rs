@@ -118,7 +118,7 @@ fn named_issuer(judge: &Authenticator, field: &[u8]) -> Option<usize> {
 fn use_file(source: &Source, path: &Path, at: UnixTime) -> Result<(), CommandFault> {
     let name = || path.display().to_string();
     let document = std::fs::read(path).map_err(|error| CommandFault::Keys(name(), error))?;
-    let reading = Reading::parse_for(source.usage, &document, &source.algorithms);
+    let reading = Reading::parse_for(source.origin.usage, &document, &source.origin.algorithms);
     let keys = reading.map_err(|fault| CommandFault::KeySet(name(), fault))?.keys;
     source.slot.publish(Published { keys: keys.into(), confirmed: at, stale: UnixTime::MAX });
     Ok(())
@@ -128,13 +128,14 @@ fn use_file(source: &Source, path: &Path, at: UnixTime) -> Result<(), CommandFau
 fn fetch(mut source: Source) -> Result<Option<String>, CommandFault> {
     prepare_tls();
     // What is fetched here serves one answer, whatever the time for which it is given.
-    source.settings.stale_limit = Duration::MAX;
-    source.settings.snapshot_dir = None;
+    let settings = &mut source.origin.settings;
+    settings.stale_limit = Duration::MAX;
+    settings.snapshot_dir = None;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| CommandFault::System("a runtime", error))?;
-    let patience = source.settings.timeout.saturating_add(Duration::from_secs(1));
+    let patience = settings.timeout.saturating_add(Duration::from_secs(1));
     Ok(runtime.block_on(async {
         let refresher = match JwksRefresher::start(vec![source], &Registry::new()) {
             Ok(refresher) => refresher,

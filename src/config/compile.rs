@@ -41,11 +41,11 @@ pub fn compile(file: File, findings: &mut Findings<'_, '_>) -> Result<Compiled, 
     let own_modes: Vec<_> = file.issuers.iter().map(|issuer| (issuer.issuer.clone(), issuer.mode)).collect();
     let modes = routes::modes(file.mode, own_modes, file.report, &root, findings);
     let issuers = issuers::issuers(file.issuers, &root.key("issuers"), findings);
-    let forward_token = file.caller.forward_token;
+    let forwarding =
+        forwarding::forwarding(&file.forwarding, file.caller.forward_token, &root.key("forwarding"), findings);
     let caller = caller::caller(file.caller, &root.key("caller"), findings);
     let public = routes::public(file.public, &root.key("public"), findings);
     let revocation = revocation::revocation(&file.revocation, &root.key("revocation"), findings);
-    let forwarding = forwarding::forwarding(&file.forwarding, &root.key("forwarding"), findings);
     let limits = limits::limits(&file.limits, &root.key("limits"), findings);
     if let (Ok(issuers), Ok(limits)) = (&issuers, &limits) {
         keys::fit_wait(issuers, limits.key_wait, &root, findings);
@@ -62,7 +62,6 @@ pub fn compile(file: File, findings: &mut Findings<'_, '_>) -> Result<Compiled, 
         admin: admin?,
         issuers: with_snapshots(issuers?, snapshot_dir?.as_deref()),
         caller: caller?,
-        forward_token,
         public: public?,
         revocation: revocation?,
         forwarding,
@@ -99,7 +98,7 @@ fn snapshot_dir(
 
 fn with_snapshots(issuers: Vec<Issuer>, directory: Option<&Path>) -> Vec<Issuer> {
     let keep = |mut issuer: Issuer| {
-        issuer.keys.snapshot_dir = directory.map(Path::to_owned);
+        issuer.origin.settings.snapshot_dir = directory.map(Path::to_owned);
         issuer
     };
     issuers.into_iter().map(keep).collect()

@@ -7,20 +7,6 @@ use serde::Deserialize;
 use super::error::FetchError;
 use crate::keys::source::check_next;
 
-/// The addresses of an issuer's discovery document: of OpenID Connect, then of RFC 8414, which puts the well-known part
-/// before the issuer's path.
-pub(super) fn addresses(issuer: &Url) -> [Url; 2] {
-    let path = issuer.path().trim_end_matches('/').to_owned();
-    let at = |path: String| {
-        let mut url = issuer.clone();
-        url.set_path(&path);
-        url.set_query(None);
-        url.set_fragment(None);
-        url
-    };
-    [at(format!("{path}{OPENID}")), at(format!("{OAUTH}{path}"))]
-}
-
 /// Where a discovery document, read from `from`, says that the keys of `issuer` are.
 pub(super) fn jwks_uri(document: &[u8], issuer: &str, from: &Url, allow_http: bool) -> Result<Url, FetchError> {
     let metadata: Metadata = serde_json::from_slice(document)
@@ -41,9 +27,6 @@ struct Metadata {
     jwks_uri: String,
 }
 
-const OPENID: &str = "/.well-known/openid-configuration";
-const OAUTH: &str = "/.well-known/oauth-authorization-server";
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,22 +37,6 @@ mod tests {
     fn read(document: &str) -> Result<Url, FetchError> {
         let from = Url::parse("https://auth.example/tenant/.well-known/openid-configuration").expect("a URL");
         jwks_uri(document.as_bytes(), ISSUER, &from, false)
-    }
-
-    #[test]
-    fn the_well_known_part_comes_after_the_path_and_for_oauth_before_it() {
-        let cases = [
-            ("https://a.example", ["https://a.example{oidc}", "https://a.example{oauth}"]),
-            ("https://a.example/", ["https://a.example{oidc}", "https://a.example{oauth}"]),
-            ("https://a.example/t/1", ["https://a.example/t/1{oidc}", "https://a.example{oauth}/t/1"]),
-            ("https://a.example/t/", ["https://a.example/t{oidc}", "https://a.example{oauth}/t"]),
-            ("https://a.example:8443/t?x=1#y", ["https://a.example:8443/t{oidc}", "https://a.example:8443{oauth}/t"]),
-        ];
-        for (issuer, wanted) in cases {
-            let found = addresses(&Url::parse(issuer).expect("a URL")).map(String::from);
-            let wanted = wanted.map(|text| text.replace("{oidc}", OPENID).replace("{oauth}", OAUTH));
-            assert_eq!(found, wanted);
-        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::discovery;
 use super::error::{FetchError, FileError};
 use super::fetch::{Cause, Fetch, Fetched, Known, Validators};
 use super::file::read;
-use crate::keys::source::{FetchSettings, check};
+use crate::keys::source::{FetchSettings, check, discovery_documents};
 
 /// A key document on a server.
 pub(super) struct KeyServer {
@@ -76,7 +76,7 @@ impl KeyServer {
             (Start::Discovery { issuer, base }, ..) => (issuer, base),
         };
         let request = Request { client, credentials, etag: None, cause };
-        let [openid, oauth] = discovery::addresses(base);
+        let [openid, oauth] = discovery_documents(base);
         let (from, page) = match request.get(openid.clone()).await {
             Err(FetchError::Status(404)) => (oauth.clone(), request.get(oauth).await?),
             found => (openid, found?),

@@ -110,7 +110,7 @@ impl<F: Fetch> Task<F> {
     async fn refresh(&mut self, cause: Cause, started: Instant) {
         self.board.write(|state| state.in_flight = true);
         let known = self.serving.as_ref().map(Serving::known);
-        let fetched = timeout(self.source.settings.timeout, self.fetcher.fetch(cause, known)).await;
+        let fetched = timeout(self.source.origin.settings.timeout, self.fetcher.fetch(cause, known)).await;
         let now = (self.clock)();
         let answer = fetched.unwrap_or_else(|_| {
             self.fetcher.forget();
@@ -139,7 +139,7 @@ impl<F: Fetch> Task<F> {
 
     /// Publishes the keys of a document that the issuer confirmed at this time, if it has usable ones. Returns how many.
     fn publish(&mut self, serving: Serving, confirmed: UnixTime) -> Result<(Effect, usize), FetchError> {
-        let reading = Reading::parse_for(self.source.usage, &serving.document, &self.source.algorithms);
+        let reading = Reading::parse_for(self.source.origin.usage, &serving.document, &self.source.origin.algorithms);
         match &reading {
             Ok(Reading { left_out, .. }) | Err(KeySetError::NoKeys(left_out)) => self.news.left_out(left_out),
             Err(KeySetError::NotAKeySet) => {}

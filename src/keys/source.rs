@@ -12,8 +12,32 @@ use super::jwks::KeyUse;
 use super::store::KeySlot;
 use crate::algorithm::Algorithm;
 
-/// One issuer's keys: whose they are, where they come from, where they go.
+/// One issuer's keys: where they come from, where they go.
 pub struct Source {
+    pub origin: Origin,
+    /// Where the keys are published for the requests.
+    pub slot: Arc<KeySlot>,
+}
+
+/// Where a key document is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Location {
+    /// Where the discovery document of the issuer at this URL says (`jwks_uri`).
+    Discovery(FetchUrl),
+    /// In a file, which is watched.
+    File(PathBuf),
+    /// At this URL.
+    Url(FetchUrl),
+}
+
+/// A URL that keys may be fetched from: by `https`, or by plain `http` from this machine or by permission. Whoever can change the
+/// document on its way can sign tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FetchUrl(Url);
+
+/// Where one issuer's keys come from, and how. Sources of the same origin can share one task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
     /// The issuer's name, exactly as tokens and its discovery document must spell it.
     pub issuer: String,
     /// The algorithms its tokens may use. Keys that fit none of them are left out.
@@ -21,44 +45,35 @@ pub struct Source {
     /// What its keys must be meant for.
     pub usage: KeyUse,
     pub location: Location,
-    /// Where the keys are published for the requests.
-    pub slot: Arc<KeySlot>,
     pub settings: FetchSettings,
 }
 
-/// Where a key document is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Location {
-    /// Where the issuer's discovery document says (`jwks_uri`).
-    Discovery,
-    /// In a file, which is watched.
-    File(PathBuf),
-    /// At this address.
-    Url(String),
-}
-
-/// Everything that makes one task differ from another: two sources with the same origin can share one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origin {
-    pub issuer: String,
-    pub algorithms: Vec<Algorithm>,
-    pub usage: KeyUse,
-    pub location: Location,
-    pub settings: FetchSettings,
+impl Location {
+    /// The URL or path that is read first, for people.
+    #[must_use]
+    pub fn document(&self) -> String {
+        match self {
+            Self::Discovery(issuer) => {
+                let [openid, _] = discovery_documents(issuer.as_url());
+                format!("{openid} (discovery)")
+            }
+            Self::File(_) | Self::Url(_) => self.to_string(),
+        }
+    }
 }
 
 impl fmt::Display for Location {
     /// What tells the source of one issuer from another.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Discovery => f.write_str("discovery"),
+            Self::Discovery(_) => f.write_str("discovery"),
             Self::File(path) => path.display().fmt(f),
-            Self::Url(url) => f.write_str(url),
+            Self::Url(url) => f.write_str(url.as_url().as_str()),
         }
     }
 }
 
-/// How a key document is fetched, and for how long it is good. The defaults are those of the configuration.
+/// How a key document is fetched, and for how long it is good.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FetchSettings {
     /// Time between two refreshes, at most; the issuer may ask for less. Not for files.
@@ -134,20 +149,33 @@ impl JwksHost {
     }
 }
 
-impl Source {
-    /// Where its keys come from, and how.
+impl FetchUrl {
+    /// Reads a URL and checks that keys may be fetched from it.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str, allow_http: bool) -> Result<Self, AddressError> {
+        Self::new(Url::parse(text).map_err(|_| AddressError::NotAUrl)?, allow_http)
+    }
+
+    /// Checks that keys may be fetched from a URL.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn new(url: Url, allow_http: bool) -> Result<Self, AddressError> {
+        check(&url, allow_http)?;
+        Ok(Self(url))
+    }
+
+    /// The URL itself.
     #[must_use]
-    pub fn origin(&self) -> Origin {
-        Origin {
-            issuer: self.issuer.clone(),
-            algorithms: self.algorithms.clone(),
-            usage: self.usage,
-            location: self.location.clone(),
-            settings: self.settings.clone(),
-        }
+    pub const fn as_url(&self) -> &Url {
+        &self.0
     }
 }
 
+/// The settings that the tests of fetching begin with.
+#[cfg(test)]
 impl Default for FetchSettings {
     fn default() -> Self {
         Self {
@@ -181,18 +209,10 @@ pub enum AddressError {
     Scheme,
 }
 
-/// Reads an address and checks that keys may be fetched from it: by `https`, or by plain `http` from this host or by
-/// permission. Who can change the answer on its way can sign tokens.
+/// The rule of [`FetchUrl`].
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn address(text: &str, allow_http: bool) -> Result<Url, AddressError> {
-    let url = Url::parse(text).map_err(|_| AddressError::NotAUrl)?;
-    check(&url, allow_http)?;
-    Ok(url)
-}
-
-/// The rule of [`address`] for an address that was read already.
 pub fn check(url: &Url, allow_http: bool) -> Result<(), AddressError> {
     if !matches!(url.scheme(), "https" | "http") {
         return Err(AddressError::Scheme);
@@ -203,15 +223,17 @@ pub fn check(url: &Url, allow_http: bool) -> Result<(), AddressError> {
     if !url.username().is_empty() || url.password().is_some() {
         return Err(AddressError::Credentials);
     }
-    if url.scheme() == "http" && !allow_http && !is_loopback(url) {
+    if url.scheme() == "http" && !allow_http && !url.host().is_some_and(is_loopback) {
         return Err(AddressError::PlainHttp);
     }
     Ok(())
 }
 
-/// The rule for an address that another one led to: besides [`check`], a fetch that began with `https` goes on with it, even
-/// on this host. Else whoever
-/// writes the first answer could send us to any local port.
+/// The rule for a URL that another one led to: besides [`check`], a fetch that began with `https` goes on with it, even on this
+/// machine. Else whoever writes the first document could send us to any local port.
+///
+/// # Errors
+/// What is wrong with it.
 pub fn check_next(from: &Url, to: &Url, allow_http: bool) -> Result<(), AddressError> {
     if from.scheme() == "https" && to.scheme() == "http" {
         return Err(AddressError::Downgrade);
@@ -219,14 +241,33 @@ pub fn check_next(from: &Url, to: &Url, allow_http: bool) -> Result<(), AddressE
     check(to, allow_http)
 }
 
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        None => false,
+/// Whether a host is this machine itself. Of names only `localhost` is for sure (RFC 6761 §6.3).
+#[must_use]
+pub fn is_loopback(host: Host<&str>) -> bool {
+    match host {
+        Host::Domain(name) => name == "localhost",
+        Host::Ipv4(ip) => ip.is_loopback(),
+        Host::Ipv6(ip) => ip.is_loopback(),
     }
 }
+
+/// The URLs of an issuer's discovery document: of OpenID Connect Discovery 1.0 §4, then of RFC 8414 §3, which puts the well-known
+/// part before the issuer's path.
+#[must_use]
+pub fn discovery_documents(issuer: &Url) -> [Url; 2] {
+    let path = issuer.path().trim_end_matches('/').to_owned();
+    let at = |path: String| {
+        let mut url = issuer.clone();
+        url.set_path(&path);
+        url.set_query(None);
+        url.set_fragment(None);
+        url
+    };
+    [at(format!("{path}{OPENID}")), at(format!("{OAUTH}{path}"))]
+}
+
+const OPENID: &str = "/.well-known/openid-configuration";
+const OAUTH: &str = "/.well-known/oauth-authorization-server";
 
 #[cfg(test)]
 mod tests {
@@ -241,13 +282,13 @@ mod tests {
             "http://localhost/",
             "http://[::1]:80/",
         ] {
-            assert!(address(good, false).is_ok(), "{good}");
+            assert!(FetchUrl::parse(good, false).is_ok(), "{good}");
         }
         for plain in
             ["http://a.example/k", "http://localhost.a.example/", "http://127.0.0.1.a.example/", "http://[::2]/"]
         {
-            assert_eq!(address(plain, false), Err(AddressError::PlainHttp), "{plain}");
-            assert!(address(plain, true).is_ok(), "{plain}");
+            assert_eq!(FetchUrl::parse(plain, false), Err(AddressError::PlainHttp), "{plain}");
+            assert!(FetchUrl::parse(plain, true).is_ok(), "{plain}");
         }
     }
 
@@ -264,7 +305,7 @@ mod tests {
             ("https://user:secret@a.example/", AddressError::Credentials),
         ];
         for (text, fault) in cases {
-            assert_eq!(address(text, true), Err(fault), "{text}");
+            assert_eq!(FetchUrl::parse(text, true), Err(fault), "{text}");
         }
     }
 
@@ -290,5 +331,21 @@ mod tests {
         assert_eq!(check_next(&secure, &local, true), Err(AddressError::Downgrade));
         assert_eq!(check_next(&local, &local, false), Ok(()));
         assert_eq!(check_next(&local, &secure, false), Ok(()));
+    }
+
+    #[test]
+    fn the_well_known_part_comes_after_the_path_and_for_oauth_before_it() {
+        let cases = [
+            ("https://a.example", ["https://a.example{oidc}", "https://a.example{oauth}"]),
+            ("https://a.example/", ["https://a.example{oidc}", "https://a.example{oauth}"]),
+            ("https://a.example/t/1", ["https://a.example/t/1{oidc}", "https://a.example{oauth}/t/1"]),
+            ("https://a.example/t/", ["https://a.example/t{oidc}", "https://a.example{oauth}/t"]),
+            ("https://a.example:8443/t?x=1#y", ["https://a.example:8443/t{oidc}", "https://a.example:8443{oauth}/t"]),
+        ];
+        for (issuer, wanted) in cases {
+            let found = discovery_documents(&Url::parse(issuer).expect("a URL")).map(String::from);
+            let wanted = wanted.map(|text| text.replace("{oidc}", OPENID).replace("{oauth}", OAUTH));
+            assert_eq!(found, wanted);
+        }
     }
 }

@@ -8,10 +8,10 @@ use http::header::{CONNECTION, CONTENT_LENGTH, HOST, UPGRADE};
 use http::{HeaderName, Method, Version};
 use pingora::http::RequestHeader;
 
-use super::ClientLimits;
 use crate::http1::fields::{disguise, elements};
 use crate::http1::head::{is_refused_method, method_refused};
 use crate::http1::target;
+use crate::limits::Limits;
 use crate::rejection::{Reason, Rejection};
 
 /// The requests in progress.
@@ -46,7 +46,7 @@ impl Drop for InFlight {
 ///
 /// # Errors
 /// `method_refused`, `request_malformed` or `head_too_large`.
-pub fn judge_http2(head: &RequestHeader, limits: &ClientLimits) -> Result<(), Rejection> {
+pub fn judge_http2(head: &RequestHeader, limits: &Limits) -> Result<(), Rejection> {
     let malformed = |detail| Err(Rejection::new(Reason::RequestMalformed, detail));
     if head.version != Version::HTTP_2 {
         return Ok(());
@@ -97,12 +97,12 @@ pub fn ignore_upgrade(head: &mut RequestHeader) {
 ///
 /// # Errors
 /// `body_too_large`.
-pub fn judge_length(length: Option<u64>, limits: &ClientLimits) -> Result<(), Rejection> {
+pub fn judge_length(length: Option<u64>, limits: &Limits) -> Result<(), Rejection> {
     if length.is_some_and(|length| length > limits.body_size) { Err(body_too_large(limits)) } else { Ok(()) }
 }
 
 /// The refusal of a body, however its size is known.
-pub fn body_too_large(limits: &ClientLimits) -> Rejection {
+pub fn body_too_large(limits: &Limits) -> Rejection {
     Rejection::new(Reason::BodyTooLarge, format!("the request's body has more than {} bytes", limits.body_size))
 }
 

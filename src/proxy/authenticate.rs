@@ -62,7 +62,7 @@ impl Gate {
 /// Decides about a request, and again whenever fresher keys came that could change the answer, within the time that a
 /// request may wait for them. It also says how long the last decision itself took.
 async fn decide(head: &RequestHead<'_>, policy: &Policy) -> (Decision, Duration) {
-    let latest = Instant::now() + policy.key_wait;
+    let latest = Instant::now() + policy.limits.key_wait;
     loop {
         let since = Instant::now();
         let decision = policy.authenticator.decide(head, now());

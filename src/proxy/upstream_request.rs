@@ -9,36 +9,9 @@ use pingora::protocols::http::ServerSession;
 
 use super::context::RequestContext;
 use crate::audit::Verdict;
+use crate::forwarding::{ForwardingPolicy, RequestIds, TokenForwarding};
 use crate::http1::fields::{elements, trimmed};
 use crate::http1::target;
-
-/// What the upstream is told about where a request came from.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct ForwardingPolicy {
-    /// How many proxies before us are trusted to say so; with none, only what we see ourselves is said.
-    pub trusted_hops: usize,
-    /// Whose `X-Request-Id` it is.
-    pub request_id: RequestIds,
-    /// Whether the token stays here.
-    pub token: TokenForwarding,
-}
-
-/// Whose request ids are used.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum RequestIds {
-    /// Those of the client, if they are sound; else ours.
-    Keep,
-    #[default]
-    Make,
-}
-
-/// Whether a field goes on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum TokenForwarding {
-    #[default]
-    Forward,
-    Withhold,
-}
 
 /// Makes the upstream's request out of a client's, which `session` has as it came.
 ///

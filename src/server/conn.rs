@@ -15,9 +15,10 @@ use pingora::server::ShutdownWatch;
 use pingora::server::configuration::ServerConf;
 use tokio::time::Instant;
 
+use crate::limits::Limits;
+use crate::proxy::Gate;
 use crate::proxy::client::ClientStream;
 use crate::proxy::stream_info::{Held, Peer, StreamInfo};
-use crate::proxy::{ClientLimits, Gate};
 use read_deadline::{Read, ReadDeadline};
 
 /// The proxy as seen by its listener.
@@ -88,7 +89,7 @@ impl ConnectionServer {
 }
 
 /// Finds out whether the client speaks HTTP/2 from the start, as one that knows the service may (RFC 9113 §3.3).
-async fn beginning(stream: &mut ClientStream, limits: &ClientLimits, deadline: &mut ReadDeadline) -> Beginning {
+async fn beginning(stream: &mut ClientStream, limits: &Limits, deadline: &mut ReadDeadline) -> Beginning {
     let mut latest = Instant::now() + limits.idle_time;
     loop {
         let ahead = stream.ahead();

@@ -11,17 +11,14 @@ use pingora::upstreams::peer::HttpPeer;
 
 use super::ServerFault;
 use crate::authenticator::{Authenticator, Issuer};
-use crate::config::{
-    Closing, Compiled, Forwarding, KeySource, Keys, Limits, Protocol, RequestId, Revocation, Transport, Upstream,
-    UpstreamAddress,
-};
+use crate::config::{Compiled, Protocol, Revocation, Upstream, UpstreamAddress};
+use crate::forwarding::ForwardingPolicy;
 use crate::jwks_refresh::JwksRefresher;
-use crate::keys::source::{FetchSettings, Location, Source};
-use crate::keys::store::KeySlot;
+use crate::keys::source::Source;
+use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::mode::Modes;
-use crate::proxy::upstream_request::{ForwardingPolicy, RequestIds, TokenForwarding};
-use crate::proxy::{ClientLimits, Expiring, Policy};
+use crate::proxy::Policy;
 use crate::revocation::list::DenyListSlot;
 
 /// Everything that is started from a configuration.
@@ -47,8 +44,7 @@ impl Plan {
         let upstream = peer(&config.upstream).await?;
         let realm = config.issuers.first().and_then(|issuer| issuer.requirement.audiences().first());
         let realm = realm.map(|audience| plain(audience)).unwrap_or_default();
-        let forward = forward(config.forwarding, config.forward_token);
-        let (modes, limits) = (config.modes.clone(), config.limits.clone());
+        let (modes, limits, forward) = (config.modes.clone(), config.limits, config.forwarding);
         let Judge { authenticator, sources, revocation } = Judge::new(config, running);
         Ok(Self { authenticator, sources, revocation, upstream, realm, modes, limits, forward })
     }
@@ -63,10 +59,8 @@ impl Plan {
             refresher,
             upstream: self.upstream,
             realm: self.realm,
-            key_wait: self.limits.key_wait,
-            limits: client_limits(&self.limits),
+            limits: self.limits,
             forward: self.forward,
-            close_at_expiry: expiring(&self.limits),
         }
     }
 }
@@ -86,17 +80,8 @@ impl Judge {
         let mut sources = Vec::with_capacity(config.issuers.len());
         let mut issuers = Vec::with_capacity(config.issuers.len());
         for issuer in config.issuers {
-            let mut source = Source {
-                issuer: issuer.requirement.issuer().to_owned(),
-                algorithms: issuer.requirement.algorithms().to_vec(),
-                usage: issuer.keys.usage,
-                location: location(&issuer.keys.source),
-                slot: Arc::new(KeySlot::default()),
-                settings: settings(&issuer.keys),
-            };
-            if let Some(slot) = running.and_then(|refresher| refresher.slot_for(&source)) {
-                source.slot = slot;
-            }
+            let kept = running.and_then(|refresher| refresher.slot_for(&issuer.origin));
+            let source = Source { origin: issuer.origin, slot: kept.unwrap_or_default() };
             issuers.push(Issuer {
                 requirement: issuer.requirement,
                 keys: Arc::clone(&source.slot),
@@ -117,66 +102,9 @@ impl Judge {
     }
 }
 
-/// The bounds on clients, in the terms of the proxy.
-const fn client_limits(limits: &Limits) -> ClientLimits {
-    ClientLimits {
-        head_size: limits.head_size,
-        header_count: limits.header_count,
-        head_time: limits.head_time,
-        idle_time: limits.idle_time,
-        read_timeout: limits.read_timeout,
-        write_timeout: limits.write_timeout,
-        body_size: limits.body_size,
-        requests_per_connection: limits.requests_per_connection,
-        requests: limits.requests,
-    }
-}
-
-/// Which streams end with their tokens, likewise.
-const fn expiring(limits: &Limits) -> Expiring {
-    match limits.close_at_expiry {
-        Closing::Always => Expiring::Always,
-        Closing::Never => Expiring::Never,
-        Closing::Upgrades => Expiring::Upgrades,
-    }
-}
-
-const fn forward(forwarding: Forwarding, token: bool) -> ForwardingPolicy {
-    let request_id = match forwarding.request_id {
-        RequestId::Keep => RequestIds::Keep,
-        RequestId::Make => RequestIds::Make,
-    };
-    let token = if token { TokenForwarding::Forward } else { TokenForwarding::Withhold };
-    ForwardingPolicy { trusted_hops: forwarding.trusted_hops, request_id, token }
-}
-
 /// The audience as a realm: characters that a quoted string cannot hold are left out.
 fn plain(audience: &str) -> String {
     audience.chars().filter(|c| matches!(c, ' '..='~') && !matches!(c, '"' | '\\')).collect()
-}
-
-fn location(source: &KeySource) -> Location {
-    match source {
-        KeySource::Discovery(_) => Location::Discovery,
-        KeySource::File(path) => Location::File(path.clone()),
-        KeySource::Url(url) => Location::Url(url.to_string()),
-    }
-}
-
-fn settings(keys: &Keys) -> FetchSettings {
-    FetchSettings {
-        refresh: keys.refresh,
-        stale_limit: keys.stale_limit,
-        unknown_key_cooldown: keys.unknown_key_cooldown,
-        timeout: keys.timeout,
-        ca_file: keys.ca_file.clone(),
-        token_file: keys.token_file.clone(),
-        client: keys.client.clone(),
-        jwks_host: keys.jwks_host.clone(),
-        proxy: keys.proxy,
-        allow_http: keys.transport == Transport::HttpAllowed,
-        snapshot_dir: keys.snapshot_dir.clone(),
-    }
 }
 
 async fn peer(upstream: &Upstream) -> Result<HttpPeer, ServerFault> {

@@ -126,7 +126,7 @@ impl Reloader {
         }
         let before = self.policy.load_full();
         let mut plan = Plan::new(next.clone(), Some(&before.refresher)).await?;
-        let refresher = before.refresher.reconfigured(std::mem::take(&mut plan.sources)).map_err(ServerFault::Keys)?;
+        let refresher = before.refresher.reconfigured(std::mem::take(&mut plan.sources));
         refresher.first_attempts(NEW_KEYS).await;
         // What has keys now must not lose them to a slip in an address, and an issuer that is new must be able to speak.
         if let Some(status) = refresher.newcomers_without_keys(&before.refresher).into_iter().next() {

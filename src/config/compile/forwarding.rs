@@ -1,15 +1,25 @@
-//! What the upstream is told about clients.
+//! What the upstream is told about clients, and whether it gets the token.
 
 use super::Findings;
 use super::unit::count;
 use crate::config::file;
 use crate::config::path::KeyPath;
-use crate::config::settings::Forwarding;
+use crate::forwarding::{ForwardingPolicy, RequestIds, TokenForwarding};
 
-pub fn forwarding(table: &file::Forwarding, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Forwarding {
+pub fn forwarding(
+    table: &file::Forwarding,
+    forward_token: bool,
+    at: &KeyPath,
+    findings: &mut Findings<'_, '_>,
+) -> ForwardingPolicy {
     if table.trusted_hops > 0 {
         let message = "whoever reaches Callgate without those proxies can say where a request came from";
         findings.warning(&at.key("trusted_hops"), message);
     }
-    Forwarding { trusted_hops: count(table.trusted_hops), request_id: table.request_id }
+    let request_id = match table.request_id {
+        file::RequestId::Keep => RequestIds::Keep,
+        file::RequestId::Make => RequestIds::Make,
+    };
+    let token = if forward_token { TokenForwarding::Forward } else { TokenForwarding::Withhold };
+    ForwardingPolicy { trusted_hops: count(table.trusted_hops), request_id, token }
 }

@@ -53,7 +53,7 @@ fn issuer(mut table: file::Issuer, at: &KeyPath, findings: &mut Findings<'_, '_>
     let recorded = caller::recorded(table.record, &at.key("record"), findings);
     // The shape has seen to it that both are there.
     let keys = table.keys.unwrap_or_default();
-    let keys = keys::keys(&keys, &table.issuer, algorithms.as_deref().ok(), &at.key("keys"), findings);
+    let origin = keys::origin(&keys, &table.issuer, algorithms.as_deref().ok(), &at.key("keys"), findings);
     trust_domain?;
     name?;
     audiences?;
@@ -69,7 +69,7 @@ fn issuer(mut table: file::Issuer, at: &KeyPath, findings: &mut Findings<'_, '_>
     if let Some(max_age) = max_age? {
         requirement = requirement.with_max_age(max_age);
     }
-    Ok(Issuer { requirement, keys: keys?, naming: naming?, recorded: recorded?, expanded })
+    Ok(Issuer { requirement, origin: origin?, naming: naming?, recorded: recorded?, expanded })
 }
 
 fn trust_domain(table: &file::Issuer, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Result<(), Reported> {

@@ -8,31 +8,30 @@ use super::{Findings, Reported};
 use crate::algorithm::Algorithm;
 use crate::config::file;
 use crate::config::path::KeyPath;
-use crate::config::settings::{Issuer, KeySource, Keys, Transport};
+use crate::config::settings::Issuer;
 use crate::keys::jwks::KeyUse;
-use crate::keys::source::{ClientCertificate, JwksHost, ProxyUse};
+use crate::keys::source::{ClientCertificate, FetchSettings, JwksHost, Location, Origin, ProxyUse};
 
 pub mod files;
-mod source;
+mod location;
 
 use files::Pem;
 
 /// Compiles the keys of `issuer`, whose tokens may use `algorithms` if they are known.
-pub fn keys(
+pub fn origin(
     table: &file::Keys,
     issuer: &str,
     algorithms: Option<&[Algorithm]>,
     at: &KeyPath,
     findings: &mut Findings<'_, '_>,
-) -> Result<Keys, Reported> {
-    let transport = if table.allow_http { Transport::HttpAllowed } else { Transport::Https };
+) -> Result<Origin, Reported> {
     let usage = match table.usage {
         file::KeyUse::JwtSvid => KeyUse::JwtSvid,
         file::KeyUse::Signature => KeyUse::Signature,
     };
-    let source = source::source(table, issuer, transport, at, findings);
-    let key_file = match (&source, algorithms) {
-        (Ok(KeySource::File(path)), Some(algorithms)) => {
+    let location = location::location(table, issuer, at, findings);
+    let key_file = match (&location, algorithms) {
+        (Ok(Location::File(path)), Some(algorithms)) => {
             files::key_file(path, usage, algorithms, &at.key("file"), findings)
         }
         _ => Ok(()),
@@ -44,7 +43,7 @@ pub fn keys(
     let unknown_key_cooldown =
         Span::wait(TICK, HOUR).read(&table.unknown_key_cooldown, &at.key("unknown_key_cooldown"), findings);
     let timeout = Span::wait(MILLISECOND, MINUTE).read(&table.timeout, &at.key("timeout"), findings);
-    if matches!(source, Ok(KeySource::File(_))) {
+    if matches!(location, Ok(Location::File(_))) {
         for unused in FOR_FETCHES.map(|name| at.key(name)) {
             if findings.is_written(&unused) {
                 findings.warning(&unused, "has no effect with file: nothing is fetched; remove it");
@@ -56,8 +55,7 @@ pub fn keys(
     });
     let token_file = own_file(table.token_file.as_deref(), &at.key("token_file"), findings, files::token);
     key_file?;
-    Ok(Keys {
-        source: source?,
+    let settings = FetchSettings {
         refresh: refresh?,
         stale_limit: stale_limit?,
         unknown_key_cooldown: unknown_key_cooldown?,
@@ -66,24 +64,30 @@ pub fn keys(
         token_file: token_file?,
         client: client?,
         jwks_host: jwks_host?,
-        usage,
         proxy: if table.use_proxy_env { ProxyUse::Environment } else { ProxyUse::Direct },
-        transport,
+        allow_http: table.allow_http,
+        // One directory for all issuers, which is put in once all are compiled.
         snapshot_dir: None,
-    })
+    };
+    // Without a list of algorithms the issuer has an error of its own.
+    let algorithms = algorithms.unwrap_or_default().to_vec();
+    Ok(Origin { issuer: issuer.to_owned(), algorithms, usage, location: location?, settings })
 }
 
 /// Warns of pauses between fetches that are longer than a request waits for one.
 pub fn fit_wait(issuers: &[Issuer], key_wait: Duration, root: &KeyPath, findings: &mut Findings<'_, '_>) {
     for (index, issuer) in issuers.iter().enumerate() {
-        let (keys, at) = (&issuer.keys, root.key("issuers").index(index).key("keys").key("unknown_key_cooldown"));
-        if keys.unknown_key_cooldown < key_wait || matches!(keys.source, KeySource::File(_)) {
+        let (cooldown, at) = (
+            issuer.origin.settings.unknown_key_cooldown,
+            root.key("issuers").index(index).key("keys").key("unknown_key_cooldown"),
+        );
+        if cooldown < key_wait || matches!(issuer.origin.location, Location::File(_)) {
             continue;
         }
         let message = format!(
             "while strangers send unknown keys, a good token that was signed with a brand-new key can be refused for up to \
              {}: a request waits only {} for the next fetch (limits.key_wait)",
-            shown(keys.unknown_key_cooldown),
+            shown(cooldown),
             shown(key_wait)
         );
         findings.warning(&at, message);

@@ -6,7 +6,7 @@ use super::unit::{HOUR, MINUTE, Span, count, in_bytes, seconds, size};
 use super::{Findings, Reported};
 use crate::config::file;
 use crate::config::path::KeyPath;
-use crate::config::settings::Limits;
+use crate::limits::{CloseAtExpiry, Limits};
 
 pub fn limits(table: &file::Limits, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Result<Limits, Reported> {
     let mut sized = |written, range, key: &str| size(written, range, &at.key(key), findings);
@@ -44,7 +44,11 @@ pub fn limits(table: &file::Limits, at: &KeyPath, findings: &mut Findings<'_, '_
         read_timeout: read_timeout?,
         write_timeout: write_timeout?,
         body_size: body_size? as u64,
-        close_at_expiry: table.close_at_expiry,
+        close_at_expiry: match table.close_at_expiry {
+            file::Closing::Always => CloseAtExpiry::Always,
+            file::Closing::Never => CloseAtExpiry::Never,
+            file::Closing::Upgrades => CloseAtExpiry::Upgrades,
+        },
     })
 }
 

@@ -9,7 +9,8 @@ use super::unit::{HOUR, MINUTE, Span, count};
 use super::{Findings, Reported};
 use crate::config::file;
 use crate::config::path::KeyPath;
-use crate::config::settings::{Audit, Shutdown, Tracing, Transport};
+use crate::config::settings::{Audit, Shutdown, Tracing};
+use crate::keys::source::{AddressError, check};
 
 pub fn audit(table: &file::Audit, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Result<Audit, Reported> {
     let file = file(table.file.as_deref(), &at.key("file"), findings);
@@ -56,7 +57,7 @@ pub fn tracing(
     if !url.username().is_empty() || url.password().is_some() {
         return Err(findings.error(&key, "has a user name or password in it; secrets do not belong in this file"));
     }
-    if !Transport::Https.permits(&url) {
+    if check(&url, false) == Err(AddressError::PlainHttp) {
         let message = format!(
             "{written:?} is plain http to another machine: callers and paths would be readable on the way; use https, or a \
              collector on this machine"

@@ -13,7 +13,7 @@ use self::server::{Reply, Server};
 use self::tls::{Authority, Leaf};
 use super::*;
 use crate::jwks_refresh::error::BODY_MAX;
-use crate::keys::source::{AddressError, ClientCertificate, JwksHost, address};
+use crate::keys::source::{AddressError, ClientCertificate, FetchUrl, JwksHost};
 
 const DOCUMENT: &str = r#"{"keys":[]}"#;
 
@@ -30,12 +30,16 @@ async fn fetched(settings: FetchSettings, start: Start) -> Result<Vec<u8>, Fetch
     }
 }
 
+fn address(text: &str, allow_http: bool) -> Url {
+    FetchUrl::parse(text, allow_http).expect("a URL").as_url().clone()
+}
+
 fn keys(url: &str) -> Start {
-    Start::Keys(address(url, true).expect("an address"))
+    Start::Keys(address(url, true))
 }
 
 fn discovery(issuer: &str) -> Start {
-    Start::Discovery { issuer: issuer.to_owned(), base: address(issuer, true).expect("an address") }
+    Start::Discovery { issuer: issuer.to_owned(), base: address(issuer, true) }
 }
 
 /// Fetches from a server that answers everything with this.
@@ -77,7 +81,7 @@ async fn a_known_version_is_asked_for_by_its_tag_and_confirmed() {
         true => Reply::status("304 Not Modified").with("Cache-Control: max-age=7"),
         false => Reply::ok(DOCUMENT),
     });
-    let url = address(&server.url("/keys"), false).expect("an address");
+    let url = address(&server.url("/keys"), false);
     let known = Validators { url: url.clone(), etag: HeaderValue::from_static("\"v1\"") };
     let mut keys = KeyServer::new(Start::Keys(url), FetchSettings::default());
     let answer = fetch(&mut keys, Cause::Schedule, Some(known.clone())).await;
@@ -332,7 +336,7 @@ async fn a_discovery_document_of_another_issuer_leads_nowhere() {
     let server = Server::discovering("/keys");
     let other = server.url("/other");
     let settings = FetchSettings::default();
-    let start = Start::Discovery { issuer: other, base: address(&server.url(""), false).expect("an address") };
+    let start = Start::Discovery { issuer: other, base: address(&server.url(""), false) };
     assert!(matches!(fetched(settings, start).await, Err(FetchError::Discovery(_))));
     assert_eq!(server.seen().len(), 1, "its keys are not fetched");
 }

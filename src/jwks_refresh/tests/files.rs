@@ -36,14 +36,8 @@ struct Watched {
 impl Watched {
     async fn start(path: std::path::PathBuf) -> Self {
         let slot = Arc::new(KeySlot::default());
-        let source = Source {
-            issuer: ISSUER.to_owned(),
-            algorithms: vec![Algorithm::Es256],
-            usage: KeyUse::Signature,
-            location: Location::File(path),
-            slot: Arc::clone(&slot),
-            settings: FetchSettings { stale_limit: Duration::from_secs(1), ..FetchSettings::default() },
-        };
+        let settings = FetchSettings { stale_limit: Duration::from_secs(1), ..FetchSettings::default() };
+        let source = Source { origin: origin(ISSUER, Location::File(path), settings), slot: Arc::clone(&slot) };
         let refresher = JwksRefresher::start(vec![source], &Registry::new()).expect("a refresher");
         refresher.first_attempts(Duration::from_secs(10)).await;
         Self { refresher, slot }

@@ -134,14 +134,9 @@ async fn one_issuer_in_trouble_delays_no_other() {
     let (good, bad) = (Issuer::with(&["a"]), Issuer::with(&["b"]));
     bad.orders().latency = Duration::MAX;
     let mut bench = Bench::start(&good, FetchSettings::default()).await;
-    let source = Source {
-        issuer: "https://bad.example".to_owned(),
-        algorithms: vec![Algorithm::Es256],
-        usage: KeyUse::Signature,
-        location: Location::Discovery,
-        slot: Arc::default(),
-        settings: FetchSettings::default(),
-    };
+    let location = Location::Discovery(url("https://bad.example"));
+    let origin = origin("https://bad.example", location, FetchSettings::default());
+    let source = Source { origin, slot: Arc::default() };
     Arc::get_mut(&mut bench).expect("not shared yet").refresher.keep(source, bad);
     good.publishes(&["new"]);
     let asked = Instant::now();
@@ -154,14 +149,9 @@ async fn one_issuer_in_trouble_delays_no_other() {
 async fn a_server_that_never_answers_is_given_up_in_time() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("it is bound");
-    let source = Source {
-        issuer: ISSUER.to_owned(),
-        algorithms: vec![Algorithm::Es256],
-        usage: KeyUse::Signature,
-        location: Location::Url(format!("http://{address}/")),
-        slot: Arc::default(),
-        settings: FetchSettings { timeout: Duration::from_millis(50), ..FetchSettings::default() },
-    };
+    let settings = FetchSettings { timeout: Duration::from_millis(50), ..FetchSettings::default() };
+    let origin = origin(ISSUER, Location::Url(url(&format!("http://{address}/"))), settings);
+    let source = Source { origin, slot: Arc::default() };
     let refresher = JwksRefresher::start(vec![source], &Registry::new()).expect("a refresher");
     refresher.first_attempts(Duration::from_secs(10)).await;
     assert_eq!(refresher.status().remove(0).fault, Some(FetchError::Timeout));

@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout};
 use super::ConnectionServer;
 use super::read_deadline::{Read, ReadDeadline};
 use crate::http1::head::{Framing, Head, Search, Sketch, judge};
-use crate::proxy::ClientLimits;
+use crate::limits::Limits;
 use crate::proxy::client::ClientStream;
 use crate::proxy::context::{End, RequestContext};
 use crate::proxy::error_response::{After, Answer};
@@ -94,7 +94,7 @@ async fn meet(
     server: &ConnectionServer,
     stream: &mut ClientStream,
     length: usize,
-    limits: &ClientLimits,
+    limits: &Limits,
     after: After,
 ) -> Course {
     let head = match judge(stream.ahead().get(..length).unwrap_or_default(), limits.header_count) {
@@ -136,14 +136,14 @@ fn unread(head: &Head<'_>) -> Option<u64> {
 }
 
 /// Until when the next head is waited for: its beginning, or its end if it has begun already.
-fn deadline_for_next(stream: &ClientStream, limits: &ClientLimits) -> Instant {
+fn deadline_for_next(stream: &ClientStream, limits: &Limits) -> Instant {
     Instant::now() + if stream.ahead().is_empty() { limits.idle_time } else { limits.head_time }
 }
 
 /// Waits for a head. `latest` is when it must have begun, or if it has, when it must have ended.
 async fn arrival(
     stream: &mut ClientStream,
-    limits: &ClientLimits,
+    limits: &Limits,
     deadline: &mut ReadDeadline,
     mut latest: Instant,
 ) -> Arrival {
@@ -178,7 +178,7 @@ async fn arrival(
 }
 
 /// Answers what is no request, closes the connection, and records it.
-async fn turn_away(server: &ConnectionServer, stream: &mut ClientStream, limits: &ClientLimits, rejection: &Rejection) {
+async fn turn_away(server: &ConnectionServer, stream: &mut ClientStream, limits: &Limits, rejection: &Rejection) {
     let Sketch { method, path } = Sketch::of(stream.ahead());
     let mut ctx = server.gate.begin();
     let summary = RequestSummary { method: &method, path: &path, request_id: None, traceparent: None };
@@ -191,7 +191,7 @@ async fn turn_away(server: &ConnectionServer, stream: &mut ClientStream, limits:
 async fn answer(
     stream: &mut ClientStream,
     mut ctx: RequestContext,
-    limits: &ClientLimits,
+    limits: &Limits,
     rejection: &Rejection,
     after: After,
     bodiless: bool,
