@@ -25,7 +25,7 @@ use serde_json::json;
 const ISSUER: &str = "https://auth.internal.example";
 const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
 const ALGORITHMS: [Algorithm; 5] =
-    [Algorithm::Rs256, Algorithm::Ps256, Algorithm::Es256, Algorithm::Es384, Algorithm::EdDsa];
+    [Algorithm::Rs256, Algorithm::Ps256, Algorithm::Es256, Algorithm::Es384, Algorithm::Ed25519];
 
 /// An issuer with one key, a token of its, and the gate that accepts it.
 struct Stage {

@@ -1,4 +1,4 @@
-//! The signature algorithms that can be allowed (RFC 7518 §3.1, RFC 8037 §3.1). `none` and the HMAC family are not members:
+//! The signature algorithms that can be allowed (RFC 7518 §3.1, RFC 9864 §2.2). `none` and the HMAC family are not members:
 //! what cannot be named cannot be accepted. An algorithm belongs to exactly one kind of key.
 
 use std::fmt;
@@ -6,8 +6,8 @@ use std::fmt;
 /// A digital signature algorithm of JWS, by its registered name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Algorithm {
-    /// EdDSA with Ed25519 (RFC 8037).
-    EdDsa,
+    /// EdDSA with curve Ed25519 (RFC 8037): `Ed25519`, or `EdDSA` by its deprecated name (RFC 9864 §2.2, §4.1.2).
+    Ed25519,
     Es256,
     Es384,
     Es512,
@@ -38,7 +38,7 @@ pub enum KeyKind {
 impl Algorithm {
     /// Every algorithm that can be allowed.
     pub const ALL: [Self; 10] = [
-        Self::EdDsa,
+        Self::Ed25519,
         Self::Es256,
         Self::Es384,
         Self::Es512,
@@ -50,11 +50,11 @@ impl Algorithm {
         Self::Rs512,
     ];
 
-    /// The algorithm with this `alg` value, compared exactly: names are case-sensitive (RFC 7515 §4.1.1).
+    /// The algorithm with this `alg` value, which may be an older name, compared exactly: names are case-sensitive (RFC 7515 §4.1.1).
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Some(match name {
-            "EdDSA" => Self::EdDsa,
+            "Ed25519" | EDDSA => Self::Ed25519,
             "ES256" => Self::Es256,
             "ES384" => Self::Es384,
             "ES512" => Self::Es512,
@@ -74,6 +74,15 @@ impl Algorithm {
         self.entry().0
     }
 
+    /// Another registered `alg` value for the very same algorithm.
+    #[must_use]
+    pub const fn deprecated_name(self) -> Option<&'static str> {
+        match self {
+            Self::Ed25519 => Some(EDDSA),
+            _ => None,
+        }
+    }
+
     /// The only kind of key it can be used with.
     #[must_use]
     pub const fn key_kind(self) -> KeyKind {
@@ -82,7 +91,7 @@ impl Algorithm {
 
     const fn entry(self) -> (&'static str, KeyKind) {
         match self {
-            Self::EdDsa => ("EdDSA", KeyKind::Ed25519),
+            Self::Ed25519 => ("Ed25519", KeyKind::Ed25519),
             Self::Es256 => ("ES256", KeyKind::P256),
             Self::Es384 => ("ES384", KeyKind::P384),
             Self::Es512 => ("ES512", KeyKind::P521),
@@ -114,6 +123,9 @@ impl fmt::Display for KeyKind {
     }
 }
 
+/// `EdDSA` also stands for Ed448 (RFC 8037 §3.1), which is not supported: with it alone nobody knows what a key must be.
+const EDDSA: &str = "EdDSA";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,12 +133,20 @@ mod tests {
     #[test]
     fn every_algorithm_is_found_by_its_exact_name_only() {
         for algorithm in Algorithm::ALL {
-            let name = algorithm.name();
-            assert_eq!(Algorithm::from_name(name), Some(algorithm));
-            for wrong in [name.to_ascii_lowercase(), format!("{name} "), format!(" {name}"), format!("{name}\0")] {
-                assert_eq!(Algorithm::from_name(&wrong), None, "{wrong:?}");
+            for name in [Some(algorithm.name()), algorithm.deprecated_name()].into_iter().flatten() {
+                assert_eq!(Algorithm::from_name(name), Some(algorithm));
+                for wrong in [name.to_ascii_lowercase(), format!("{name} "), format!(" {name}"), format!("{name}\0")] {
+                    assert_eq!(Algorithm::from_name(&wrong), None, "{wrong:?}");
+                }
             }
         }
+    }
+
+    #[test]
+    fn eddsa_is_ed25519_by_its_deprecated_name_and_never_ed448() {
+        assert_eq!(Algorithm::from_name("EdDSA"), Algorithm::from_name("Ed25519"));
+        assert_eq!(Algorithm::Ed25519.to_string(), "Ed25519");
+        assert_eq!(Algorithm::from_name("Ed448"), None);
     }
 
     #[test]

@@ -80,6 +80,7 @@ pub struct Refused {
 struct Proven<'t> {
     token: Token<'t>,
     identity: Identity,
+    algorithm: Algorithm,
     expires: UnixTime,
     issued: Option<UnixTime>,
     basis: Basis,
@@ -196,8 +197,8 @@ impl Authenticator {
     }
 
     fn remember(&self, proven: Proven<'_>, facts: Facts) -> Arc<Accepted> {
-        let Proven { token, identity, expires, issued, basis } = proven;
-        let accepted = Arc::new(Accepted { identity, facts, expires, issued, basis });
+        let Proven { token, identity, algorithm, expires, issued, basis } = proven;
+        let accepted = Arc::new(Accepted { identity, facts, algorithm, expires, issued, basis });
         if let Some(cache) = &self.cache {
             cache.keep(token, &accepted);
         }
@@ -276,7 +277,8 @@ impl Authenticator {
             jti,
             sub: verified.claims().text("sub").map(Into::into),
         };
-        Ok(Proven { token, identity, expires, issued: issued(&verified), basis })
+        let algorithm = verified.algorithm();
+        Ok(Proven { token, identity, algorithm, expires, issued: issued(&verified), basis })
     }
 
     /// Refuses a token with these claims if the deny-list does.
@@ -334,12 +336,12 @@ pub(crate) fn keys_unavailable(asked: &Requirement) -> Rejection {
     Rejection::new(Reason::KeysUnavailable, detail)
 }
 
-/// An `alg` as it is recorded.
+/// An `alg` as it is recorded: the token's own word.
 fn shown_algorithm(alg: &str) -> Cow<'static, str> {
-    match Algorithm::from_name(alg) {
-        Some(known) => known.name().into(),
-        None => alg.chars().take(ALG_SHOWN).collect(),
-    }
+    let known = Algorithm::from_name(alg).and_then(|known| {
+        [Some(known.name()), known.deprecated_name()].into_iter().flatten().find(|name| *name == alg)
+    });
+    known.map_or_else(|| alg.chars().take(ALG_SHOWN).collect(), Cow::Borrowed)
 }
 
 fn issued(token: &Verified<'_>) -> Option<UnixTime> {

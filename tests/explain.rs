@@ -181,7 +181,7 @@ fn machines_read_the_same_as_people() {
     assert_eq!((&refused["reason"], &refused["status"]), (&json!("token_expired"), &json!(401)));
     assert_eq!(refused["times"]["seconds_left"], -3600);
     let checks = refused["checks"].as_array().expect("a list");
-    assert_eq!(checks.len(), 19, "{refused:#}");
+    assert_eq!(checks.len(), 20, "{refused:#}");
     let of = |name: &str| checks.iter().find(|check| check["check"] == name).expect("a check");
     assert_eq!((&of("exp")["outcome"], &of("exp")["reason"]), (&json!("refused"), &json!("token_expired")));
     assert_eq!((&of("aud")["outcome"], &of("aud")["reason"]), (&json!("passed"), &Value::Null));

@@ -27,7 +27,7 @@ use serde_json::Value;
 use record::record;
 
 const ISSUER: &str = "https://auth.internal.example";
-const ALGORITHMS: [Algorithm; 3] = [Algorithm::Rs256, Algorithm::Es256, Algorithm::EdDsa];
+const ALGORITHMS: [Algorithm; 3] = [Algorithm::Rs256, Algorithm::Es256, Algorithm::Ed25519];
 
 /// The steps, as the baseline names them. `decide` is the whole way from a request's head to the decision.
 const STEPS: [&str; 18] = [

@@ -12,8 +12,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 /// Every algorithm of the contract.
-pub const ALGORITHMS: [&str; 10] =
-    ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"];
+pub const ALGORITHMS: [&str; 11] =
+    ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519", "EdDSA"];
 
 /// One private key with the name and the algorithm it is published under.
 pub struct Key {
@@ -36,7 +36,7 @@ impl Key {
             "ES256" => Pair::ec(&signature::ECDSA_P256_SHA256_FIXED_SIGNING, "P-256"),
             "ES384" => Pair::ec(&signature::ECDSA_P384_SHA384_FIXED_SIGNING, "P-384"),
             "ES512" => Pair::ec(&signature::ECDSA_P521_SHA512_FIXED_SIGNING, "P-521"),
-            "EdDSA" => Pair::Ed(Ed25519KeyPair::generate().expect("an Ed25519 key can be made")),
+            "Ed25519" | "EdDSA" => Pair::Ed(Ed25519KeyPair::generate().expect("an Ed25519 key can be made")),
             "RS256" => Pair::rsa(&signature::RSA_PKCS1_SHA256),
             "RS384" => Pair::rsa(&signature::RSA_PKCS1_SHA384),
             "RS512" => Pair::rsa(&signature::RSA_PKCS1_SHA512),

@@ -42,16 +42,16 @@ static JUDGE: LazyLock<Authenticator> = LazyLock::new(|| {
         keys.publish(Published { keys: read.into(), confirmed: NOW, stale: UnixTime::MAX });
         Issuer { recorded: vec![("tenant".into(), claim("/ctx/tenant"))], ..Issuer::new(asked, keys) }
     };
-    let strict = asked("b", &[Algorithm::EdDsa])
+    let strict = asked("b", &[Algorithm::Ed25519])
         .with_types(&["at+jwt".to_owned()])
         .with_max_age(Duration::from_secs(600))
         .with_max_lifetime(Duration::from_secs(600))
         .with_required(vec![("t".into(), Exact::Integer(1)), ("s".into(), Exact::String("x".into()))]);
     let form = CallerPattern::parse("ns:{space}:{name}", Some("{space}/{name}")).expect("a form");
-    let mut formed = issuer(asked("c", &[Algorithm::EdDsa]), own.as_bytes());
+    let mut formed = issuer(asked("c", &[Algorithm::Ed25519]), own.as_bytes());
     formed.naming = Some(Naming::new(claim("sub")).with_pattern(form));
     let issuers = vec![
-        issuer(asked("a", &[Algorithm::EdDsa]), own.as_bytes()),
+        issuer(asked("a", &[Algorithm::Ed25519]), own.as_bytes()),
         issuer(strict, own.as_bytes()),
         formed,
         issuer(asked("joe", &Algorithm::ALL), include_bytes!("../corpus/jwk_set/joe")),

@@ -7,7 +7,7 @@ import * as jose from 'jose';
 
 const [issuer, audience, time] = process.argv.slice(2);
 const now = Number(time);
-const algorithms = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'];
+const algorithms = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'];
 
 const keys = new Map();
 for (const alg of algorithms) {

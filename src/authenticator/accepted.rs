@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::sync::{Arc, Weak};
 
+use crate::algorithm::Algorithm;
 use crate::clock::UnixTime;
 use crate::identity::Identity;
 use crate::jwt::claims::Validity;
@@ -14,6 +15,8 @@ use crate::revocation::list::Credential;
 pub struct Accepted {
     pub identity: Identity,
     pub facts: Facts,
+    /// The algorithm of its signature, for which the token may have used a deprecated name.
+    pub algorithm: Algorithm,
     /// The token's `exp` plus leeway.
     pub expires: UnixTime,
     /// The token's `iat`, rounded down, if it has one.

@@ -33,11 +33,11 @@ impl World {
             if let Some((pair, kid)) = key {
                 let x = URL_SAFE_NO_PAD.encode(pair.public_key());
                 let document = format!(r#"{{"keys":[{{"kty":"OKP","crv":"Ed25519","x":"{x}"{kid}}}]}}"#);
-                let keys_read = Reading::parse(document.as_bytes(), &[Algorithm::EdDsa]).expect("a key set").keys;
+                let keys_read = Reading::parse(document.as_bytes(), &[Algorithm::Ed25519]).expect("a key set").keys;
                 let (confirmed, stale) = (UnixTime::from_secs(NOW), UnixTime::from_secs(NOW + 600));
                 keys.publish(Published { keys: keys_read.into(), confirmed, stale });
             }
-            let requirement = Requirement::new(name.into(), vec!["mail".into()], vec![Algorithm::EdDsa]);
+            let requirement = Requirement::new(name.into(), vec!["mail".into()], vec![Algorithm::Ed25519]);
             Issuer::new(requirement.expect("full lists").with_leeway(LEEWAY), keys)
         };
         let issuers = vec![issuer("a", Some((&a, r#","kid":"k""#))), issuer("b", Some((&b, ""))), issuer("c", None)];

@@ -186,8 +186,7 @@ impl RequestContext {
             Proof::Remembered => self.sinks.metrics.cache.hits.inc(),
             Proof::Verified => {
                 self.sinks.metrics.cache.misses.inc();
-                let algorithm = accepted.facts.alg.as_deref().unwrap_or_default();
-                metrics.tokens.verified(algorithm, took, accepted.issued, now);
+                metrics.tokens.verified(accepted.algorithm.name(), took, accepted.issued, now);
             }
         }
     }

@@ -64,6 +64,9 @@ fn token_of_every_algorithm_is_accepted() {
     }
     assert_eq!(email.received().len(), ALGORITHMS.len());
     assert!(email.received().iter().all(|received| received.callers() == ["billing"]));
+    // The audit has the token's own word, the metrics have one for an algorithm.
+    let metrics = sidecar.ask_admin("/metrics").text();
+    assert!(metrics.contains(r#"algorithm="Ed25519""#) && !metrics.contains(r#"algorithm="EdDSA""#), "{metrics}");
 }
 
 #[test]

@@ -194,6 +194,8 @@ pub const REFUSED: &[(&str, &str, &str, &str, &str)] = &[
     ),
     ("\"ES256\"", "\"es256\"", "13:15", "issuers[0].algorithms[0]", "did you mean \"ES256\"?"),
     ("\"ES256\"", "\"ES256\", \"EdSDA\"", "13:24", "issuers[0].algorithms[1]", "did you mean \"EdDSA\"?"),
+    ("\"ES256\"", "\"Ed25519\", \"Ed25519\"", "13:26", "issuers[0].algorithms[1]", "\"Ed25519\" is listed twice"),
+    ("\"ES256\"", "\"Ed448\"", "13:15", "issuers[0].algorithms[0]", "\"Ed448\""),
     (
         "\"ES256\"",
         "\"magic\"",
@@ -503,7 +505,7 @@ pub const ACCEPTED: &[(&str, &str)] = &[
     ("\"127.0.0.1:3000\"", "\"unix:/run/email/email.sock\""),
     (
         "[\"ES256\"]",
-        "[\"RS256\", \"RS384\", \"RS512\", \"PS256\", \"PS384\", \"PS512\", \"ES256\", \"ES384\", \"ES512\", \"EdDSA\"]",
+        "[\"RS256\", \"RS384\", \"RS512\", \"PS256\", \"PS384\", \"PS512\", \"ES256\", \"ES384\", \"ES512\", \"Ed25519\"]",
     ),
     ("keys =", "leeway = \"0s\"\nkeys ="),
     ("keys =", "leeway = \"5m\"\nkeys ="),
@@ -560,6 +562,9 @@ pub const ACCEPTED: &[(&str, &str)] = &[
 pub const WARNED: &[(&str, &str, &str, &str)] = &[
     ("", "[forwarding]\ntrusted_hops = 1", "forwarding.trusted_hops", "without those proxies"),
     ("keys =", "leeway = \"2m\"\nkeys =", "issuers[0].leeway", "accepted for 2m longer"),
+    ("\"ES256\"", "\"EdDSA\"", "issuers[0].algorithms[0]", "\"Ed25519\" accepts tokens and keys of either name"),
+    ("\"ES256\"", "\"Ed25519\", \"EdDSA\"", "issuers[0].algorithms[1]", "is deprecated (RFC 9864)"),
+    ("\"ES256\"", "\"EdDSA\", \"Ed25519\"", "issuers[0].algorithms[0]", "is deprecated (RFC 9864)"),
     ("\"127.0.0.1:3000\"", "\"email:3000\"", "upstream.address", "not on this machine"),
     (
         "https://auth.example/jwks.json\"",

@@ -1,8 +1,13 @@
 //! `alg` and what it may not do: choose the kind of key, choose no signature at all, or turn a public key into a secret.
 
 use super::kit::signing::pair;
-use super::kit::token::{by, token};
+use super::kit::token::{TokenSpec, by, token};
 use super::{Case, case};
+
+/// A token of an issuer whose keys say in various ways that they are for Ed25519.
+fn ed25519(alg: &'static str, kid: &str) -> TokenSpec {
+    by("ed25519", alg).head("kid", &format!("\"{kid}\"")).claim("iss", r#""https://ed25519.test""#)
+}
 
 #[rustfmt::skip]
 pub fn cases() -> Vec<Case> {
@@ -17,6 +22,21 @@ pub fn cases() -> Vec<Case> {
         case("RFC 7518 3.5", "PS384", by("rsa", "PS384"), "-> billing"),
         case("RFC 7518 3.5", "PS512", by("rsa", "PS512"), "-> billing"),
         case("RFC 8037 3.1", "EdDSA", by("ed25519", "EdDSA"), "-> billing"),
+        case("RFC 9864 2.2", "Ed25519", by("ed25519", "Ed25519"), "-> billing"),
+        case("RFC 9864 2.2", "Ed25519 without kid", by("ed25519", "Ed25519").without_head("kid"), "-> billing"),
+        case("RFC 9864 2.2", "Ed25519 by a key whose alg is EdDSA", ed25519("Ed25519", "alg-eddsa"), "-> billing"),
+        case("RFC 9864 2.2", "EdDSA by a key whose alg is Ed25519", ed25519("EdDSA", "alg-ed25519"), "-> billing"),
+        case("RFC 9864 2.2", "Ed25519 by a key whose alg is Ed25519", ed25519("Ed25519", "alg-ed25519"), "-> billing"),
+        case("RFC 9864 2.2", "EdDSA by a key whose alg is EdDSA", ed25519("EdDSA", "alg-eddsa"), "-> billing"),
+        case("RFC 9864 2.2", "Ed25519 by a key whose alg is Ed448", ed25519("Ed25519", "alg-ed448"), "key_unknown"),
+        case("RFC 9864 2.2", "Ed448, by the right key", ed25519("Ed448", "alg-ed25519"), "algorithm_refused"),
+        case("RFC 9864 2.2", "Ed25519 where only ES256 is allowed", by("ed25519", "Ed25519").claim("iss", r#""https://es-only.test""#), "algorithm_refused"),
+        case("RFC 9864 2.2", "ES256 where only Ed25519 is allowed", token().claim("iss", r#""https://ed25519.test""#), "algorithm_refused"),
+        case("RFC 9864 2.2", "an ES256 signature, called Ed25519, with the kid of the P-256 key", token().head("alg", r#""Ed25519""#), "algorithm_refused"),
+        case("RFC 9864 2.2", "an Ed25519 signature, called ES256", by("ed25519", "Ed25519").head("alg", r#""ES256""#), "algorithm_refused"),
+        case("RFC 9864 2.2", "a P-256 key whose alg is Ed25519, with its ES256", token().head("kid", r#""p256-ed25519""#).claim("iss", r#""https://ed25519.test""#), "algorithm_refused"),
+        case("RFC 9864 2.2", "a P-256 key whose alg is Ed25519, called Ed25519", token().head("kid", r#""p256-ed25519""#).head("alg", r#""Ed25519""#).claim("iss", r#""https://ed25519.test""#), "key_unknown"),
+        case("RFC 9864 2.2", "Ed25519 by another hand", by("ed25519", "Ed25519").signed_by("other-ed25519", "Ed25519"), "signature_invalid"),
         case("RFC 7518 3.1", "ES384 where only ES256 is allowed", by("p384", "ES384").claim("iss", r#""https://es-only.test""#), "algorithm_refused"),
         case("RFC 7518 3.1", "RS256 by a key of the set, where only ES256 is allowed", by("rsa", "RS256").claim("iss", r#""https://es-only.test""#), "algorithm_refused"),
         case("RFC 7518 3.1", "ES256 where only ES256 is allowed", by("p256", "ES256").claim("iss", r#""https://es-only.test""#), "-> billing"),
@@ -47,7 +67,7 @@ pub fn cases() -> Vec<Case> {
         cases.push(case("CVE-2020-28042", format!("'{spelling}' with a good signature"), token().head("alg", &format!("\"{spelling}\"")), "algorithm_refused"));
     }
     // An alg is compared exactly (RFC 7515 4.1.1), and what is no signature is never offered (RFC 7518 3.1, 4.1, 5.1).
-    for alg in ["es256", "Es256", "ES256 ", " ES256", "ES256\\u0000", "ES-256", "ES256K", "ES257", "SHA256withECDSA", "eddsa", "EDDSA", "Ed25519", "Ed448", "rs256", "RS1", "RS257", "PS256 ", "HS1", "HS257", "dir", "RSA1_5", "RSA-OAEP", "RSA-OAEP-256", "ECDH-ES", "A128KW", "A256GCMKW", "PBES2-HS256+A128KW", "A128GCM", "*", "ES256,none", "ES256\\nnone", "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"] {
+    for alg in ["es256", "Es256", "ES256 ", " ES256", "ES256\\u0000", "ES-256", "ES256K", "ES257", "SHA256withECDSA", "eddsa", "EDDSA", "ed25519", "ED25519", "Ed25519 ", "Ed448", "Ed25519ph", "rs256", "RS1", "RS257", "PS256 ", "HS1", "HS257", "dir", "RSA1_5", "RSA-OAEP", "RSA-OAEP-256", "ECDH-ES", "A128KW", "A256GCMKW", "PBES2-HS256+A128KW", "A128GCM", "*", "ES256,none", "ES256\\nnone", "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"] {
         cases.push(case("RFC 7515 4.1.1", format!("alg '{alg}'"), token().head("alg", &format!("\"{alg}\"")), "algorithm_refused"));
     }
     // CVE-2015-9235, CVE-2016-10555, CVE-2017-11424, CVE-2022-29217, CVE-2024-54150: the public key as an HMAC secret.
@@ -66,7 +86,7 @@ pub fn cases() -> Vec<Case> {
     }
     // RFC 8725 3.1: each kind of key under each algorithm's name. The kid names the key, the key's own hand signs.
     let kinds = [("rsa", "RS256"), ("p256", "ES256"), ("p384", "ES384"), ("p521", "ES512"), ("ed25519", "EdDSA")];
-    let names = [("EdDSA", "ed25519"), ("ES256", "p256"), ("ES384", "p384"), ("ES512", "p521"), ("PS256", "rsa"), ("PS384", "rsa"), ("PS512", "rsa"), ("RS256", "rsa"), ("RS384", "rsa"), ("RS512", "rsa"), ("HS256", ""), ("none", "")];
+    let names = [("EdDSA", "ed25519"), ("Ed25519", "ed25519"), ("ES256", "p256"), ("ES384", "p384"), ("ES512", "p521"), ("PS256", "rsa"), ("PS384", "rsa"), ("PS512", "rsa"), ("RS256", "rsa"), ("RS384", "rsa"), ("RS512", "rsa"), ("HS256", ""), ("none", "")];
     for (key, own) in kinds {
         for (alg, owner) in names.iter().filter(|(_, owner)| *owner != key) {
             let wrong = || by(key, own).head("alg", &format!("\"{alg}\""));

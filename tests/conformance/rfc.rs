@@ -68,7 +68,7 @@ fn signatures() -> Vec<(&'static str, Algorithm, Value, String, &'static str)> {
         ),
         (
             "RFC 8037 A.4",
-            Algorithm::EdDsa,
+            Algorithm::Ed25519,
             json!({"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}),
             "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc".into(),
             EDDSA,

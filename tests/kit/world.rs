@@ -55,6 +55,15 @@ pub fn world() -> Authenticator {
         issuer(requirement("https://nameless.test", &Algorithm::ALL), &nameless(&["rsa", "p256", "ed25519"])),
         issuer(requirement("https://narrow.test", &[Algorithm::Rs256, Algorithm::Ps256]), &[narrow]),
         issuer(requirement("https://es-only.test", &es256), &named(&["rsa", "p256"])),
+        issuer(
+            requirement("https://ed25519.test", &[Algorithm::Ed25519]),
+            &[
+                with(pair("ed25519").jwk(Some("alg-ed25519")), "alg", json!("Ed25519")),
+                with(pair("ed25519").jwk(Some("alg-eddsa")), "alg", json!("EdDSA")),
+                with(pair("ed25519").jwk(Some("alg-ed448")), "alg", json!("Ed448")),
+                with(pair("p256").jwk(Some("p256-ed25519")), "alg", json!("Ed25519")),
+            ],
+        ),
         Issuer::new(requirement("https://keyless.test", &es256), Arc::new(KeySlot::default())),
         stale(requirement("https://stale.test", &es256), &named(&["p256"])),
         issuer(requirement("joe", &Algorithm::ALL), &rfc_keys()),

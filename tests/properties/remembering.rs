@@ -68,7 +68,7 @@ proptest! {
     fn remembering_decides_like_verifying(events in prop::collection::vec(event(), 1..60)) {
         let (keys, revoked) = (Arc::new(KeySlot::default()), Arc::new(DenyListSlot::default()));
         let gate = |bytes| {
-            let asked = requirement(ISSUER, &[Algorithm::Es256, Algorithm::EdDsa]).with_max_age(Duration::from_secs(150));
+            let asked = requirement(ISSUER, &[Algorithm::Es256, Algorithm::Ed25519]).with_max_age(Duration::from_secs(150));
             let asked = if events.len() % 2 == 0 { asked } else { requirement(ISSUER, &[Algorithm::Es256]) };
             let caller = CallerRule::new("X-Caller-Service".into(), ClaimPath::parse("sub").expect("a claim"));
             let issuers = vec![Issuer::new(asked, Arc::clone(&keys))];
@@ -83,7 +83,7 @@ proptest! {
                 Event::Deny(list) => revoked.publish(DenyList::parse(LISTS[list].as_bytes()).expect("a list")),
                 Event::Keys(names, after) => {
                     let jwks: Vec<_> = KEYS[names].iter().map(|name| pair(name).jwk(Some(name))).collect();
-                    let allowed = [Algorithm::Es256, Algorithm::EdDsa];
+                    let allowed = [Algorithm::Es256, Algorithm::Ed25519];
                     keys.publish(Published { stale: UnixTime::from_secs(NOW + after), ..publish(&jwks, &allowed) });
                 }
                 Event::Show(token) => {

@@ -42,7 +42,7 @@ const KEYS: [(&str, &str, Algorithm); 9] = [
 
 /// Every key and algorithm.
 fn all_keys() -> Vec<(&'static str, &'static str)> {
-    KEYS.iter().map(|(key, alg, _)| (*key, *alg)).chain([("p521", "ES512")]).collect()
+    KEYS.iter().map(|(key, alg, _)| (*key, *alg)).chain([("p521", "ES512"), ("ed25519", "Ed25519")]).collect()
 }
 
 fn now() -> u64 {
@@ -83,7 +83,7 @@ fn is_signed(token: &[u8]) -> Option<bool> {
         "ES256" => other("p256", &ECDSA_P256_SHA256_FIXED),
         "ES384" => other("p384", &ECDSA_P384_SHA384_FIXED),
         "ES512" => other("p521", &ECDSA_P521_SHA512_FIXED),
-        "EdDSA" => other("ed25519", &ED25519),
+        "EdDSA" | "Ed25519" => other("ed25519", &ED25519),
         _ => return None,
     };
     Some(key.verify_sig(message.as_bytes(), &URL_SAFE_NO_PAD.decode(signature).ok()?).is_ok())

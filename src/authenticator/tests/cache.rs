@@ -63,7 +63,7 @@ impl Remembering {
     }
 }
 
-const EDDSA: &[Algorithm] = &[Algorithm::EdDsa];
+const EDDSA: &[Algorithm] = &[Algorithm::Ed25519];
 
 #[test]
 fn remembered_token_is_good_until_it_expires_and_not_a_second_longer() {

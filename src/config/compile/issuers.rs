@@ -142,6 +142,14 @@ fn algorithms(
     let mut outcome = Ok(());
     for (index, written) in list.iter().enumerate() {
         let algorithm = meant(*written);
+        if matches!(written, file::Algorithm::EdDsa) {
+            let message = "is deprecated (RFC 9864); \"Ed25519\" accepts tokens and keys of either name";
+            findings.warning(&key.index(index), message.to_owned());
+        }
+        let is_other_name = list.iter().take(index).all(|earlier| earlier != written);
+        if algorithms.contains(&algorithm) && is_other_name {
+            continue;
+        }
         if algorithms.contains(&algorithm) {
             outcome = Err(findings.error(&key.index(index), format!("{:?} is listed twice", algorithm.name())));
         }
@@ -233,7 +241,7 @@ fn present_claims(
 
 const fn meant(written: file::Algorithm) -> Algorithm {
     match written {
-        file::Algorithm::EdDsa => Algorithm::EdDsa,
+        file::Algorithm::Ed25519 | file::Algorithm::EdDsa => Algorithm::Ed25519,
         file::Algorithm::Es256 => Algorithm::Es256,
         file::Algorithm::Es384 => Algorithm::Es384,
         file::Algorithm::Es512 => Algorithm::Es512,

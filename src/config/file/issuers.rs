@@ -79,8 +79,8 @@ pub enum ClaimValue {
     Boolean(bool),
 }
 
-/// A digital signature algorithm (RFC 7518 §3.1, RFC 8037 §3.1).
-#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
+/// A digital signature algorithm (RFC 7518 §3.1, RFC 9864 §2.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[schemars(title = "algorithm", extend("x-never" = NEVER))]
 pub enum Algorithm {
     #[serde(rename = "RS256")]
@@ -101,6 +101,8 @@ pub enum Algorithm {
     Es384,
     #[serde(rename = "ES512")]
     Es512,
+    #[serde(rename = "Ed25519")]
+    Ed25519,
     #[serde(rename = "EdDSA")]
     EdDsa,
 }

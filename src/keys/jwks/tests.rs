@@ -49,6 +49,7 @@ fn a_sound_key_is_taken_with_or_without_what_is_optional() {
         format!(r#""kid":"k",{},"alg":"PS512""#, rsa()),
         format!(r#""kid":"k",{ED25519}"#),
         format!(r#""kid":"k",{ED25519},"alg":"EdDSA""#),
+        format!(r#""kid":"k",{ED25519},"alg":"Ed25519""#),
     ] {
         assert_eq!(beside_good_ones(&members), None, "{members}");
     }
@@ -87,6 +88,8 @@ fn an_odd_key_is_left_out_alone_with_its_name_and_the_cause() {
         (format!(r#"{},"alg":"ES256""#, rsa()), JwkError::Algorithm),
         (format!(r#"{P256},"alg":"ES384""#), JwkError::Algorithm),
         (format!(r#"{P256},"alg":"none""#), JwkError::Algorithm),
+        (format!(r#"{P256},"alg":"Ed25519""#), JwkError::Algorithm),
+        (format!(r#"{ED25519},"alg":"Ed448""#), JwkError::Algorithm),
         (format!(r#"{P256},"alg":5"#), JwkError::Algorithm),
         (r#""kty":"oct","alg":"HS256","k":"AAAA""#.to_owned(), JwkError::Symmetric),
         (format!(r#"{P256},"d":"AAAA""#), JwkError::Private),
@@ -151,7 +154,7 @@ fn a_key_that_stands_there_twice_counts_once_and_two_of_one_name_both_serve() {
     let reading = read(&[&ec, &rsa, &ec]).expect("a key set");
     assert_eq!(reading.left_out, [LeftOut { index: 2, kid: Some("k".to_owned()), why: JwkError::Duplicate }]);
     let fits = |algorithm| reading.keys.candidates(Some("k"), algorithm).count();
-    assert_eq!((fits(Algorithm::Es256), fits(Algorithm::Rs256), fits(Algorithm::EdDsa)), (1, 1, 0));
+    assert_eq!((fits(Algorithm::Es256), fits(Algorithm::Rs256), fits(Algorithm::Ed25519)), (1, 1, 0));
 
     let (rs, ps) =
         (rsa.replace("\"kty\"", "\"alg\":\"RS256\",\"kty\""), rsa.replace("\"kty\"", "\"alg\":\"PS256\",\"kty\""));
