@@ -1,21 +1,21 @@
 //! The operator's listener: metrics, liveness and readiness, answered from memory. One thing can be changed here, and only from
 //! this machine: `/drain` lets the connections end, as the first step of a stop.
 
+mod exchange;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use async_trait::async_trait;
-use http::{Response, StatusCode, header};
-use pingora::apps::http_app::ServeHttp;
-use pingora::protocols::http::ServerSession;
-use pingora::protocols::l4::socket::SocketAddr;
+use http::StatusCode;
 use serde::Serialize;
 
 use crate::jwks_refresh::IssuerStatus;
 use crate::metrics::Metrics;
 
-/// The admin application.
+pub use exchange::{Answer, Read, Request, read, write};
+
+/// What is answered on the admin port.
 pub struct Admin {
     pub metrics: Arc<Metrics>,
     /// How the keys of the configuration in force are doing.
@@ -67,10 +67,10 @@ impl Admin {
     }
 
     /// From now on every answer ends its connection, and `/readyz` says no. Requests are served as before.
-    fn drain(&self, asked: Asked) -> (StatusCode, &'static str, Vec<u8>) {
-        match asked {
-            Asked::FromElsewhere => (StatusCode::FORBIDDEN, TEXT, b"only this machine may ask for that\n".to_vec()),
-            Asked::FromHere => {
+    fn drain(&self, from: Origin) -> (StatusCode, &'static str, Vec<u8>) {
+        match from {
+            Origin::Elsewhere => (StatusCode::FORBIDDEN, TEXT, b"only this machine may ask for that\n".to_vec()),
+            Origin::Here => {
                 if !self.draining.swap(true, Ordering::Relaxed) {
                     tracing::info!("Callgate is draining: each connection ends with its next answer.");
                 }
@@ -79,10 +79,17 @@ impl Admin {
         }
     }
 
-    fn answer(&self, method: &http::Method, path: &str) -> (StatusCode, &'static str, Vec<u8>) {
-        if !matches!(*method, http::Method::GET | http::Method::HEAD) {
-            return (StatusCode::METHOD_NOT_ALLOWED, TEXT, b"only GET is served here\n".to_vec());
-        }
+    /// Answers a request.
+    pub fn answer(&self, request: &Request, from: Origin) -> Answer {
+        let (status, content_type, body) = match (request.method.as_str(), request.path.as_str()) {
+            ("POST", "/drain") => self.drain(if request.is_from_browser { Origin::Elsewhere } else { from }),
+            ("GET" | "HEAD", path) => self.show(path),
+            _ => (StatusCode::METHOD_NOT_ALLOWED, TEXT, b"only GET is served here\n".to_vec()),
+        };
+        Answer { status, content_type, body, is_bodiless: request.method == "HEAD", keeps: request.persists }
+    }
+
+    fn show(&self, path: &str) -> (StatusCode, &'static str, Vec<u8>) {
         match path {
             "/livez" => (StatusCode::OK, TEXT, b"ok\n".to_vec()),
             "/readyz" => {
@@ -102,50 +109,23 @@ impl Admin {
     }
 }
 
-#[async_trait]
-impl ServeHttp for Admin {
-    async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
-        let head = session.req_header();
-        let (status, content_type, body) = match (&head.method, head.uri.path()) {
-            (&http::Method::POST, "/drain") => self.drain(Asked::of(session)),
-            (method, path) => self.answer(method, path),
-        };
-        let length = body.len();
-        let body = if head.method == http::Method::HEAD { Vec::new() } else { body };
-        let mut response = Response::new(body);
-        *response.status_mut() = status;
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, http::HeaderValue::from_static(content_type));
-        headers.insert(header::CONTENT_LENGTH, length.into());
-        response
-    }
+/// Where a connection comes from. In a pod, "here" is every container: they share their network. No header can make a request
+/// local, and `Origin` makes it foreign: a page in the browser of somebody who forwards this port to their own machine comes from
+/// here too, and browsers name the page's origin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    Elsewhere,
+    Here,
 }
 
-/// Where a request comes from. In a pod, "here" is every container: they share their network.
-#[derive(Clone, Copy)]
-enum Asked {
-    FromElsewhere,
-    FromHere,
-}
-
-impl Asked {
-    /// The connection's own addresses decide. No header can make a request local, and one makes it foreign: a page in the browser
-    /// of somebody who forwards this port to their own machine comes from here too, and browsers name the page's origin.
-    fn of(session: &ServerSession) -> Self {
-        if session.req_header().headers.contains_key(header::ORIGIN) {
-            return Self::FromElsewhere;
-        }
-        let ip =
-            |address: Option<&SocketAddr>| address.and_then(SocketAddr::as_inet).map(|inet| inet.ip().to_canonical());
-        Self::between(ip(session.client_addr()), ip(session.server_addr()))
-    }
-
+impl Origin {
     /// Loopback at both ends. The same address at both ends is not enough: a proxy of a mesh that runs in the pod, and a node that
     /// rewrites the sources of what it lets in, make strangers come from our own address.
-    fn between(client: Option<IpAddr>, server: Option<IpAddr>) -> Self {
-        match (client, server) {
-            (Some(client), Some(server)) if client.is_loopback() && client == server => Self::FromHere,
-            _ => Self::FromElsewhere,
+    #[must_use]
+    pub fn between(client: Option<IpAddr>, server: Option<IpAddr>) -> Self {
+        match (client.map(|ip| ip.to_canonical()), server.map(|ip| ip.to_canonical())) {
+            (Some(client), Some(server)) if client.is_loopback() && client == server => Self::Here,
+            _ => Self::Elsewhere,
         }
     }
 }
@@ -161,9 +141,10 @@ mod tests {
     #[test]
     fn only_loopback_at_both_ends_is_here() {
         let ip = |text: &str| Some(text.parse().unwrap());
-        let here = |client, server| matches!(Asked::between(client, server), Asked::FromHere);
+        let here = |client, server| Origin::between(client, server) == Origin::Here;
         assert!(here(ip("127.0.0.1"), ip("127.0.0.1")));
         assert!(here(ip("::1"), ip("::1")));
+        assert!(here(ip("::ffff:127.0.0.1"), ip("127.0.0.1")));
         assert!(!here(ip("198.51.100.2"), ip("198.51.100.2")));
         assert!(!here(ip("198.51.100.1"), ip("127.0.0.1")));
         assert!(!here(ip("198.51.100.1"), ip("198.51.100.2")));

@@ -41,6 +41,7 @@ pub struct Metrics {
     requests_limit: IntGauge,
     connections: IntGauge,
     connections_limit: IntGauge,
+    connections_evicted: IntCounter,
     /// About accepted tokens.
     tokens: TokenMetrics,
     /// About the cache of accepted tokens.
@@ -97,6 +98,10 @@ impl Metrics {
             requests_limit: into.gauge("callgate_requests_limit", "Requests that may be in progress.")?,
             connections: into.gauge("callgate_connections", "Client connections that are open.")?,
             connections_limit: into.gauge("callgate_connections_limit", "Client connections that may be open.")?,
+            connections_evicted: into.counter(
+                "callgate_connections_evicted_total",
+                "Connections that waited for a request and were closed to make room for others.",
+            )?,
             tokens: TokenMetrics::register(&into)?,
             cache: CacheMetrics::register(&into)?,
             report: ReportMetrics::register(&into)?,
@@ -159,6 +164,12 @@ impl Metrics {
     #[must_use]
     pub const fn connections_limit(&self) -> &IntGauge {
         &self.connections_limit
+    }
+
+    /// The number of client connections that made room for others.
+    #[must_use]
+    pub const fn connections_evicted(&self) -> &IntCounter {
+        &self.connections_evicted
     }
 
     /// What is counted about audit records.

@@ -125,6 +125,11 @@ impl ProxyHttp for Gate {
             }
             None => self.judge_within(session, ctx).await,
         };
+        if ctx.identity().is_some()
+            && let Some(connection) = &connection
+        {
+            connection.slot().caller_proven();
+        }
         ctx.connection = connection;
         if let Err(rejection) = judged {
             return turn_away(session, &rejection, ctx).await;

@@ -2,6 +2,7 @@
 //! before the configuration is whole.
 
 pub mod accept;
+mod admin_port;
 mod announce;
 mod conn;
 mod descriptors;
@@ -11,6 +12,7 @@ mod listen;
 mod log;
 mod plan;
 mod reload;
+mod slots;
 mod stop;
 mod tls;
 
@@ -39,13 +41,15 @@ use crate::trace;
 
 pub use plan::Judge;
 
-use accept::{Acceptor, Plain};
+use accept::Acceptor;
+use admin_port::AdminPort;
 use conn::ConnectionServer;
 use guarded::Guarded;
 use listen::{ListenFault, Listener};
 use log::LevelHandle;
 use plan::Plan;
 use reload::Reloader;
+use slots::Slots;
 use stop::StopSignals;
 use tls::{TlsFault, TlsListener};
 
@@ -142,7 +146,7 @@ struct Service {
     tls: Option<Arc<TlsListener>>,
     acceptor: Acceptor<Guarded>,
     admin_listener: Listener,
-    admin: Acceptor<Plain<Admin>>,
+    admin: Acceptor<AdminPort>,
     policy: Arc<ArcSwap<Policy>>,
     reloader: Reloader,
     draining: Arc<AtomicBool>,
@@ -157,7 +161,7 @@ impl Service {
         metrics: Arc<Metrics>,
         level: LevelHandle,
     ) -> Result<(Self, audit::Writer), ServerFault> {
-        descriptors::make_room(config.limits.connections, config.limits.requests);
+        let limit = descriptors::make_room(config.limits.connections, config.limits.requests);
         let listener = bind("listen.address", &config.listen).await?;
         let admin_listener = bind("admin.address", &ListenAddress::Tcp(config.admin)).await?;
         let tls = config.tls.clone().map(TlsListener::new).transpose()?;
@@ -185,14 +189,15 @@ impl Service {
             draining: Arc::clone(&draining),
         };
         let admin_connections = IntGauge::new("callgate_admin_connections", "Open admin connections.")?;
-        let admin = Acceptor::new(Plain(Arc::new(admin)), ADMIN_CONNECTIONS, admin_connections);
+        let evicted = metrics.connections_evicted();
+        let admin = Acceptor::new(AdminPort(admin), Slots::new(ADMIN_CONNECTIONS, admin_connections, evicted.clone()));
 
         let sinks = Arc::new(RecordSinks { audit, metrics: Arc::clone(&metrics), tracer });
         let gate = Gate::new(Arc::clone(&policy), sinks, Arc::clone(&draining));
-        let limit = config.limits.connections;
         metrics.connections_limit().set(i64::try_from(limit).unwrap_or(i64::MAX));
         let guarded = Guarded { connections: ConnectionServer::new(gate), tls: tls.clone() };
-        let acceptor = Acceptor::new(guarded, limit, metrics.connections().clone());
+        let slots = Slots::new(limit, metrics.connections().clone(), evicted.clone());
+        let acceptor = Acceptor::new(guarded, slots);
         let reloader = Reloader::new(path.to_owned(), config, Arc::clone(&policy), metrics, level, deny_list);
         Ok((Self { listener, tls, acceptor, admin_listener, admin, policy, reloader, draining, spans }, writer))
     }

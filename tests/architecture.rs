@@ -66,7 +66,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "http1",
         ],
     ),
-    ("admin", &["jwks_refresh", "metrics"]),
+    ("admin", &["http1", "jwks_refresh", "metrics"]),
     (
         "config",
         &[
@@ -149,16 +149,16 @@ const CORE: &[&str] = &[
 /// Where a crate may be named. A crate that is not listed may be named nowhere in `src`.
 const CRATES: &[(&str, &[&str])] = &[
     ("arc_swap", &["keys", "proxy", "revocation", "server"]),
-    ("async_trait", &["admin", "proxy", "server"]),
+    ("async_trait", &["proxy", "server"]),
     ("aws_lc_rs", &["jwt", "jwks_refresh"]),
     ("base64", &["jwt", "keys"]),
     ("bytes", &["jwks_refresh", "proxy"]),
     ("clap", &["cli"]),
-    ("http", &["admin", "config", "jwks_refresh", "proxy"]),
+    ("http", &["admin", "config", "jwks_refresh", "proxy", "server"]),
     ("httpdate", &["jwks_refresh"]),
     ("jsonwebtoken", &["jwt"]),
     ("nix", &["proxy", "server"]),
-    ("pingora", &["admin", "proxy", "server"]),
+    ("pingora", &["proxy", "server"]),
     ("prometheus", &["audit", "cli", "metrics", "jwks_refresh", "server", "trace"]),
     ("quick_cache", &["authenticator"]),
     ("reqwest", &["jwks_refresh", "trace"]),
@@ -184,7 +184,7 @@ const CRATES: &[(&str, &[&str])] = &[
             "http1",
         ],
     ),
-    ("tokio", &["audit", "cli", "jwks_refresh", "proxy", "server", "trace", "revocation::watcher"]),
+    ("tokio", &["admin", "audit", "cli", "jwks_refresh", "proxy", "server", "trace", "revocation::watcher"]),
     ("toml", &["config"]),
     ("tracing", &["admin", "audit", "jwks_refresh", "proxy", "server", "trace", "revocation::watcher"]),
     ("tracing_subscriber", &["server"]),

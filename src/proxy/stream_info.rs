@@ -16,8 +16,21 @@ use tokio::time::{Instant, sleep_until};
 use super::judged::Judged;
 use crate::http1::chunks::ChunkFault;
 
-/// Whatever must live as long as a connection does, such as its place among those that may be open.
-pub type Held = Box<dyn Send + Sync>;
+/// A connection's place among those that may be open, which is given back when it is dropped. When all are taken, connections that
+/// wait for a request are closed to make room.
+pub trait ConnectionSlot: Send + Sync {
+    /// The connection has no request in progress: it waits for the whole head of one.
+    fn begin_waiting(&self);
+
+    /// It has a request.
+    fn end_waiting(&self);
+
+    /// It has carried a request of a proven caller.
+    fn caller_proven(&self);
+}
+
+/// The slot, shared by the streams of a connection.
+pub type Held = Arc<dyn ConnectionSlot>;
 
 /// Who is at the other end, written once for all requests of a connection.
 #[derive(Clone, Default)]
@@ -30,7 +43,7 @@ pub struct Peer {
 
 /// One client connection.
 pub struct StreamInfo {
-    _held: Held,
+    slot: Held,
     peer: Peer,
     began: Instant,
     /// Why the body of the current request cannot be read without doubt.
@@ -58,9 +71,9 @@ impl Peer {
 impl StreamInfo {
     /// A connection that begins now.
     #[must_use]
-    pub fn begin(held: Held, peer: Peer) -> Self {
+    pub fn begin(slot: Held, peer: Peer) -> Self {
         Self {
-            _held: held,
+            slot,
             peer,
             began: Instant::now(),
             fault: OnceLock::new(),
@@ -103,6 +116,12 @@ impl StreamInfo {
     #[must_use]
     pub fn handed_on(&self) -> Option<Judged> {
         self.judged.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// The connection's slot.
+    #[must_use]
+    pub const fn slot(&self) -> &Held {
+        &self.slot
     }
 
     /// Who is at the other end.

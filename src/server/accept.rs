@@ -2,60 +2,54 @@
 //! SIGTERM closes its listener at once and then sleeps; here the listener, the limit and the drain are ours.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use pingora::apps::ServerApp;
 use pingora::protocols::l4::stream::Stream;
-use pingora::server::ShutdownWatch;
-use prometheus::IntGauge;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::listen::Listener;
+use super::slots::{Slot, Slots};
 
 /// What serves connections.
 #[async_trait]
 pub trait Application: Send + Sync + 'static {
-    /// Serves one connection to its end. It counts as open until `open` is dropped. `stop` says when to take no more requests.
-    async fn serve(&self, stream: Stream, open: Open, stop: ShutdownWatch);
+    /// Serves one connection to its end. It counts as open until `slot` is dropped, which also says when to take no more requests.
+    async fn serve(&self, stream: Stream, slot: Slot);
 
     /// Ends the connections that only wait for a request.
     async fn cleanup(&self);
 }
 
-/// An application of Pingora's own kind, as it is.
-pub struct Plain<A>(pub Arc<A>);
-
 /// A listener with the connections it has accepted.
 pub struct Acceptor<A> {
     app: Arc<A>,
-    /// One permit for each connection that may be open.
-    permits: Arc<Semaphore>,
-    limit: usize,
-    open: IntGauge,
-    stop: watch::Sender<bool>,
-}
-
-/// A connection, as long as it is open: counted, and within the limit.
-pub struct Open {
-    count: IntGauge,
-    _permit: OwnedSemaphorePermit,
+    slots: Arc<Slots>,
+    /// A connection that was accepted and has no place yet.
+    waiting: Mutex<Option<Stream>>,
 }
 
 impl<A: Application> Acceptor<A> {
-    /// Serves at most `limit` connections at a time, counted in `open`. Further ones wait in the kernel's queue.
-    pub fn new(app: A, limit: usize, open: IntGauge) -> Self {
-        let permits = Arc::new(Semaphore::new(limit));
-        Self { app: Arc::new(app), permits, limit, open, stop: watch::Sender::new(false) }
+    /// Serves as many connections at a time as there are places. One more takes the place of one that waits for a request.
+    pub fn new(app: A, slots: Slots) -> Self {
+        Self { app: Arc::new(app), slots: Arc::new(slots), waiting: Mutex::new(None) }
     }
 
     /// Accepts until the future is dropped.
     pub async fn accept(&self, listener: &Listener) {
         loop {
-            let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else { return };
             match listener.accept().await {
-                Ok(stream) => self.serve(stream, permit),
+                Ok(stream) => {
+                    if let Some(slot) = self.slots.try_take() {
+                        self.serve(stream, slot);
+                        continue;
+                    }
+                    self.wait(Some(stream));
+                    let slot = self.slots.take().await;
+                    if let Some(stream) = self.wait(None) {
+                        self.serve(stream, slot);
+                    }
+                }
                 Err(error) if is_about_one_connection(&error) => {}
                 Err(error) => {
                     // Out of file descriptors or memory: what is open goes on, and accepting again at once would spin.
@@ -70,21 +64,25 @@ impl<A: Application> Acceptor<A> {
     /// listener is closed.
     pub fn close(&self, listener: Listener) {
         let Ok(queue) = listener.into_queue() else { return };
-        while let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
-            match queue.next() {
-                Ok(stream) => self.serve(stream, permit),
+        let mut waiting = self.wait(None);
+        while let Some(slot) = self.slots.try_take() {
+            match waiting.take().map_or_else(|| queue.next(), Ok) {
+                Ok(stream) => self.serve(stream, slot),
                 Err(error) if is_about_one_connection(&error) => {}
                 Err(_) => return,
             }
         }
     }
 
-    fn serve(&self, stream: Stream, permit: OwnedSemaphorePermit) {
+    /// Lets another connection wait for a place, and returns the one that has waited.
+    fn wait(&self, stream: Option<Stream>) -> Option<Stream> {
+        std::mem::replace(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner), stream)
+    }
+
+    fn serve(&self, stream: Stream, slot: Slot) {
         let app = Arc::clone(&self.app);
-        let stop: ShutdownWatch = self.stop.subscribe();
-        let open = Open::count(&self.open, permit);
-        // It is closed when the connection ends, also by a panic in its task.
-        tokio::spawn(async move { app.serve(stream, open, stop).await });
+        // The place is given back when the connection ends, also by a panic in its task.
+        tokio::spawn(async move { app.serve(stream, slot).await });
     }
 
     /// Lets the requests in flight finish, then ends idle connections, and returns when all are gone. Those that are idle
@@ -93,44 +91,17 @@ impl<A: Application> Acceptor<A> {
     /// # Errors
     /// The number of connections that were still open after `within`.
     pub async fn drain(&self, within: Duration) -> Result<(), usize> {
-        let limit = u32::try_from(self.limit).unwrap_or(u32::MAX);
         let drained = async {
-            if tokio::time::timeout(LINGER, self.permits.acquire_many(limit)).await.is_err() {
-                self.stop.send_replace(true);
+            if tokio::time::timeout(LINGER, self.slots.empty()).await.is_err() {
+                self.slots.stop();
                 self.app.cleanup().await;
-                // It fails only if the semaphore is closed, which nobody does.
-                let _ = self.permits.acquire_many(limit).await;
+                self.slots.empty().await;
             }
         };
         if tokio::time::timeout(within, drained).await.is_ok() {
             return Ok(());
         }
-        Err(usize::try_from(self.open.get()).unwrap_or_default())
-    }
-}
-
-#[async_trait]
-impl<A: ServerApp + Send + Sync + 'static> Application for Plain<A> {
-    async fn serve(&self, stream: Stream, open: Open, stop: ShutdownWatch) {
-        self.0.process_new(Box::new(stream), &stop).await;
-        drop(open);
-    }
-
-    async fn cleanup(&self) {
-        self.0.cleanup().await;
-    }
-}
-
-impl Open {
-    fn count(open: &IntGauge, permit: OwnedSemaphorePermit) -> Self {
-        open.inc();
-        Self { count: open.clone(), _permit: permit }
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.count.dec();
+        Err(self.slots.open())
     }
 }
 

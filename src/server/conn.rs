@@ -63,7 +63,7 @@ impl ConnectionServer {
         let mut deadline = ReadDeadline::new(stop);
         let beginning = match negotiated {
             Some(ALPN::H2) => Beginning::Http2,
-            Some(_) => Beginning::Http1 { latest: Instant::now() + limits.idle_time },
+            Some(_) => Beginning::Http1 { latest: Instant::now() + limits.head_time },
             None => beginning(&mut stream, &limits, &mut deadline).await,
         };
         match beginning {
@@ -90,7 +90,9 @@ impl ConnectionServer {
 
 /// Finds out whether the client speaks HTTP/2 from the start, as one that knows the service may (RFC 9113 §3.3).
 async fn beginning(stream: &mut ClientStream, limits: &Limits, deadline: &mut ReadDeadline) -> Beginning {
-    let mut latest = Instant::now() + limits.idle_time;
+    // A client that connects has a request to send. It may wait later, between its requests.
+    let mut latest = Instant::now() + limits.head_time;
+    stream.connection.slot().begin_waiting();
     loop {
         let ahead = stream.ahead();
         let common = ahead.len().min(PREFACE.len());

@@ -1,15 +1,16 @@
-//! The guarded listener's application: TLS first if there is any, then one connection after another.
+//! The guarded listener's application: TLS first if there is any, then the proxy.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use pingora::protocols::l4::stream::Stream;
-use pingora::server::ShutdownWatch;
 use tokio::time::timeout;
 
-use super::accept::{Application, Open};
+use super::accept::Application;
 use super::conn::ConnectionServer;
+use super::slots::Slot;
 use super::tls::TlsListener;
+use crate::proxy::stream_info::ConnectionSlot as _;
 
 /// What callers connect to.
 pub struct Guarded {
@@ -19,10 +20,21 @@ pub struct Guarded {
 
 #[async_trait]
 impl Application for Guarded {
-    async fn serve(&self, stream: Stream, open: Open, stop: ShutdownWatch) {
-        let Some(tls) = &self.tls else { return self.connections.serve(Box::new(stream), Box::new(open), &stop).await };
-        match timeout(self.connections.head_time(), tls.accept(stream)).await {
-            Ok(Ok(stream)) => self.connections.serve(Box::new(stream), Box::new(open), &stop).await,
+    async fn serve(&self, stream: Stream, slot: Slot) {
+        let mut stop = slot.stopped();
+        let Some(tls) = &self.tls else {
+            return self.connections.serve(Box::new(stream), Arc::new(slot), &stop).await;
+        };
+        slot.begin_waiting();
+        let accepted = tokio::select! {
+            accepted = timeout(self.connections.head_time(), tls.accept(stream)) => accepted,
+            _ = stop.wait_for(|stopped| *stopped) => return,
+        };
+        match accepted {
+            Ok(Ok(stream)) => {
+                slot.end_waiting();
+                self.connections.serve(Box::new(stream), Arc::new(slot), &stop).await;
+            }
             // A scanner, a client that does not trust us, or one that we do not trust: no request was made.
             Ok(Err(error)) => tracing::debug!(%error, "A TLS handshake failed."),
             Err(_) => tracing::debug!("A TLS handshake did not end in time."),

@@ -17,6 +17,7 @@
 mod support;
 
 mod auditing; // full disks, closed outputs, blocked pipes
+mod crowding; // connections that say nothing
 mod load; // clients that go on sending
 mod logging; // an unread log, an upstream that fails
 mod monitoring; // a real Prometheus, rules, dashboard

@@ -11,7 +11,7 @@ use super::unit::{Duration, Size, duration, size};
 pub struct Limits {
     /// The longest token that is looked at. 256B to 64KiB.
     pub token_size: Size,
-    /// How many client connections may be open at once. 1 to 1000000.
+    /// How many client connections may be open at once. One more takes the place of one that waits for a request. 1 to 1000000.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub connections: u32,
     /// How long a request may wait for a key that is not at hand before it is refused. 0s to 30s.
@@ -27,7 +27,7 @@ pub struct Limits {
     /// The most header fields in it. 10 to 250.
     #[schemars(range(min = 10, max = 250))]
     pub header_count: u32,
-    /// How long a head may take from its first byte to its last. 100ms to 5m.
+    /// How long a head may take from its first byte to its last, and a new connection until its first byte. 100ms to 5m.
     pub head_time: Duration,
     /// How long a connection may wait for its next request. 100ms to 1h.
     pub idle_time: Duration,

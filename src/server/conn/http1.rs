@@ -52,11 +52,13 @@ pub async fn serve(
     let (mut served, mut latest) = (0, first);
     loop {
         let limits = server.gate.limits();
+        stream.connection.slot().begin_waiting();
         let length = match arrival(&mut stream, &limits, &mut deadline, latest).await {
             Arrival::Head(length) => length,
             Arrival::Gone => return,
             Arrival::Refused(rejection) => return turn_away(server, &mut stream, &limits, &rejection).await,
         };
+        stream.connection.slot().end_waiting();
         served += 1;
         let after = if served < limits.requests_per_connection { After::Keep } else { After::Close };
         let framing = match meet(server, &mut stream, length, &limits, after).await {

@@ -21,9 +21,10 @@ pub async fn serve(server: &ConnectionServer, stream: ClientStream, stop: &Shutd
     let limits = server.gate.limits();
     let shared = (stream.get_ssl_digest(), stream.get_timing_digest(), stream.get_socket_digest());
     let peer = stream.connection.peer().clone();
+    let slot = Arc::clone(stream.connection.slot());
     // Each stream has a state of its own, which outlives nothing but it.
     let fresh = || {
-        let connection = Arc::new(StreamInfo::begin(Box::new(()), peer.clone()));
+        let connection = Arc::new(StreamInfo::begin(Arc::clone(&slot), peer.clone()));
         let proxy_digest = connection.digest().ok();
         let (ssl_digest, timing_digest, socket_digest) = shared.clone();
         (connection, Arc::new(Digest { ssl_digest, timing_digest, proxy_digest, socket_digest }))
@@ -42,6 +43,9 @@ pub async fn serve(server: &ConnectionServer, stream: ClientStream, stop: &Shutd
     let mut ending = false;
     loop {
         let idle = requests.is_empty();
+        if idle {
+            slot.begin_waiting();
+        }
         let deadline = if ending { GOAWAY_GRACE } else { limits.idle_time };
         tokio::select! {
             biased;
@@ -51,6 +55,7 @@ pub async fn serve(server: &ConnectionServer, stream: ClientStream, stop: &Shutd
             }
             accepted = HttpSession::from_h2_conn(&mut connection, Arc::clone(&digest)) => match accepted {
                 Ok(Some(H2Accept::Session(session))) => {
+                    slot.end_waiting();
                     served += 1;
                     // As an answer of HTTP/1 says it with `Connection: close`.
                     let last = served == limits.requests_per_connection || server.gate.is_draining();
