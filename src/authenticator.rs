@@ -125,6 +125,11 @@ impl Authenticator {
         self.cache.as_ref().map(TokenCache::usage)
     }
 
+    /// Empties the memory of accepted tokens, for the day that another configuration replaces this one.
+    pub fn forget_tokens(&self) {
+        self.cache.iter().for_each(TokenCache::clear);
+    }
+
     /// The trusted issuers, in the order of the configuration.
     #[must_use]
     pub fn issuers(&self) -> &[Issuer] {

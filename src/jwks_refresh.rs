@@ -1,5 +1,6 @@
-//! Keeping the issuers' keys fresh. Every issuer has a task of its own, so that none delays another; requests only ever read
-//! what the tasks published, and may ask for something newer and wait a moment. Nothing from a token chooses an address.
+//! Fetching the issuers' keys and keeping them fresh. Every issuer has a task of its own, so that none delays another. Requests
+//! read what the tasks published; a request whose key is missing asks for a refresh and waits a bounded time. Nothing from a
+//! token chooses an address.
 
 mod discovery;
 pub mod error;
@@ -22,7 +23,7 @@ use tokio::time::{Instant, timeout};
 
 use self::error::FetchError;
 use self::fetch::Fetch;
-use self::file::{KeyFile, POLL};
+use self::file::KeyFile;
 use self::http::{KeyServer, Start};
 use self::refresh_log::RefreshLog;
 use self::schedule::Schedule;
@@ -31,24 +32,25 @@ pub use self::state::Freshness;
 use self::state::{KeyRequest, RefreshState};
 use self::task::{Aging, Clock, Task};
 use crate::clock::UnixTime;
+use crate::file_watcher::INTERVAL;
 use crate::keys::source::{Location, Origin, Source};
-use crate::keys::store::KeySlot;
+use crate::keys::store::{KeySlot, Published};
 use crate::metrics::keys::KeyMetrics;
 
-/// Keeps the keys of all issuers fresh for as long as it lives. With another configuration another refresher succeeds it, which
-/// shares the tasks of the issuers that stay as they are.
+/// Keeps the keys of all issuers of one configuration fresh, as long as it lives. The next configuration has a refresher of its
+/// own, which shares the tasks of the issuers that stay as they are.
 pub struct JwksRefresher {
     issuers: Vec<Arc<IssuerTask>>,
     metrics: KeyMetrics,
     clock: Clock,
 }
 
-/// One issuer, with the task that ends when its last refresher is dropped.
+/// The running task of one issuer. It ends when the last refresher that shares it is dropped.
 struct IssuerTask {
     origin: Origin,
     slot: Arc<KeySlot>,
-    board: Arc<RefreshState>,
-    task: AbortHandle,
+    state: Arc<RefreshState>,
+    handle: AbortHandle,
     metrics: KeyMetrics,
 }
 
@@ -87,9 +89,9 @@ impl JwksRefresher {
         Ok(refresher)
     }
 
-    /// The refresher for another list of issuers. What has the same origin goes on as it is, with its task and its keys; the
-    /// tasks of the others are started. Nothing is taken away from this refresher, and the metrics are about its issuers until
-    /// the other one [takes over](Self::activate_metrics).
+    /// The refresher for another configuration. Issuers whose source and settings are the same share the running task and its
+    /// keys; for the others a task is started. Keys that are [the same source's](Origin::has_keys_of) are there from the
+    /// beginning. This refresher goes on as it is until it is [retired](Self::retire).
     #[must_use]
     pub fn reconfigured(&self, sources: Vec<Source>) -> Self {
         let mut next = Self {
@@ -99,26 +101,39 @@ impl JwksRefresher {
         };
         for source in sources {
             let origin = &source.origin;
-            match self.issuers.iter().find(|kept| kept.origin == *origin && Arc::ptr_eq(&kept.slot, &source.slot)) {
-                Some(kept) => next.issuers.push(Arc::clone(kept)),
-                None => next.begin(source),
+            match self.issuers.iter().find(|task| task.origin == *origin && Arc::ptr_eq(&task.slot, &source.slot)) {
+                Some(task) => next.issuers.push(Arc::clone(task)),
+                None => {
+                    if let Some(task) = self.issuers.iter().find(|task| task.origin.has_keys_of(origin)) {
+                        task.copy_keys(&source);
+                    }
+                    next.begin(source);
+                }
             }
         }
         next
     }
 
-    /// The place of the keys that come from the same document and are read in the same way, if there is one. A reconfigured
-    /// whose source has it has the keys at once.
+    /// The slot of the task that [`Self::reconfigured`] shares for a source of this origin, if there is one.
     #[must_use]
-    pub fn slot_for(&self, wanted: &Origin) -> Option<Arc<KeySlot>> {
-        let kept = self.issuers.iter().find(|kept| {
-            let origin = &kept.origin;
-            origin.issuer == wanted.issuer
-                && origin.location == wanted.location
-                && origin.algorithms == wanted.algorithms
-                && origin.usage == wanted.usage
-        });
-        kept.map(|kept| Arc::clone(&kept.slot))
+    pub fn slot_for(&self, origin: &Origin) -> Option<Arc<KeySlot>> {
+        self.issuers.iter().find(|task| task.origin == *origin).map(|task| Arc::clone(&task.slot))
+    }
+
+    /// Ends the tasks that `next` does not share, however long requests of the old configuration go on, and takes the keys of
+    /// sources that it does not have away from those requests.
+    pub fn retire(&self, next: &Self) {
+        for task in self.issuers.iter().filter(|task| !next.shares(task)) {
+            task.handle.abort();
+            if !next.issuers.iter().any(|other| other.origin.has_keys_of(&task.origin)) {
+                task.slot.withdraw();
+            }
+            task.state.write(|state| state.retired = true);
+        }
+    }
+
+    fn shares(&self, task: &Arc<IssuerTask>) -> bool {
+        self.issuers.iter().any(|own| Arc::ptr_eq(own, task))
     }
 
     /// Makes the metrics those of this refresher's issuers.
@@ -130,16 +145,15 @@ impl JwksRefresher {
     #[must_use]
     pub fn newcomers_without_keys(&self, earlier: &Self) -> Vec<IssuerStatus> {
         let now = (self.clock)();
-        let is_shared = |kept: &Arc<IssuerTask>| earlier.issuers.iter().any(|other| Arc::ptr_eq(kept, other));
-        let newcomers = self.issuers.iter().filter(|kept| !is_shared(kept));
-        newcomers.map(|kept| kept.status(now)).filter(|status| !status.ready).collect()
+        let newcomers = self.issuers.iter().filter(|task| !earlier.shares(task));
+        newcomers.map(|task| task.status(now)).filter(|status| !status.ready).collect()
     }
 
     /// Waits until every issuer has keys or had a first refresh without success, but not longer than this.
     pub async fn first_attempts(&self, within: Duration) {
         let all = async {
-            for kept in &self.issuers {
-                kept.board.first_attempt().await;
+            for task in &self.issuers {
+                task.state.first_attempt().await;
             }
         };
         // What has not ended by now goes on in the background.
@@ -154,11 +168,11 @@ impl JwksRefresher {
     /// [`Freshness::Failed`] and [`Freshness::TimedOut`] nobody can tell whether there is such a key; with everything else the
     /// decision stands.
     pub async fn fresher(&self, issuer: usize, kid: Option<&str>, since: Instant, within: Duration) -> Freshness {
-        let Some(kept) = self.issuers.get(issuer) else { return Freshness::Unchanged };
+        let Some(task) = self.issuers.get(issuer) else { return Freshness::Unchanged };
         let asked = Instant::now();
-        let wish = KeyRequest { kid, since, within, now: (self.clock)() };
-        let freshness = kept.board.fresher(&kept.slot, wish).await;
-        self.metrics.waited(&kept.origin.issuer, freshness.as_str(), asked.elapsed().as_secs_f64());
+        let request = KeyRequest { kid, since, within, now: (self.clock)() };
+        let freshness = task.state.fresher(&task.slot, request).await;
+        self.metrics.waited(&task.origin.issuer, freshness.as_str(), asked.elapsed().as_secs_f64());
         freshness
     }
 
@@ -166,7 +180,7 @@ impl JwksRefresher {
     #[must_use]
     pub fn status(&self) -> Vec<IssuerStatus> {
         let now = (self.clock)();
-        self.issuers.iter().map(|kept| kept.status(now)).collect()
+        self.issuers.iter().map(|task| task.status(now)).collect()
     }
 
     fn empty(sources: &[Source], registry: &Registry, clock: Clock) -> prometheus::Result<Self> {
@@ -177,7 +191,7 @@ impl JwksRefresher {
     }
 
     fn slots(&self) -> Vec<(String, Arc<KeySlot>)> {
-        self.issuers.iter().map(|kept| (kept.origin.issuer.clone(), Arc::clone(&kept.slot))).collect()
+        self.issuers.iter().map(|task| (task.origin.issuer.clone(), Arc::clone(&task.slot))).collect()
     }
 
     /// Starts the task of a source.
@@ -200,40 +214,51 @@ impl JwksRefresher {
     }
 
     fn keep(&mut self, source: Source, fetcher: impl Fetch) {
-        let Origin { location, settings, .. } = &source.origin;
-        let (schedule, aging, cooldown) = match location {
-            Location::File(_) => (Schedule::Poll(POLL), Aging::Never, settings.unknown_key_cooldown.min(POLL / 4)),
-            Location::Discovery(_) | Location::Url(_) => (
-                Schedule::Refresh(settings.refresh),
-                Aging::StaleAfter(settings.stale_limit),
-                settings.unknown_key_cooldown,
-            ),
+        let Origin { issuer, location, settings, .. } = &source.origin;
+        let (schedule, cooldown) = match location {
+            Location::File(_) => (Schedule::Poll(INTERVAL), settings.unknown_key_cooldown.min(INTERVAL / 4)),
+            Location::Discovery(_) | Location::Url(_) => {
+                (Schedule::Refresh(settings.refresh), settings.unknown_key_cooldown)
+            }
         };
+        let aging = Aging::of(&source);
         let snapshot = settings.snapshot_dir.as_ref().filter(|_| aging != Aging::Never);
-        let snapshot = snapshot.map(|at| Snapshot::new(at, &source.origin.issuer, &location.to_string()));
-        let board = Arc::new(RefreshState::new(cooldown, Instant::now()));
-        let (issuer, slot, origin) = (source.origin.issuer.clone(), Arc::clone(&source.slot), source.origin.clone());
+        let (issuer, slot, origin) = (issuer.clone(), Arc::clone(&source.slot), source.origin.clone());
+        let snapshot = snapshot.map(|at| Snapshot::new(at, &origin.issuer, &origin.identity()));
+        let state = RefreshState::new(cooldown, Instant::now());
+        if let Some(published) = slot.latest().as_ref() {
+            state.write(|state| state.restored(published.confirmed, Instant::now()));
+        }
+        let state = Arc::new(state);
         let task = Task {
             fetcher,
-            board: Arc::clone(&board),
+            state: Arc::clone(&state),
             schedule,
             aging,
             clock: Arc::clone(&self.clock),
             metrics: self.metrics.issuer(&issuer, &FetchError::CLASSES),
-            news: RefreshLog::new(issuer),
+            log: RefreshLog::new(issuer),
             snapshot,
             serving: None,
             source,
         };
-        let task = tokio::spawn(task.run()).abort_handle();
-        self.issuers.push(Arc::new(IssuerTask { origin, slot, board, task, metrics: self.metrics.clone() }));
+        let handle = tokio::spawn(task.run()).abort_handle();
+        self.issuers.push(Arc::new(IssuerTask { origin, slot, state, handle, metrics: self.metrics.clone() }));
     }
 }
 
 impl IssuerTask {
+    /// Publishes its keys for a source that has the same ones, with the age that they have.
+    fn copy_keys(&self, source: &Source) {
+        if let Some(published) = self.slot.latest().as_ref() {
+            let (keys, confirmed) = (Arc::clone(&published.keys), published.confirmed);
+            source.slot.publish(Published { keys, confirmed, stale: Aging::of(source).stale(confirmed) });
+        }
+    }
+
     fn status(&self, now: UnixTime) -> IssuerStatus {
         let published = self.slot.latest();
-        let state = self.board.state();
+        let state = self.state.state();
         let keys = published.as_ref().map(|published| published.keys.keys()).unwrap_or_default();
         IssuerStatus {
             issuer: self.origin.issuer.clone(),
@@ -250,7 +275,7 @@ impl IssuerTask {
 
 impl Drop for IssuerTask {
     fn drop(&mut self) {
-        self.task.abort();
+        self.handle.abort();
         self.metrics.forget(&self.origin.issuer);
     }
 }

@@ -31,6 +31,7 @@ pub mod clock;
 pub mod config;
 pub mod drain;
 pub mod explain;
+pub mod file_watcher;
 pub mod forwarding;
 pub mod http1;
 pub mod identity;

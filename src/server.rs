@@ -6,7 +6,6 @@ mod admin_port;
 mod announce;
 mod conn;
 mod descriptors;
-mod file_watcher;
 mod guarded;
 mod listen;
 mod log;

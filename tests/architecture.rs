@@ -46,8 +46,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("audit", &["clock", "rejection"]),
     ("trace", &[]),
     ("metrics", &["audit", "clock", "keys", "mode", "rejection", "trace"]),
-    ("jwks_refresh", &["algorithm", "clock", "jwt", "keys", "metrics", "rejection"]),
-    ("revocation::watcher", &["metrics", "revocation"]),
+    ("file_watcher", &[]),
+    ("jwks_refresh", &["algorithm", "clock", "file_watcher", "jwt", "keys", "metrics", "rejection"]),
+    ("revocation::watcher", &["file_watcher", "metrics", "revocation"]),
     (
         "proxy",
         &[
@@ -91,6 +92,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "authenticator",
             "config",
             "forwarding",
+            "file_watcher",
             "jwks_refresh",
             "http1",
             "keys",
@@ -172,6 +174,7 @@ const CRATES: &[(&str, &[&str])] = &[
         &[
             "cli",
             "config",
+            "file_watcher",
             "identity",
             "jwt",
             "keys",
@@ -184,7 +187,10 @@ const CRATES: &[(&str, &[&str])] = &[
             "http1",
         ],
     ),
-    ("tokio", &["admin", "audit", "cli", "jwks_refresh", "proxy", "server", "trace", "revocation::watcher"]),
+    (
+        "tokio",
+        &["admin", "audit", "cli", "file_watcher", "jwks_refresh", "proxy", "server", "trace", "revocation::watcher"],
+    ),
     ("toml", &["config"]),
     ("tracing", &["admin", "audit", "jwks_refresh", "proxy", "server", "trace", "revocation::watcher"]),
     ("tracing_subscriber", &["server"]),

@@ -52,6 +52,11 @@ impl TokenCache {
         self.0.remove(text);
     }
 
+    /// Lets all tokens go.
+    pub fn clear(&self) {
+        self.0.clear();
+    }
+
     /// How full it is.
     pub fn usage(&self) -> Usage {
         Usage { tokens: self.0.len(), bytes: self.0.weight() }

@@ -4,6 +4,7 @@
 use std::error::Error;
 use std::io;
 
+use crate::file_watcher::FileError;
 use crate::keys::jwks::KeySetError;
 use crate::keys::source::AddressError;
 
@@ -42,23 +43,6 @@ pub enum FetchError {
     TooManyRedirects,
 }
 
-/// Why a file cannot be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum FileError {
-    #[error("its content is not what it should be")]
-    Content,
-    #[error("it does not exist")]
-    Missing,
-    #[error("it is not a regular file")]
-    NotAFile,
-    #[error("it may not be read")]
-    Permission,
-    #[error("it is larger than {BODY_MAX} bytes")]
-    TooLarge,
-    #[error("it cannot be read")]
-    Unreadable,
-}
-
 impl FetchError {
     /// The class it is counted under: one of a few stable words.
     #[must_use]
@@ -79,17 +63,6 @@ impl FetchError {
     /// Every word of [`Self::class`].
     pub const CLASSES: [&'static str; 9] =
         ["answer", "certificate", "discovery", "document", "file", "redirect", "status", "timeout", "unreachable"];
-}
-
-impl From<io::Error> for FileError {
-    fn from(error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::NotFound => Self::Missing,
-            io::ErrorKind::PermissionDenied => Self::Permission,
-            io::ErrorKind::IsADirectory => Self::NotAFile,
-            _ => Self::Unreadable,
-        }
-    }
 }
 
 impl From<reqwest::Error> for FetchError {

@@ -10,14 +10,17 @@ use super::error::FetchError;
 
 /// A way to get an issuer's key document.
 pub(super) trait Fetch: Send + 'static {
-    /// Gets the document, or learns that the known one is still right. Who waits for it sets the time limit.
+    /// Gets the document, or learns that the accepted one is still right. The caller sets the time limit.
     fn fetch(
         &mut self,
         cause: Cause,
-        known: Option<Known<'_>>,
+        known: Option<&Validators>,
     ) -> impl Future<Output = Result<Fetched, FetchError>> + Send;
 
-    /// Drops what was kept from earlier fetches, since one was given up.
+    /// Learns that the document of the latest fetch is a usable key set.
+    fn accepted(&mut self) {}
+
+    /// Drops what was kept from earlier fetches, after one was given up.
     fn forget(&mut self) {}
 }
 
@@ -28,13 +31,6 @@ pub(super) enum Cause {
     Request,
     /// It is time.
     Schedule,
-}
-
-/// The document that serves at the moment.
-#[derive(Clone, Copy)]
-pub(super) struct Known<'a> {
-    pub document: &'a [u8],
-    pub validators: Option<&'a Validators>,
 }
 
 /// What came back.

@@ -11,9 +11,10 @@ use reqwest::{Client, Url};
 use self::client::TlsMaterial;
 use self::document::{HttpDocument, Request};
 use super::discovery;
-use super::error::{FetchError, FileError};
-use super::fetch::{Cause, Fetch, Fetched, Known, Validators};
+use super::error::FetchError;
+use super::fetch::{Cause, Fetch, Fetched, Validators};
 use super::file::read;
+use crate::file_watcher::FileError;
 use crate::keys::source::{FetchSettings, check, discovery_documents};
 
 /// A key document on a server.
@@ -127,8 +128,8 @@ impl KeyServer {
 }
 
 impl Fetch for KeyServer {
-    async fn fetch(&mut self, cause: Cause, known: Option<Known<'_>>) -> Result<Fetched, FetchError> {
-        let answer = self.attempt(cause, known.and_then(|known| known.validators)).await;
+    async fn fetch(&mut self, cause: Cause, known: Option<&Validators>) -> Result<Fetched, FetchError> {
+        let answer = self.attempt(cause, known).await;
         if answer.is_err() {
             self.forget();
         }

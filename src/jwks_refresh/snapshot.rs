@@ -12,8 +12,9 @@ use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use super::error::{BODY_MAX, FileError};
+use super::error::BODY_MAX;
 use crate::clock::UnixTime;
+use crate::file_watcher::FileError;
 
 /// The place of one issuer's snapshot.
 pub(super) struct Snapshot {

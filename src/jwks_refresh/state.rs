@@ -1,5 +1,5 @@
-//! Where one issuer's refresh task and the requests meet. The task writes what it does, requests read it and say that they
-//! want something newer. Requests never fetch: however many want a key, there is one fetch, and one per cooldown.
+//! What one issuer's refresh task and the requests share. The task writes what it does; requests read it, and ask for newer keys.
+//! Requests never fetch: however many need a key, there is one fetch, and at most one per cooldown.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -19,7 +19,7 @@ pub enum Freshness {
     Changed,
     /// The issuer was asked, and does not answer properly. The next attempt comes after this time.
     Failed { retry_after: Duration },
-    /// A refresh is under way and does not end within the bound.
+    /// A refresh is running and does not end within the bound.
     TimedOut,
     /// The next refresh is allowed only after this time, which is beyond the bound. It will then be made.
     TooSoon { retry_after: Duration },
@@ -41,12 +41,12 @@ impl Freshness {
     }
 }
 
-/// One issuer's board.
+/// The shared state of one issuer's refresh.
 pub(super) struct RefreshState {
-    state: watch::Sender<TaskState>,
-    /// The latest moment for which a request wants the issuer's word.
+    task: watch::Sender<TaskState>,
+    /// The start of the latest decision that lacked a key.
     wanted: watch::Sender<Option<Instant>>,
-    absent: Mutex<MissingKeys>,
+    missing: Mutex<MissingKeys>,
     cooldown: Duration,
 }
 
@@ -70,9 +70,18 @@ pub(super) struct TaskState {
     pub cooled: Instant,
     /// From when on a refresh is made for a request.
     pub permitted: Instant,
+    /// Whether the task was ended: nothing will change any more.
+    pub retired: bool,
 }
 
-/// A request's wish: a key set that is newer than its decision.
+impl TaskState {
+    /// Notes that keys of an earlier time serve, before any refresh.
+    pub const fn restored(&mut self, confirmed: UnixTime, now: Instant) {
+        (self.changed, self.last_success) = (Some(now), Some(confirmed));
+    }
+}
+
+/// A request for a key set that is newer than a decision.
 #[derive(Clone, Copy)]
 pub(super) struct KeyRequest<'a> {
     pub kid: Option<&'a str>,
@@ -83,9 +92,9 @@ pub(super) struct KeyRequest<'a> {
     pub now: UnixTime,
 }
 
-/// What to do about a wish in a given state.
+/// What to do about a [`KeyRequest`] in a given state.
 enum Step {
-    /// Nothing can be won any more.
+    /// Waiting would change nothing.
     Done(Freshness),
     /// Wait for the next change of the state.
     Wait,
@@ -104,8 +113,9 @@ impl RefreshState {
             scheduled: now,
             cooled: now,
             permitted: now,
+            retired: false,
         };
-        Self { state: watch::Sender::new(state), wanted: watch::Sender::new(None), absent: Mutex::default(), cooldown }
+        Self { task: watch::Sender::new(state), wanted: watch::Sender::new(None), missing: Mutex::default(), cooldown }
     }
 
     /// The least time between two refreshes that are made for requests.
@@ -115,33 +125,33 @@ impl RefreshState {
 
     /// A copy of the state.
     pub fn state(&self) -> TaskState {
-        self.state.borrow().clone()
+        self.task.borrow().clone()
     }
 
     /// Changes the state, and wakes everybody who waits for that.
     pub fn write(&self, change: impl FnOnce(&mut TaskState)) {
-        self.state.send_modify(change);
+        self.task.send_modify(change);
     }
 
     /// Returns once there are keys, or a first refresh has ended without.
     pub async fn first_attempt(&self) {
         // It fails only without a sender, and that is in self.
-        let _ = self.state.subscribe().wait_for(|state| state.attempts > 0 || state.changed.is_some()).await;
+        let _ = self.task.subscribe().wait_for(|state| state.attempts > 0 || state.changed.is_some()).await;
     }
 
     /// Returns once a request wants keys newer than `since`, and a refresh is permitted.
     pub async fn asked(&self, since: Instant) {
         let _ = self.wanted.subscribe().wait_for(|wanted| wanted.is_some_and(|wanted| wanted > since)).await;
-        let permitted = self.state.borrow().permitted;
+        let permitted = self.task.borrow().permitted;
         tokio::time::sleep_until(permitted).await;
     }
 
     /// Asks for keys newer than a decision, and waits for them within a bound.
-    pub async fn fresher(&self, slot: &KeySlot, wish: KeyRequest<'_>) -> Freshness {
-        let deadline = Instant::now() + wish.within;
-        let mut states = self.state.subscribe();
+    pub async fn fresher(&self, slot: &KeySlot, request: KeyRequest<'_>) -> Freshness {
+        let deadline = Instant::now() + request.within;
+        let mut states = self.task.subscribe();
         loop {
-            let step = self.step(&states.borrow_and_update(), slot, wish, deadline);
+            let step = self.step(&states.borrow_and_update(), slot, request, deadline);
             if let Step::Done(freshness) = step {
                 return freshness;
             }
@@ -152,27 +162,30 @@ impl RefreshState {
         }
     }
 
-    fn step(&self, state: &TaskState, slot: &KeySlot, wish: KeyRequest<'_>, deadline: Instant) -> Step {
-        let since = |moment: Option<Instant>| moment.is_some_and(|moment| moment >= wish.since);
+    fn step(&self, state: &TaskState, slot: &KeySlot, request: KeyRequest<'_>, deadline: Instant) -> Step {
+        let since = |moment: Option<Instant>| moment.is_some_and(|moment| moment >= request.since);
         let published = slot.latest();
-        let keys = published.as_ref().and_then(|published| published.usable(wish.now));
+        let keys = published.as_ref().and_then(|published| published.usable(request.now));
         // Only a change after the decision can help: it was made with whatever keys were there. Without a name, any may.
-        let may_help = keys.is_some_and(|keys| wish.kid.is_none_or(|kid| keys.named(kid).is_some()));
+        let may_help = keys.is_some_and(|keys| request.kid.is_none_or(|kid| keys.named(kid).is_some()));
         if may_help && since(state.changed) {
             return Step::Done(Freshness::Changed);
         }
 
         let now = Instant::now();
+        if state.retired {
+            return Step::Done(Freshness::Failed { retry_after: Duration::ZERO });
+        }
         if since(state.confirmed) {
-            if let (Some(kid), Some(keys)) = (wish.kid, keys)
+            if let (Some(kid), Some(keys)) = (request.kid, keys)
                 && keys.keys().iter().all(|key| key.kid().is_some())
             {
-                self.memory(|absent| absent.remember(kid, self.cooldown, now));
+                self.missing(|missing| missing.remember(kid, self.cooldown, now));
             }
             return Step::Done(if since(state.changed) { Freshness::Changed } else { Freshness::Unchanged });
         }
-        if let (Some(kid), Some(_)) = (wish.kid, keys)
-            && self.memory(|absent| absent.knows(kid, now))
+        if let (Some(kid), Some(_)) = (request.kid, keys)
+            && self.missing(|missing| missing.knows(kid, now))
         {
             return Step::Done(Freshness::Unchanged);
         }
@@ -181,7 +194,7 @@ impl RefreshState {
         if state.in_flight {
             return Step::Wait;
         }
-        self.want(wish.since);
+        self.request_refresh(request.since);
         let next = state.permitted.min(state.scheduled);
         if next < deadline {
             return Step::Wait;
@@ -193,7 +206,7 @@ impl RefreshState {
         })
     }
 
-    fn want(&self, since: Instant) {
+    fn request_refresh(&self, since: Instant) {
         self.wanted.send_if_modified(|wanted| {
             let is_later = wanted.is_none_or(|wanted| wanted < since);
             if is_later {
@@ -203,8 +216,8 @@ impl RefreshState {
         });
     }
 
-    /// The memory is whole after every operation, so a poisoned lock is as good as another.
-    fn memory<T>(&self, operation: impl FnOnce(&mut MissingKeys) -> T) -> T {
-        operation(&mut self.absent.lock().unwrap_or_else(PoisonError::into_inner))
+    /// It is consistent after every operation, so a poisoned lock does no harm.
+    fn missing<T>(&self, operation: impl FnOnce(&mut MissingKeys) -> T) -> T {
+        operation(&mut self.missing.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

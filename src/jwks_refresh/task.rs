@@ -1,21 +1,21 @@
-//! One issuer's refresh task: it waits for its time or for a request's wish, fetches, and publishes what came. What failed or
-//! is not a usable key set never replaces keys that serve. It ends only with its owner.
+//! One issuer's refresh task: it waits until a refresh is due or a request asks for one, fetches, and publishes the keys. A fetch
+//! that fails, or returns no usable key set, never replaces published keys. The task runs until it is aborted.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::error::FetchError;
-use super::fetch::{Cause, Fetch, Fetched, Known, Validators};
+use super::fetch::{Cause, Fetch, Fetched, Validators};
 use super::refresh_log::{RefreshLog, Service};
 use super::schedule::{Schedule, chance};
 use super::snapshot::{Remembered, Snapshot};
 use super::state::RefreshState;
 use crate::clock::UnixTime;
 use crate::keys::jwks::{KeySetError, Reading};
-use crate::keys::source::Source;
-use crate::keys::store::Published;
+use crate::keys::source::{Location, Source};
+use crate::keys::store::{KeyChange, KeySlot, Published};
 use crate::metrics::keys::IssuerKeyMetrics;
 
 /// The time of day.
@@ -25,12 +25,12 @@ pub(super) type Clock = Arc<dyn Fn() -> UnixTime + Send + Sync>;
 pub(super) struct Task<F> {
     pub source: Source,
     pub fetcher: F,
-    pub board: Arc<RefreshState>,
+    pub state: Arc<RefreshState>,
     pub schedule: Schedule,
     pub aging: Aging,
     pub clock: Clock,
     pub metrics: IssuerKeyMetrics,
-    pub news: RefreshLog,
+    pub log: RefreshLog,
     /// Where the last good document is kept across restarts.
     pub snapshot: Option<Snapshot>,
     /// The document whose keys are published.
@@ -44,6 +44,24 @@ pub(super) enum Aging {
     StaleAfter(Duration),
 }
 
+impl Aging {
+    /// That of a source's keys. A file is read every second, so its keys are always confirmed.
+    pub const fn of(source: &Source) -> Self {
+        match source.origin.location {
+            Location::File(_) => Self::Never,
+            Location::Discovery(_) | Location::Url(_) => Self::StaleAfter(source.origin.settings.stale_limit),
+        }
+    }
+
+    /// When keys become stale that were confirmed at this time.
+    pub fn stale(self, confirmed: UnixTime) -> UnixTime {
+        match self {
+            Self::Never => UnixTime::MAX,
+            Self::StaleAfter(limit) => confirmed.plus(limit),
+        }
+    }
+}
+
 /// A document that was accepted.
 pub(super) struct Serving {
     pub document: Vec<u8>,
@@ -52,25 +70,9 @@ pub(super) struct Serving {
 
 /// A refresh that succeeded.
 struct Success {
-    effect: Effect,
+    change: KeyChange,
     fresh_for: Option<Duration>,
     keys: usize,
-}
-
-/// What a refresh did to the keys that requests can use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Effect {
-    Changed,
-    Unchanged,
-}
-
-impl Effect {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Changed => "changed",
-            Self::Unchanged => "unchanged",
-        }
-    }
 }
 
 impl<F: Fetch> Task<F> {
@@ -81,10 +83,11 @@ impl<F: Fetch> Task<F> {
         loop {
             let started = Instant::now();
             self.refresh(cause, started).await;
-            let scheduled = self.board.state().scheduled;
+            let scheduled = self.state.state().scheduled;
             cause = tokio::select! {
                 () = sleep_until(scheduled) => Cause::Schedule,
-                () = self.board.asked(started) => Cause::Request,
+                () = became_stale(&self.source.slot, &self.clock) => Cause::Schedule,
+                () = self.state.asked(started) => Cause::Request,
             };
         }
     }
@@ -92,31 +95,34 @@ impl<F: Fetch> Task<F> {
     /// Publishes the keys of the snapshot, if there is one that is fit to serve, until fresher ones come.
     async fn restore(&mut self) {
         let (Some(snapshot), Aging::StaleAfter(limit)) = (&self.snapshot, self.aging) else { return };
+        if self.source.slot.latest().is_some() {
+            return;
+        }
         let remembered = match snapshot.load((self.clock)(), limit).await {
             Ok(Some(remembered)) => remembered,
             Ok(None) => return,
-            Err(flaw) => return self.news.snapshot_unusable(&flaw),
+            Err(flaw) => return self.log.snapshot_unusable(&flaw),
         };
         let Remembered { document, confirmed } = remembered;
         match self.publish(Serving { document, validators: None }, confirmed) {
             Ok((_, keys)) => {
-                self.board.write(|state| (state.changed, state.last_success) = (Some(Instant::now()), Some(confirmed)));
-                self.news.restored(confirmed, keys);
+                self.state.write(|state| state.restored(confirmed, Instant::now()));
+                self.log.restored(confirmed, keys);
             }
-            Err(fault) => self.news.snapshot_unusable(&fault),
+            Err(fault) => self.log.snapshot_unusable(&fault),
         }
     }
 
     async fn refresh(&mut self, cause: Cause, started: Instant) {
-        self.board.write(|state| state.in_flight = true);
-        let known = self.serving.as_ref().map(Serving::known);
+        self.state.write(|state| state.in_flight = true);
+        let known = self.serving.as_ref().and_then(|serving| serving.validators.as_ref());
         let fetched = timeout(self.source.origin.settings.timeout, self.fetcher.fetch(cause, known)).await;
         let now = (self.clock)();
-        let answer = fetched.unwrap_or_else(|_| {
+        let fetched = fetched.unwrap_or_else(|_| {
             self.fetcher.forget();
             Err(FetchError::Timeout)
         });
-        let taken = answer.and_then(|answer| self.take(answer, now));
+        let taken = fetched.and_then(|fetched| self.take(fetched, now));
         match taken {
             Ok(success) => {
                 self.succeed(cause, started, now, &success);
@@ -126,39 +132,34 @@ impl<F: Fetch> Task<F> {
         }
     }
 
-    /// Publishes the keys of an answer, if it has usable ones.
-    fn take(&mut self, answer: Fetched, now: UnixTime) -> Result<Success, FetchError> {
-        let (serving, fresh_for) = match answer {
+    /// Publishes the keys that were fetched, if they are usable.
+    fn take(&mut self, fetched: Fetched, now: UnixTime) -> Result<Success, FetchError> {
+        let (serving, fresh_for) = match fetched {
             Fetched::Document { document, validators, fresh_for } => (Serving { document, validators }, fresh_for),
-            // Only a server that was not asked for it says this about nothing.
+            // 304 without If-None-Match: a protocol error.
             Fetched::NotModified { fresh_for } => (self.serving.take().ok_or(FetchError::Status(304))?, fresh_for),
         };
-        let (effect, keys) = self.publish(serving, now)?;
-        Ok(Success { effect, fresh_for, keys })
+        let (change, keys) = self.publish(serving, now)?;
+        self.fetcher.accepted();
+        Ok(Success { change, fresh_for, keys })
     }
 
     /// Publishes the keys of a document that the issuer confirmed at this time, if it has usable ones. Returns how many.
-    fn publish(&mut self, serving: Serving, confirmed: UnixTime) -> Result<(Effect, usize), FetchError> {
+    fn publish(&mut self, serving: Serving, confirmed: UnixTime) -> Result<(KeyChange, usize), FetchError> {
         let reading = Reading::parse_for(self.source.origin.usage, &serving.document, &self.source.origin.algorithms);
         match &reading {
-            Ok(Reading { left_out, .. }) | Err(KeySetError::NoKeys(left_out)) => self.news.left_out(left_out),
+            Ok(Reading { left_out, .. }) | Err(KeySetError::NoKeys(left_out)) => self.log.left_out(left_out),
             Err(KeySetError::NotAKeySet) => {}
         }
         let keys = reading.map_err(FetchError::Document)?.keys;
 
         let previous = self.source.slot.latest();
-        let was_usable = previous.as_ref().is_some_and(|previous| previous.usable(confirmed).is_some());
-        let is_same = self.serving.as_ref().is_none_or(|previous| previous.document == serving.document);
-        let effect = if was_usable && is_same { Effect::Unchanged } else { Effect::Changed };
-        self.news.rotation(previous.as_ref().map(|previous| previous.keys.as_ref()), &keys);
-        let stale = match self.aging {
-            Aging::Never => UnixTime::MAX,
-            Aging::StaleAfter(limit) => confirmed.plus(limit),
-        };
+        self.log.rotation(previous.as_ref().map(|previous| previous.keys.as_ref()), &keys);
         let count = keys.keys().len();
-        self.source.slot.publish(Published { keys: keys.into(), confirmed, stale });
+        let stale = self.aging.stale(confirmed);
+        let change = self.source.slot.publish(Published { keys: keys.into(), confirmed, stale });
         self.serving = Some(serving);
-        Ok((effect, count))
+        Ok((change, count))
     }
 
     /// Keeps the document for the next start.
@@ -166,19 +167,19 @@ impl<F: Fetch> Task<F> {
         if let (Some(snapshot), Some(serving)) = (&mut self.snapshot, &self.serving)
             && let Err(flaw) = snapshot.save(&serving.document, now).await
         {
-            self.news.snapshot_unwritten(&flaw);
+            self.log.snapshot_unwritten(&flaw);
         }
     }
 
     fn succeed(&mut self, cause: Cause, started: Instant, now: UnixTime, success: &Success) {
         let wait = self.schedule.after_success(success.fresh_for, chance());
-        let cooled = started + self.board.cooldown();
+        let cooled = started + self.state.cooldown();
         let ended = Instant::now();
-        self.board.write(|state| {
+        self.state.write(|state| {
             state.attempts += 1;
             state.in_flight = false;
             state.confirmed = Some(started);
-            if success.effect == Effect::Changed {
+            if success.change == KeyChange::Changed {
                 state.changed = Some(ended);
             }
             (state.failures, state.fault) = (0, None);
@@ -189,20 +190,20 @@ impl<F: Fetch> Task<F> {
             }
             state.permitted = state.cooled;
         });
-        self.news.success();
-        self.metrics.succeeded(success.effect.as_str(), success.keys, now, now.plus(wait));
+        self.log.success();
+        self.metrics.succeeded(success.change.as_str(), success.keys, now, now.plus(wait));
     }
 
     fn fail(&mut self, cause: Cause, started: Instant, now: UnixTime, fault: FetchError) {
-        let failures = self.board.state().failures.saturating_add(1);
+        let failures = self.state.state().failures.saturating_add(1);
         let wait = self.schedule.after_failure(failures, chance());
-        let cooled = started + self.board.cooldown();
+        let cooled = started + self.state.cooldown();
         let scheduled = Instant::now() + wait;
         self.metrics.failed(fault.class(), now.plus(wait));
         let published = self.source.slot.latest();
         let is_usable = published.as_ref().is_some_and(|published| published.usable(now).is_some());
-        self.news.failure(&fault, if is_usable { Service::Up } else { Service::Down }, wait);
-        self.board.write(|state| {
+        self.log.failure(&fault, if is_usable { Service::Up } else { Service::Down }, wait);
+        self.state.write(|state| {
             state.attempts += 1;
             state.in_flight = false;
             (state.failures, state.fault) = (failures, Some(fault));
@@ -216,8 +217,17 @@ impl<F: Fetch> Task<F> {
     }
 }
 
-impl Serving {
-    const fn known(&self) -> Known<'_> {
-        Known { document: self.document.as_slice(), validators: self.validators.as_ref() }
+/// Returns once keys that are usable now are so no more. That comes before the next refresh if the clock is set forward, or the
+/// machine was suspended: timers notice neither. It never returns if there are no usable keys.
+async fn became_stale(slot: &KeySlot, clock: &Clock) {
+    let is_usable = || slot.latest().as_ref().is_some_and(|published| published.usable(clock()).is_some());
+    if !is_usable() {
+        return std::future::pending().await;
+    }
+    while is_usable() {
+        sleep(CLOCK_CHECK).await;
     }
 }
+
+/// How often it is checked whether keys have become stale before their time.
+const CLOCK_CHECK: Duration = Duration::from_secs(1);

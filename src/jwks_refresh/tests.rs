@@ -2,8 +2,10 @@
 
 mod files;
 mod outages;
+mod reconfiguring;
 mod requests;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
@@ -11,10 +13,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::time::{advance, sleep};
 
-use super::error::FileError;
-use super::fetch::{Cause, Fetched, Known};
+use super::fetch::{Cause, Fetched, Validators};
 use super::*;
 use crate::algorithm::Algorithm;
+use crate::file_watcher::FileError;
 use crate::keys::jwks::KeyUse;
 use crate::keys::source::{FetchSettings, FetchUrl};
 
@@ -77,7 +79,7 @@ impl Issuer {
 }
 
 impl Fetch for Issuer {
-    async fn fetch(&mut self, _: Cause, _: Option<Known<'_>>) -> Result<Fetched, FetchError> {
+    async fn fetch(&mut self, _: Cause, _: Option<&Validators>) -> Result<Fetched, FetchError> {
         let (answer, latency, not_modified, fresh_for) = {
             let mut orders = self.orders();
             orders.fetches.push(Instant::now());
@@ -101,6 +103,8 @@ struct Bench {
     slot: Arc<KeySlot>,
     registry: Registry,
     clock: Clock,
+    /// By how many seconds the clock was set forward.
+    skew: Arc<AtomicU64>,
 }
 
 impl Bench {
@@ -114,13 +118,16 @@ impl Bench {
 
     fn start_cold(issuer: &Issuer, settings: FetchSettings) -> Arc<Self> {
         let (slot, registry, begun) = (Arc::new(KeySlot::default()), Registry::new(), Instant::now());
+        let skew = Arc::new(AtomicU64::new(0));
         let origin = origin(ISSUER, Location::Url(url("https://auth.example/keys")), settings);
         let source = Source { origin, slot: Arc::clone(&slot) };
-        let clock: Clock = Arc::new(move || MIDNIGHT.plus(begun.elapsed()));
+        let set_forward = Arc::clone(&skew);
+        let skewed = move || Duration::from_secs(set_forward.load(Ordering::SeqCst));
+        let clock: Clock = Arc::new(move || MIDNIGHT.plus(begun.elapsed()).plus(skewed()));
         let mut refresher =
             JwksRefresher::empty(std::slice::from_ref(&source), &registry, Arc::clone(&clock)).expect("metrics");
         refresher.keep(source, issuer.clone());
-        Arc::new(Self { refresher, slot, registry, clock })
+        Arc::new(Self { refresher, slot, registry, clock, skew })
     }
 
     fn has(&self, kid: &str) -> bool {

@@ -62,8 +62,45 @@ impl Location {
     }
 }
 
+impl Origin {
+    /// Whether keys of the one are keys of the other: the same document, got from a server that is trusted for the same
+    /// reasons, and read in the same way. Only how often and with which credentials it is fetched may differ.
+    #[must_use]
+    pub fn has_keys_of(&self, other: &Self) -> bool {
+        let trust = |origin: &Self| {
+            let FetchSettings { ca_file, allow_http, jwks_host, proxy, .. } = &origin.settings;
+            (ca_file.clone(), *allow_http, jwks_host.clone(), *proxy)
+        };
+        self.issuer == other.issuer
+            && self.algorithms == other.algorithms
+            && self.usage == other.usage
+            && self.location == other.location
+            && trust(self) == trust(other)
+    }
+
+    /// The document and why its server is trusted, as text: two origins with the same text
+    /// [have the same document](Self::has_keys_of).
+    #[must_use]
+    pub fn identity(&self) -> String {
+        let FetchSettings { ca_file, allow_http, jwks_host, proxy, .. } = &self.settings;
+        let mut text = self.location.to_string();
+        if let Some(JwksHost { name, port }) = jwks_host {
+            text += &format!(" jwks_host={name}:{}", port.unwrap_or_default());
+        }
+        if let Some(path) = ca_file {
+            text += &format!(" ca_file={}", path.display());
+        }
+        if *allow_http {
+            text += " allow_http";
+        }
+        if *proxy == ProxyUse::Environment {
+            text += " use_proxy_env";
+        }
+        text
+    }
+}
+
 impl fmt::Display for Location {
-    /// What tells the source of one issuer from another.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Discovery(_) => f.write_str("discovery"),

@@ -9,11 +9,11 @@ use std::time::SystemTime;
 use arc_swap::ArcSwap;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::file_watcher::FileWatcher;
 use super::log::LevelHandle;
 use super::plan::Plan;
 use super::{NEW_KEYS, ServerFault};
 use crate::config::{self, Compiled, Problems, Shutdown};
+use crate::file_watcher::FileWatcher;
 use crate::metrics::Metrics;
 use crate::proxy::Policy;
 use crate::revocation::list::DenyList;
@@ -82,11 +82,12 @@ impl Reloader {
 
     /// Reloads at each signal, and at each change of the file if it is watched. It never ends.
     pub async fn run(&self, mut hangups: Signal) {
-        let mut watch = self.running(|running| running.reload.watch).then(|| FileWatcher::new(&self.path));
+        let mut watch =
+            self.running(|running| running.reload.watch).then(|| FileWatcher::from_now([self.path.clone()], FILE_MAX));
         loop {
             let changed = async {
                 match &mut watch {
-                    Some(watch) => watch.changed().await,
+                    Some(watch) => drop(watch.changed().await),
                     None => std::future::pending().await,
                 }
             };
@@ -147,6 +148,9 @@ impl Reloader {
         tell(&next, &self.metrics);
         self.log_level.set(next.log.level);
         self.policy.store(policy);
+        // From here on what was replaced has no say any more, even where a stream keeps it in memory.
+        before.refresher.retire(&refresher);
+        before.authenticator.forget_tokens();
         if deny_list.is_none() {
             self.metrics.revocation.serving(0);
         }
@@ -184,3 +188,6 @@ impl fmt::Debug for Reloader {
         f.debug_struct("Reloader").field("path", &self.path).finish_non_exhaustive()
     }
 }
+
+/// The largest configuration that is watched, in bytes; a larger one is not read either.
+const FILE_MAX: u64 = 1024 * 1024;

@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::load::{Load, Rotation};
 use crate::samples::{sample, wait_for_sample};
 use crate::scaled;
+use crate::support::email_service::EmailService;
 use crate::support::http::{Answer, Connection};
 use crate::support::issuer::Issuer;
 use crate::support::process::Process;
@@ -228,4 +229,49 @@ fn level_of_the_log_changes_with_the_configuration() {
     assert!(!stage.sidecar.log().contains("loaded again and is in force"), "it is quiet from now on");
     let ended = stage.sidecar.stop();
     assert!(!ended.stderr.contains("Callgate is stopping."), "{}", ended.stderr);
+}
+
+/// A request of the old configuration, kept open by a body that does not end, let the old host of the keys go on publishing:
+/// 42 of 69 tokens of a withdrawn source passed.
+#[test]
+fn source_of_keys_that_is_withdrawn_has_no_say_while_an_old_stream_is_open() {
+    let issuer = Issuer::at_its_own_address();
+    let (withdrawn, trusted) = (Issuer::start(&issuer.name()), Issuer::start(&issuer.name()));
+    let email = EmailService::start();
+    let config = |host: &Issuer| {
+        let host = host.jwks_url().split('/').nth(2).unwrap().to_owned();
+        let keys = format!(
+            "keys = {{ discovery = true, jwks_host = \"{host}\", refresh = \"1s\", unknown_key_cooldown = \"100ms\" }}"
+        );
+        Setup::before(email.address())
+            .trusting_with(&issuer, &keys)
+            .with("[limits]\nkey_wait = \"300ms\"\n[reload]\nwatch = false")
+            .toml()
+    };
+    let sidecar = Sidecar::start(binary(), &config(&withdrawn)).unwrap();
+    sidecar.wait_for_readiness(200).unwrap();
+    let token = |by: &Issuer| by.mint(&by.claims("billing", AUDIENCE));
+    let ask = |token: &str| sidecar.connect().exchange(Request::send().bearer(token).bytes()).unwrap().status();
+    let remembered = token(&withdrawn);
+    assert_eq!(ask(&remembered), 202);
+    let mut stream = sidecar.connect();
+    let whole = Request::send().bearer(&remembered).bytes();
+    let (begun, rest) = whole.split_at(whole.len() - 8);
+    stream.send(begun).unwrap();
+
+    std::fs::write(sidecar.config(), config(&trusted)).unwrap();
+    sidecar.process().signal(Signal::SIGHUP);
+    wait_for_sample(&sidecar, RELOADS, &["success"], |successes| successes > 0.5);
+    let fetches = withdrawn.fetches();
+    assert_eq!(ask(&remembered), 401, "what was remembered is forgotten");
+    for n in 0..20 {
+        withdrawn.rotate(&format!("rotated-{n}"));
+        assert_eq!(ask(&token(&withdrawn)), 401);
+        assert_eq!(ask(&token(&trusted)), 202);
+    }
+    assert_eq!(withdrawn.fetches(), fetches, "nobody asks it any more");
+    // The old stream ends as it began.
+    stream.send(rest).unwrap();
+    assert_eq!(stream.read_answer("POST").unwrap().status(), 202);
+    assert_eq!(sidecar.stop().code, Some(0));
 }

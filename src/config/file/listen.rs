@@ -26,8 +26,8 @@ pub struct Tls {
     /// The path of its private key as PEM, relative to this file.
     #[schemars(example = "tls.key")]
     pub key: String,
-    /// The path of the PEM certificates of which a client must have one, relative to this file. If absent, clients need no
-    /// certificate.
+    /// The path of the PEM certificates of the authorities of which a client must have a certificate, relative to this file. It
+    /// is read again when it changes. If absent, clients need no certificate.
     pub client_ca: Option<String>,
 }
 

@@ -2,7 +2,8 @@
 
 use reqwest::{Certificate, Client, ClientBuilder, Identity, Url, redirect};
 
-use crate::jwks_refresh::error::{FetchError, FileError, REDIRECTS_MAX};
+use crate::file_watcher::FileError;
+use crate::jwks_refresh::error::{FetchError, REDIRECTS_MAX};
 use crate::jwks_refresh::file::read;
 use crate::keys::source::{ClientCertificate, FetchSettings, ProxyUse, check_next};
 

@@ -19,8 +19,7 @@ const DOCUMENT: &str = r#"{"keys":[]}"#;
 
 /// Fetches once, as a test's patience allows.
 async fn fetch(server: &mut KeyServer, cause: Cause, etag: Option<Validators>) -> Result<Fetched, FetchError> {
-    let known = Known { document: b"", validators: etag.as_ref() };
-    timeout(Duration::from_secs(20), server.fetch(cause, Some(known))).await.expect("an end")
+    timeout(Duration::from_secs(20), server.fetch(cause, etag.as_ref())).await.expect("an end")
 }
 
 async fn fetched(settings: FetchSettings, start: Start) -> Result<Vec<u8>, FetchError> {
