@@ -50,7 +50,7 @@ use plan::Plan;
 use reload::Reloader;
 use slots::Slots;
 use stop::StopSignals;
-use tls::{TlsFault, TlsListener};
+use tls::{TlsError, TlsListener};
 
 /// Why the sidecar could not start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -64,7 +64,7 @@ pub enum ServerFault {
     #[error("the operating system refused {0}: {1}")]
     System(&'static str, io::Error),
     #[error("listen.tls: {0}")]
-    Tls(#[from] TlsFault),
+    Tls(#[from] TlsError),
     #[error("the traces cannot be sent: {0}")]
     Tracing(String),
     #[error("upstream.address {0} cannot be resolved: {1}")]
@@ -163,7 +163,10 @@ impl Service {
         let limit = descriptors::make_room(config.limits.connections, config.limits.requests);
         let listener = bind("listen.address", &config.listen).await?;
         let admin_listener = bind("admin.address", &ListenAddress::Tcp(config.admin)).await?;
-        let tls = config.tls.clone().map(TlsListener::new).transpose()?;
+        let tls = match config.tls.clone() {
+            Some(files) => Some(TlsListener::new(files).await?),
+            None => None,
+        };
         let (audit, writer) = start_audit(&config.audit, &metrics)?;
         let (tracer, spans) = start_tracing(config.tracing.as_ref(), &metrics)?.unzip();
 

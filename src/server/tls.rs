@@ -1,11 +1,10 @@
 //! TLS on the listener: certificates that are read again when they change, both versions of HTTP by ALPN, and client certificates
-//! if they are asked for. A pair that cannot be used never replaces one that can.
+//! if they are asked for. Files that cannot be used together never replace those in use.
 
-use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Duration, SystemTime};
+use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use pingora::listeners::tls::Acceptor;
 use pingora::protocols::l4::stream::Stream;
 use pingora::protocols::tls::TlsStream;
@@ -14,28 +13,35 @@ use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
-use rustls::sign::CertifiedKey;
+use rustls::server::WebPkiClientVerifier;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use tokio::sync::Mutex;
 
 use crate::config::Tls;
+use crate::file_watcher::{Content, FileError, FileWatcher};
 
 /// A listener's side of TLS.
 pub struct TlsListener {
-    acceptor: Acceptor,
-    pair: Arc<Pair>,
+    files: Tls,
+    /// Made anew with each change of a file, so that a new client authority also ends the resumption of older sessions.
+    acceptor: ArcSwap<Acceptor>,
+    /// To which the files in use are settled.
+    watcher: Mutex<FileWatcher>,
 }
 
 /// Why TLS cannot be offered.
 #[derive(Debug, thiserror::Error)]
-pub enum TlsFault {
+pub enum TlsError {
     #[error("a certificate in {path:?} cannot be used: {source}")]
     Authority { path: PathBuf, source: rustls::Error },
     #[error("{path:?} cannot be read: {source}")]
-    Read { path: PathBuf, source: io::Error },
+    Read { path: PathBuf, source: FileError },
     #[error("{path:?} is no PEM of the right kind: {message}")]
     Pem { path: PathBuf, message: String },
     #[error("{key:?} and the certificate in {cert:?} cannot be used together: {source}")]
     Pair { cert: PathBuf, key: PathBuf, source: rustls::Error },
+    #[error("not all of its files were read")]
+    Incomplete,
     #[error("its versions cannot be offered: {0}")]
     Versions(rustls::Error),
     #[error("there is no implementation of TLS")]
@@ -44,44 +50,17 @@ pub enum TlsFault {
     Verifier(#[from] rustls::server::VerifierBuilderError),
 }
 
-/// The certificate and key in use.
-#[derive(Debug)]
-struct Pair {
-    files: Tls,
-    current: RwLock<Arc<CertifiedKey>>,
-}
-
-/// When a file was changed, as far as it can be told.
-type Changed = (Option<SystemTime>, u64);
-
 impl TlsListener {
     /// Reads the files.
     ///
     /// # Errors
     /// If they cannot be used, or not together.
-    pub fn new(files: Tls) -> Result<Arc<Self>, TlsFault> {
-        let provider = default_provider()?;
-        let current = RwLock::new(Arc::new(read(&files, &provider)?));
-        let client_ca = files.client_ca.clone();
-        let pair = Arc::new(Pair { files, current });
-        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-            .with_safe_default_protocol_versions()
-            .map_err(TlsFault::Versions)?;
-        let builder = match client_ca {
-            Some(path) => {
-                let mut roots = RootCertStore::empty();
-                for certificate in certificates(&path)? {
-                    roots.add(certificate).map_err(|source| TlsFault::Authority { path: path.clone(), source })?;
-                }
-                builder.with_client_cert_verifier(
-                    WebPkiClientVerifier::builder_with_provider(roots.into(), provider).build()?,
-                )
-            }
-            None => builder.with_no_client_auth(),
-        };
-        let mut config = builder.with_cert_resolver(Arc::clone(&pair) as Arc<dyn ResolvesServerCert>);
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Arc::new(Self { acceptor: Acceptor::from_server_config(Arc::new(config)), pair }))
+    pub async fn new(files: Tls) -> Result<Arc<Self>, TlsError> {
+        let mut watcher = FileWatcher::new(paths(&files).cloned(), FILE_MAX);
+        let contents = watcher.look().await.unwrap_or_default();
+        let acceptor = ArcSwap::from_pointee(acceptor(&files, &contents)?);
+        watcher.settle(contents);
+        Ok(Arc::new(Self { files, acceptor, watcher: Mutex::new(watcher) }))
     }
 
     /// Makes the handshake with a client.
@@ -89,69 +68,81 @@ impl TlsListener {
     /// # Errors
     /// If it fails on either side.
     pub async fn accept(&self, stream: Stream) -> pingora::Result<TlsStream<Stream>> {
-        self.acceptor.tls_handshake(stream).await
+        self.acceptor.load_full().tls_handshake(stream).await
     }
 
-    /// Looks at the files again and again, and takes a new pair when there is one. New connections use it, open ones go on.
+    /// Follows the files for ever: the certificate, its key, and the authorities of client certificates. New connections use
+    /// what is new, open ones go on.
     pub async fn follow_changes(&self) {
-        let mut seen = self.pair.changed();
+        let mut watcher = self.watcher.lock().await;
         loop {
-            tokio::time::sleep(LOOK).await;
-            let now = self.pair.changed();
-            if now == seen {
-                continue;
-            }
-            seen = now;
-            match default_provider().and_then(|provider| read(&self.pair.files, &provider)) {
-                Ok(pair) => {
-                    *self.pair.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(pair);
-                    tracing::info!(cert = %self.pair.files.cert.display(), "The listener's certificate was replaced.");
+            let contents = watcher.changed().await;
+            match acceptor(&self.files, &contents) {
+                Ok(acceptor) => {
+                    self.acceptor.store(Arc::new(acceptor));
+                    let cert = self.files.cert.display();
+                    tracing::info!(%cert, "The listener's certificate was replaced.");
                 }
-                // Two files are not written at once; the next look sees both.
-                Err(error) => tracing::warn!(%error, "The listener keeps its certificate: the new one cannot be used."),
+                Err(error) => {
+                    tracing::warn!(%error, "The listener keeps its certificate: the new files cannot be used.")
+                }
             }
         }
     }
 }
 
-impl Pair {
-    fn changed(&self) -> [Changed; 2] {
-        [&self.files.cert, &self.files.key].map(|path| {
-            let metadata = std::fs::metadata(path).ok();
-            (metadata.as_ref().and_then(|it| it.modified().ok()), metadata.map_or(0, |it| it.len()))
-        })
-    }
+/// The files in use, in the order in which [`acceptor`] takes their contents.
+fn paths(files: &Tls) -> impl Iterator<Item = &PathBuf> {
+    [&files.cert, &files.key].into_iter().chain(files.client_ca.as_ref())
 }
 
-impl ResolvesServerCert for Pair {
-    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner)))
+/// Makes the server's side of TLS from the contents of the files.
+fn acceptor(files: &Tls, contents: &[Content]) -> Result<Acceptor, TlsError> {
+    let mut pem = Vec::with_capacity(contents.len());
+    for (path, content) in paths(files).zip(contents) {
+        let read = content.as_deref().map_err(|source| TlsError::Read { path: path.clone(), source: *source })?;
+        pem.push((path, read));
     }
+    let [cert, key, authorities @ ..] = pem.as_slice() else { return Err(TlsError::Incomplete) };
+    let provider = default_provider()?;
+    let pair = pair(*cert, *key, &provider)?;
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(TlsError::Versions)?;
+    let builder = match authorities.first() {
+        Some((path, pem)) => {
+            let mut roots = RootCertStore::empty();
+            for certificate in certificates(path, pem)? {
+                roots.add(certificate).map_err(|source| TlsError::Authority { path: path.to_path_buf(), source })?;
+            }
+            let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider);
+            builder.with_client_cert_verifier(verifier.build()?)
+        }
+        None => builder.with_no_client_auth(),
+    };
+    let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(pair)));
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(Acceptor::from_server_config(Arc::new(config)))
 }
 
 /// The process's own implementation of TLS, which is installed before anything listens.
-fn default_provider() -> Result<Arc<CryptoProvider>, TlsFault> {
-    CryptoProvider::get_default().cloned().ok_or(TlsFault::Provider)
+fn default_provider() -> Result<Arc<CryptoProvider>, TlsError> {
+    CryptoProvider::get_default().cloned().ok_or(TlsError::Provider)
 }
 
 /// Reads a pair and makes sure that its two halves fit.
-fn read(files: &Tls, provider: &CryptoProvider) -> Result<CertifiedKey, TlsFault> {
-    let chain = certificates(&files.cert)?;
-    let key = PrivateKeyDer::from_pem_slice(&bytes(&files.key)?)
-        .map_err(|error| TlsFault::Pem { path: files.key.clone(), message: error.to_string() })?;
-    let pair = CertifiedKey::from_der(chain, key, provider);
-    pair.map_err(|source| TlsFault::Pair { cert: files.cert.clone(), key: files.key.clone(), source })
+fn pair(cert: (&PathBuf, &[u8]), key: (&PathBuf, &[u8]), provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
+    let chain = certificates(cert.0, cert.1)?;
+    let private = PrivateKeyDer::from_pem_slice(key.1)
+        .map_err(|error| TlsError::Pem { path: key.0.clone(), message: error.to_string() })?;
+    let pair = CertifiedKey::from_der(chain, private, provider);
+    pair.map_err(|source| TlsError::Pair { cert: cert.0.clone(), key: key.0.clone(), source })
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsFault> {
-    let pem = bytes(path)?;
-    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    read.map_err(|error| TlsFault::Pem { path: path.to_owned(), message: error.to_string() })
+fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    read.map_err(|error| TlsError::Pem { path: path.to_owned(), message: error.to_string() })
 }
 
-fn bytes(path: &Path) -> Result<Vec<u8>, TlsFault> {
-    std::fs::read(path).map_err(|source| TlsFault::Read { path: path.to_owned(), source })
-}
-
-/// How often the files are looked at.
-const LOOK: Duration = Duration::from_secs(1);
+/// The largest of the files, in bytes.
+const FILE_MAX: u64 = 1024 * 1024;

@@ -4,6 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer as Authority, KeyPair};
@@ -158,4 +159,61 @@ fn a_new_certificate_is_used_without_a_restart_and_a_broken_one_never() {
     assert_eq!(ask(client(&stage, &new, "http/1.1", None), &good).unwrap(), "HTTP/1.1 202");
     assert!(ask(client(&stage, &old, "http/1.1", None), &good).is_err());
     stage.end();
+}
+
+#[test]
+fn client_authorities_are_rotated_without_a_failed_handshake_of_a_good_client() {
+    let (ca, old, new) = (Ca::new(), Ca::new(), Ca::new());
+    let (stage, directory) = stage(&ca, Some(&old));
+    let stage = &stage;
+    let (of_old, of_new) = (old.issue(), new.issue());
+    let (of_old, of_new, server_ca) = (&of_old, &of_new, &ca);
+    let good = &Request::send().bearer(&stage.token());
+    let bundle = directory.path().join("clients.pem");
+    let is_let_in = |pair| ask(client(stage, server_ca, "http/1.1", Some(pair)), good).is_ok();
+    let is_let_in = &is_let_in;
+    let becomes = |pair, wanted: bool| {
+        let end = Instant::now() + PATIENCE;
+        while is_let_in(pair) != wanted {
+            assert!(Instant::now() < end, "{}", stage.sidecar.log());
+        }
+    };
+    // Asks with a certificate until the change is done: every handshake must succeed.
+    let during = |pair, change: &dyn Fn()| {
+        let done = AtomicBool::new(false);
+        let handshakes = std::thread::scope(|scope| {
+            let load = scope.spawn(|| {
+                let (mut handshakes, mut failed) = (0, 0);
+                while !done.load(Ordering::SeqCst) {
+                    failed += usize::from(!is_let_in(pair));
+                    handshakes += 1;
+                }
+                (handshakes, failed)
+            });
+            change();
+            done.store(true, Ordering::SeqCst);
+            load.join().unwrap()
+        });
+        assert!(handshakes.0 > 0 && handshakes.1 == 0, "{} of {} handshakes failed", handshakes.1, handshakes.0);
+    };
+    assert!(is_let_in(of_old) && !is_let_in(of_new));
+    let both = format!("{}{}", old.pem, new.pem);
+    during(of_old, &|| {
+        // Half of a bundle, and none: the old one stays.
+        for broken in [&both[..both.len() - 100], ""] {
+            std::fs::write(&bundle, broken).unwrap();
+            let warned =
+                |entry: &serde_json::Value| entry["error"].as_str().is_some_and(|error| error.contains("client"));
+            let message = "The listener keeps its certificate: the new files cannot be used.";
+            assert!(stage.sidecar.log_where(message, warned).is_some());
+            assert!(!is_let_in(of_new));
+        }
+        std::fs::write(&bundle, &both).unwrap();
+        becomes(of_new, true);
+    });
+    during(of_new, &|| {
+        std::fs::write(&bundle, &new.pem).unwrap();
+        becomes(of_old, false);
+    });
+    assert!(is_let_in(of_new));
 }
