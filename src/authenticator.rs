@@ -229,21 +229,14 @@ impl Authenticator {
     #[must_use]
     pub fn unsettled(&self, refused: Refused) -> Refused {
         let issuer = refused.keys_wanted.and_then(|index| self.issuers.get(index));
-        match issuer {
-            Some(issuer) if refused.rejection.reason() == Reason::KeyUnknown => {
-                let key = refused
-                    .facts
-                    .kid
-                    .as_deref()
-                    .map_or_else(|| "no key".to_owned(), |kid| format!("not the key {}", quoted(kid)));
-                let detail = format!(
-                    "the keys at hand hold {key} of the token, and {} cannot be asked for it at the moment; try again",
-                    quoted(issuer.requirement.issuer())
-                );
-                Refused { rejection: Rejection::new(Reason::KeysUnavailable, detail), ..refused }
-            }
-            _ => refused,
-        }
+        let Some(issuer) = issuer.filter(|_| refused.rejection.reason() == Reason::KeyUnknown) else { return refused };
+        let issuer = quoted(issuer.requirement.issuer());
+        let kid = refused.facts.kid.as_deref();
+        let key = kid.map_or_else(|| "a key for the token".into(), |kid| format!("the token's key {}", quoted(kid)));
+        let detail = format!(
+            "the current key set does not contain {key}, and {issuer} cannot be asked for it at the moment; try again"
+        );
+        Refused { rejection: Rejection::new(Reason::KeysUnavailable, detail), ..refused }
     }
 
     fn judge<'t>(&self, text: &'t [u8], now: UnixTime, facts: &mut Facts) -> Result<Proven<'t>, Stop> {
