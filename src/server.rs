@@ -303,7 +303,7 @@ type Tracing = (trace::Tracer, JoinHandle<()>);
 
 fn start_tracing(config: Option<&config::Tracing>, metrics: &Metrics) -> Result<Option<Tracing>, ServerFault> {
     let Some(config) = config else { return Ok(None) };
-    let started = trace::start(config.url.clone(), config.sample, metrics.spans().clone());
+    let started = trace::start(config.url.clone(), config.sample, config.use_proxy_env, metrics.spans().clone());
     started.map(Some).map_err(|error| ServerFault::Tracing(error.to_string()))
 }
 

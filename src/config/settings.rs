@@ -133,6 +133,8 @@ pub struct Tracing {
     pub url: Url,
     /// How many of a hundred requests without a trace are traced.
     pub sample: u8,
+    /// Whether the proxy that the environment names is used.
+    pub use_proxy_env: bool,
 }
 
 /// How a changed configuration comes into force.

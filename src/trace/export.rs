@@ -28,12 +28,22 @@ pub struct SpanMeters {
 }
 
 /// Starts to send spans to an OTLP receiver over HTTP, within a tokio runtime and after rustls was given its provider. The
-/// task ends when every [`Tracer`] is gone and the last spans were sent.
+/// task ends when every [`Tracer`] is gone and the last spans were sent. The proxy variables of the environment are obeyed only with
+/// `use_proxy_env`.
 ///
 /// # Errors
 /// If the client cannot be made.
-pub fn start(url: Url, sample: u8, meters: SpanMeters) -> Result<(Tracer, JoinHandle<()>), reqwest::Error> {
-    let client = Client::builder().timeout(TIMEOUT).redirect(reqwest::redirect::Policy::none()).build()?;
+pub fn start(
+    url: Url,
+    sample: u8,
+    use_proxy_env: bool,
+    meters: SpanMeters,
+) -> Result<(Tracer, JoinHandle<()>), reqwest::Error> {
+    let mut client = Client::builder().timeout(TIMEOUT).redirect(reqwest::redirect::Policy::none());
+    if !use_proxy_env {
+        client = client.no_proxy();
+    }
+    let client = client.build()?;
     let (queue, spans) = mpsc::channel(QUEUE);
     let task = tokio::spawn(export(client, url, spans, meters.clone()));
     Ok((Tracer { queue, sample, meters }, task))

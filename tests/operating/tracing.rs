@@ -6,11 +6,15 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::samples::{sample, wait_for_sample};
+use crate::support::email_service::EmailService;
 use crate::support::http::{Connection, PATIENCE};
-use crate::support::issuer::now;
+use crate::support::issuer::{Issuer, now};
+use crate::support::process::Process;
 use crate::support::request::Request;
 use crate::support::server::{Address, Server};
-use crate::support::stage::Stage;
+use crate::support::setup::Setup;
+use crate::support::sidecar::Sidecar;
+use crate::support::stage::{Stage, binary};
 
 /// A receiver of the protocol (OTLP/HTTP, JSON).
 struct Collector {
@@ -155,4 +159,27 @@ fn without_an_endpoint_nothing_is_traced() {
     assert_eq!(stage.audit(0)["trace_id"], Value::Null);
     assert_eq!(sample(&stage.sidecar, "callgate_spans_exported_total", &[]), Some(0.0));
     stage.end();
+}
+
+#[test]
+fn proxy_variables_of_the_environment_are_obeyed_only_if_asked() {
+    // A proxy that refuses every connection.
+    let environment = "HTTP_PROXY=http://127.0.0.1:1 http_proxy=http://127.0.0.1:1";
+    for (asked, metric) in [("false", "exported"), ("true", "dropped")] {
+        let collector = Collector::start("200 OK");
+        let table = format!("{}\nuse_proxy_env = {asked}", collector.table());
+        let (issuer, email) = (Issuer::start("https://auth.internal.example"), EmailService::start());
+        let config = Setup::before(email.address()).trusting(&issuer).with(&table).toml();
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("sidecar.toml");
+        std::fs::write(&file, &config).unwrap();
+        let script = format!("{environment} exec \"$0\" \"$@\"");
+        let program = binary().as_os_str();
+        let arguments = ["-c".as_ref(), script.as_ref(), program, "run".as_ref(), "--config".as_ref(), file.as_ref()];
+        let process = Process::start("/bin/sh".as_ref(), &arguments).unwrap();
+        let sidecar = Sidecar::wait_until_listening(process, directory, &config).unwrap();
+        assert_eq!(sidecar.connect().exchange(Request::send().bytes()).unwrap().status(), 401);
+        wait_for_sample(&sidecar, &format!("callgate_spans_{metric}_total"), &[], |spans| spans > 0.5);
+        sidecar.stop();
+    }
 }

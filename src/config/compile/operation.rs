@@ -64,7 +64,7 @@ pub fn tracing(
         );
         return Err(findings.error(&key, message));
     }
-    Ok(Some(Tracing { url, sample: table.sample }))
+    Ok(Some(Tracing { url, sample: table.sample, use_proxy_env: table.use_proxy_env }))
 }
 
 pub fn shutdown(table: &file::Shutdown, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Result<Shutdown, Reported> {

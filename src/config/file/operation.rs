@@ -40,6 +40,8 @@ pub struct Tracing {
     /// How many of a hundred requests are traced that come without a trace. Those in a trace follow its decision. 0 to 100.
     #[schemars(range(min = 0, max = 100))]
     pub sample: u8,
+    /// Whether the receiver is reached through the proxy that `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` name.
+    pub use_proxy_env: bool,
 }
 
 /// How a changed configuration comes into force.
@@ -99,7 +101,7 @@ impl Default for Audit {
 
 impl Default for Tracing {
     fn default() -> Self {
-        Self { endpoint: None, sample: 100 }
+        Self { endpoint: None, sample: 100, use_proxy_env: false }
     }
 }
 
