@@ -51,3 +51,4 @@ pub mod route;
 pub mod server;
 pub mod token;
 pub mod trace;
+pub mod upstream;

@@ -32,7 +32,7 @@ use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType};
 
-use crate::audit::Verdict;
+use crate::audit::{Audit, Verdict};
 use crate::authenticator::Authenticator;
 use crate::clock::UnixTime;
 use crate::forwarding::ForwardingPolicy;
@@ -40,6 +40,7 @@ use crate::jwks_refresh::JwksRefresher;
 use crate::limits::{CloseAtExpiry, Limits};
 use crate::metrics::IssuerMetrics;
 use crate::mode::Modes;
+use crate::upstream::UpstreamPeer;
 
 use admission::{InFlightLimit, asks_for_websocket, ignore_upgrade};
 use context::{RequestContext, answered};
@@ -61,7 +62,7 @@ pub struct Policy {
     pub modes: Modes,
     pub refresher: Arc<JwksRefresher>,
     /// Where accepted requests go, with the timeouts of that connection.
-    pub upstream: HttpPeer,
+    pub upstream: UpstreamPeer,
     /// The name of this service in challenges, plain characters only.
     pub realm: String,
     pub limits: Limits,
@@ -96,6 +97,11 @@ impl Gate {
 
     pub(crate) fn begin(&self) -> RequestContext {
         RequestContext::begin(self.policy.load_full(), Arc::clone(&self.sinks))
+    }
+
+    /// Where the records of requests go.
+    pub(crate) fn audit(&self) -> &Audit {
+        &self.sinks.audit
     }
 
     pub(crate) fn limits(&self) -> Limits {
@@ -146,9 +152,9 @@ impl ProxyHttp for Gate {
     }
 
     async fn upstream_peer(&self, _: &mut Session, ctx: &mut RequestContext) -> pingora::Result<Box<HttpPeer>> {
-        let mut peer = ctx.policy.upstream.clone();
+        let mut peer = ctx.policy.upstream.peer();
         if ctx.is_tunnel {
-            TunnelConnect::prepare(&mut peer);
+            TunnelConnect::prepare(&mut peer, ctx.policy.upstream.addresses().cloned());
         }
         if ctx.attempt == Try::Second {
             self.fresh.force_new_connection(&mut peer);

@@ -49,6 +49,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("file_watcher", &[]),
     ("jwks_refresh", &["algorithm", "clock", "file_watcher", "jwt", "keys", "metrics", "rejection"]),
     ("revocation::watcher", &["file_watcher", "metrics", "revocation"]),
+    ("upstream", &[]),
     (
         "proxy",
         &[
@@ -64,6 +65,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "rejection",
             "request",
             "trace",
+            "upstream",
             "http1",
         ],
     ),
@@ -103,6 +105,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "rejection",
             "revocation",
             "trace",
+            "upstream",
         ],
     ),
     ("ask", &[]),
@@ -151,7 +154,7 @@ const CORE: &[&str] = &[
 /// Where a crate may be named. A crate that is not listed may be named nowhere in `src`.
 const CRATES: &[(&str, &[&str])] = &[
     ("arc_swap", &["keys", "proxy", "revocation", "server"]),
-    ("async_trait", &["proxy", "server"]),
+    ("async_trait", &["proxy", "server", "upstream"]),
     ("aws_lc_rs", &["jwt", "jwks_refresh"]),
     ("base64", &["jwt", "keys"]),
     ("bytes", &["jwks_refresh", "proxy"]),
@@ -160,7 +163,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("httpdate", &["jwks_refresh"]),
     ("jsonwebtoken", &["jwt"]),
     ("nix", &["proxy", "server"]),
-    ("pingora", &["proxy", "server"]),
+    ("pingora", &["proxy", "server", "upstream"]),
     ("prometheus", &["audit", "cli", "metrics", "jwks_refresh", "server", "trace"]),
     ("quick_cache", &["authenticator"]),
     ("reqwest", &["jwks_refresh", "trace"]),
@@ -189,7 +192,18 @@ const CRATES: &[(&str, &[&str])] = &[
     ),
     (
         "tokio",
-        &["admin", "audit", "cli", "file_watcher", "jwks_refresh", "proxy", "server", "trace", "revocation::watcher"],
+        &[
+            "admin",
+            "audit",
+            "cli",
+            "file_watcher",
+            "jwks_refresh",
+            "proxy",
+            "server",
+            "trace",
+            "revocation::watcher",
+            "upstream",
+        ],
     ),
     ("toml", &["config"]),
     ("tracing", &["admin", "audit", "jwks_refresh", "proxy", "server", "trace", "revocation::watcher"]),

@@ -19,11 +19,15 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
+use crate::upstream::Addresses;
+
 /// Connects to an upstream for a tunnel.
 #[derive(Debug)]
 pub struct TunnelConnect {
     /// How long it may take.
-    pub within: Duration,
+    within: Duration,
+    /// The addresses of the upstream's name, if it has one.
+    addresses: Option<Arc<Addresses>>,
 }
 
 /// A socket whose answers are never read in the same breath as the request was written.
@@ -35,9 +39,9 @@ struct Patient<S> {
 
 impl TunnelConnect {
     /// Has a connection to this peer opened so. It is nobody else's.
-    pub fn prepare(peer: &mut HttpPeer) {
+    pub fn prepare(peer: &mut HttpPeer, addresses: Option<Arc<Addresses>>) {
         let within = peer.options.connection_timeout.unwrap_or_default();
-        peer.options.custom_l4 = Some(Arc::new(Self { within }));
+        peer.options.custom_l4 = Some(Arc::new(Self { within, addresses }));
         peer.group_key = TUNNELS;
     }
 }
@@ -45,6 +49,9 @@ impl TunnelConnect {
 #[async_trait]
 impl Connect for TunnelConnect {
     async fn connect(&self, address: &SocketAddr) -> pingora::Result<Stream> {
+        if let Some(addresses) = &self.addresses {
+            return addresses.connect().await.map(patient);
+        }
         let connect = async {
             match address {
                 SocketAddr::Inet(address) => {

@@ -1,8 +1,8 @@
 //! From the configuration's terms to those of the parts that run: the authenticator with a place for each issuer's keys, the
-//! sources of those keys, and the peer behind us. Names are resolved here, once.
+//! sources of those keys, and the peer behind us.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -20,6 +20,7 @@ use crate::metrics::Metrics;
 use crate::mode::Modes;
 use crate::proxy::Policy;
 use crate::revocation::list::DenyListSlot;
+use crate::upstream::{Addresses, SystemResolver, UpstreamPeer};
 
 /// Everything that is started from a configuration.
 pub struct Plan {
@@ -28,7 +29,7 @@ pub struct Plan {
     pub sources: Vec<Source>,
     /// The deny-list's file and its place, if there is one.
     pub revocation: Option<(PathBuf, Arc<DenyListSlot>)>,
-    upstream: HttpPeer,
+    upstream: UpstreamPeer,
     realm: String,
     modes: Modes,
     limits: Limits,
@@ -41,7 +42,7 @@ impl Plan {
     /// # Errors
     /// If the upstream's name cannot be resolved.
     pub async fn new(config: Compiled, running: Option<&JwksRefresher>) -> Result<Self, ServerFault> {
-        let upstream = peer(&config.upstream).await?;
+        let upstream = upstream_peer(&config.upstream).await?;
         let realm = config.issuers.first().and_then(|issuer| issuer.requirement.audiences().first());
         let realm = realm.map(|audience| plain(audience)).unwrap_or_default();
         let (modes, limits, forward) = (config.modes.clone(), config.limits, config.forwarding);
@@ -107,36 +108,39 @@ fn plain(audience: &str) -> String {
     audience.chars().filter(|c| matches!(c, ' '..='~') && !matches!(c, '"' | '\\')).collect()
 }
 
-async fn peer(upstream: &Upstream) -> Result<HttpPeer, ServerFault> {
+async fn upstream_peer(upstream: &Upstream) -> Result<UpstreamPeer, ServerFault> {
     let unresolved = |name: &str, error| ServerFault::Upstream(name.to_owned(), error);
-    let mut peer = match &upstream.address {
-        UpstreamAddress::Ip(address) => HttpPeer::new(address, false, String::new()),
+    let with_settings = |mut peer: HttpPeer| {
+        if upstream.protocol == Protocol::H2c {
+            // Without TLS nothing is negotiated: HTTP/2 from the first byte.
+            peer.options.alpn = ALPN::H2;
+            peer.options.max_h2_streams = H2_STREAMS;
+        }
+        peer.options.connection_timeout = Some(upstream.connect_timeout);
+        peer.options.total_connection_timeout = Some(upstream.connect_timeout);
+        peer.options.read_timeout = Some(upstream.read_timeout);
+        peer.options.write_timeout = Some(upstream.write_timeout);
+        peer.options.idle_timeout = Some(upstream.idle_timeout);
+        peer
+    };
+    let at = |address: SocketAddr| with_settings(HttpPeer::new(address, false, String::new()));
+    match &upstream.address {
+        UpstreamAddress::Ip(address) => Ok(UpstreamPeer::fixed(at(*address))),
         UpstreamAddress::Host { name, port } => {
-            let address = resolve(name, *port).await.map_err(|error| unresolved(name, error))?;
-            HttpPeer::new(address, false, String::new())
+            let addresses = Addresses::resolve(name, *port, upstream.connect_timeout, Box::new(SystemResolver))
+                .await
+                .map_err(|error| unresolved(name, error))?;
+            // Each request has the address that is preferred then.
+            let placeholder = (Ipv4Addr::UNSPECIFIED, *port).into();
+            Ok(UpstreamPeer::named(at(placeholder), Arc::new(addresses)))
         }
         UpstreamAddress::Unix(path) => {
             let path = path.to_string_lossy();
-            HttpPeer::new_uds(&path, false, String::new())
-                .map_err(|_| unresolved(&path, io::ErrorKind::InvalidInput.into()))?
+            let peer = HttpPeer::new_uds(&path, false, String::new());
+            let peer = peer.map_err(|_| unresolved(&path, io::ErrorKind::InvalidInput.into()))?;
+            Ok(UpstreamPeer::fixed(with_settings(peer)))
         }
-    };
-    if upstream.protocol == Protocol::H2c {
-        // Without TLS nothing is negotiated: HTTP/2 from the first byte.
-        peer.options.alpn = ALPN::H2;
-        peer.options.max_h2_streams = H2_STREAMS;
     }
-    peer.options.connection_timeout = Some(upstream.connect_timeout);
-    peer.options.total_connection_timeout = Some(upstream.connect_timeout);
-    peer.options.read_timeout = Some(upstream.read_timeout);
-    peer.options.write_timeout = Some(upstream.write_timeout);
-    peer.options.idle_timeout = Some(upstream.idle_timeout);
-    Ok(peer)
-}
-
-async fn resolve(name: &str, port: u16) -> io::Result<SocketAddr> {
-    let mut addresses = tokio::net::lookup_host((name, port)).await?;
-    addresses.next().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address"))
 }
 
 /// How many requests share a connection to an upstream that speaks HTTP/2.

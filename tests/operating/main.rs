@@ -26,6 +26,7 @@ mod reporting; // mode = "report" and `callgate rollout`
 mod samples; // single values of a scrape
 mod stopping; // SIGTERM under load, PID 1
 mod tracing; // OpenTelemetry
+mod upstream_names; // localhost, in either family
 
 /// A count for every build, and the full one for `SOAK=1`.
 fn scaled(usual: usize, full: usize) -> usize {
