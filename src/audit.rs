@@ -7,12 +7,13 @@ pub mod record;
 mod writer;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use prometheus::{IntCounter, IntGauge};
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 
 use output::Output;
 pub use record::{PATH_SHOWN, Record, Verdict, timestamp};
@@ -22,6 +23,8 @@ pub use record::{PATH_SHOWN, Record, Verdict, timestamp};
 pub struct Audit {
     queue: mpsc::Sender<Vec<u8>>,
     when_full: WhenFull,
+    /// Records of ended requests that wait for room in the queue.
+    waiting: Arc<AtomicUsize>,
     losses: Arc<Losses>,
 }
 
@@ -77,7 +80,8 @@ impl Audit {
             // Nobody listens any more if the end took too long.
             let _ = end.send(());
         })?;
-        Ok((Self { queue: sender, when_full, losses: Arc::clone(&losses) }, Writer { thread, ended, losses }))
+        let waiting = Arc::default();
+        Ok((Self { queue: sender, when_full, waiting, losses: Arc::clone(&losses) }, Writer { thread, ended, losses }))
     }
 
     /// Records a request.
@@ -87,13 +91,34 @@ impl Audit {
             return self.try_send(line);
         }
         // Nothing is counted before there is room: the request may be cut while it waits.
-        match self.queue.reserve().await {
-            Ok(place) => {
+        let reserved = match self.queue.try_reserve() {
+            Err(TrySendError::Full(())) => {
+                let _waiting = Waiting::begin(&self.waiting);
+                self.queue.reserve().await.ok()
+            }
+            reserved => reserved.ok(),
+        };
+        match reserved {
+            Some(place) => {
                 self.losses.meters.queued.inc();
                 place.send(line);
             }
-            Err(_) => self.losses.count(1, Cause::QueueFull),
+            None => self.losses.count(1, Cause::QueueFull),
         }
+    }
+
+    /// Whether requests that have ended wait for their records to be taken. While they do, no connection that carries many
+    /// requests may begin another: those that have ended would pile up without bound.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
+    }
+
+    /// Waits until the records that wait now are taken.
+    pub async fn room(&self) {
+        // Whoever came before has been served when a place is given to us; it is given back at once. Without a writer there is no
+        // room to wait for.
+        drop(self.queue.reserve().await);
     }
 
     /// Records a request whose end nobody can wait for: it was cut.
@@ -109,6 +134,22 @@ impl Audit {
             self.losses.meters.queued.dec();
             self.losses.count(1, Cause::QueueFull);
         }
+    }
+}
+
+/// A record that waits.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn begin(waiting: &'a AtomicUsize) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

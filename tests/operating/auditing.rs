@@ -3,6 +3,7 @@
 use std::fs::OpenOptions;
 use std::io::Read;
 use std::process::Stdio;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -112,6 +113,42 @@ fn blocked_pipe_holds_requests_back_at_their_end_until_there_is_room_again() {
     assert_eq!(lost(&sidecar), 0.0);
     assert_eq!(sidecar.stop().code, Some(0));
     assert_eq!(reading.join().unwrap().len(), 8, "none is lost");
+}
+
+#[test]
+fn blocked_pipe_holds_back_streams_of_http2_before_they_pile_up() {
+    let (issuer, email, token) = around();
+    let (reader, stdout, filled) = blocked_pipe();
+    let setup = Setup::before(email.address()).trusting(&issuer).with("[audit]\nqueue = 2");
+    let sidecar = Sidecar::start_writing_to(stdout, binary(), &setup.toml()).unwrap();
+    sidecar.wait_for_readiness(200).unwrap();
+    // Refused requests, one after the other is answered, until no more are taken.
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (count, held) = (1000, Duration::from_secs(1));
+    let answered = runtime.block_on(async {
+        let stream = tokio::net::TcpStream::connect(sidecar.listen()).await.unwrap();
+        let (mut client, connection) = h2::client::handshake(stream).await.unwrap();
+        tokio::spawn(connection);
+        let mut answered = 0;
+        while answered < count {
+            let request = http::Request::get("http://email/send").body(()).unwrap();
+            client = client.ready().await.unwrap();
+            let (answer, _) = client.send_request(request, true).unwrap();
+            match tokio::time::timeout(held, answer).await {
+                Ok(answer) => assert_eq!(answer.unwrap().status(), 401),
+                Err(_) => break,
+            }
+            answered += 1;
+        }
+        answered
+    });
+    assert!(answered < 20, "{answered} requests have ended and wait for the audit");
+    let reading = std::thread::spawn(move || records(reader, filled));
+    wait_for_sample(&sidecar, "callgate_audit_records_total", &[], |written| written > f64::from(answered) - 0.5);
+    assert_eq!(sidecar.connect().exchange(Request::send().bearer(&token).bytes()).unwrap().status(), 202);
+    assert_eq!(lost(&sidecar), 0.0);
+    assert_eq!(sidecar.stop().code, Some(0));
+    assert!(reading.join().unwrap().len() as i32 > answered, "none is lost");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! A connection that speaks HTTP/2: its streams are requests, each in a task of its own. Framing and header compression are the
 //! protocol's, and checked where it is read; the gate judges what comes out like any other request.
 
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,13 +48,24 @@ pub async fn serve(server: &ConnectionServer, stream: ClientStream, stop: &Shutd
             slot.begin_waiting();
         }
         let deadline = if ending { GOAWAY_GRACE } else { limits.idle_time };
+        // The next request, once the audit takes the records of those that have ended: they would pile up otherwise, as many as the
+        // client cares to send. What the other streams are answered goes on meanwhile.
+        let next = async {
+            while server.gate.audit().is_full() {
+                tokio::select! {
+                    () = server.gate.audit().room() => {}
+                    _ = poll_fn(|cx| connection.poll_closed(cx)) => return Ok(None),
+                }
+            }
+            HttpSession::from_h2_conn(&mut connection, Arc::clone(&digest)).await
+        };
         tokio::select! {
             biased;
             _ = stopping.wait_for(|stopping| *stopping), if !ending => {
                 ending = true;
                 connection.graceful_shutdown();
             }
-            accepted = HttpSession::from_h2_conn(&mut connection, Arc::clone(&digest)) => match accepted {
+            accepted = next => match accepted {
                 Ok(Some(H2Accept::Session(session))) => {
                     slot.end_waiting();
                     served += 1;
