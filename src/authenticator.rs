@@ -3,19 +3,20 @@
 
 mod accepted;
 mod cache;
+mod issuer;
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::algorithm::Algorithm;
 use crate::clock::UnixTime;
-use crate::identity::{CallerRule, ClaimPath, Identity, Naming};
+use crate::identity::{CallerRule, Identity};
+use crate::issuers::{IssuerIndex, PerIssuer};
 use crate::jwt::claims::{Round, time};
 use crate::jwt::json::{Number, Object, Value};
 use crate::jwt::parse::{Parts, Unverified};
 use crate::jwt::verify::{Verified, allowed_algorithm, verify};
 use crate::keys::jwks::{Key, KeySet};
-use crate::keys::store::KeySlot;
 use crate::rejection::{Reason, Rejection, quoted};
 use crate::request::RequestHead;
 use crate::requirement::Requirement;
@@ -25,28 +26,19 @@ use crate::token::{Token, presented};
 
 pub use accepted::{Accepted, Facts};
 pub use cache::Usage;
+pub use issuer::Issuer;
 
 use accepted::Basis;
 use cache::TokenCache;
 
 /// Everything that decides about requests, compiled from one configuration and never changed.
 pub struct Authenticator {
-    issuers: Vec<Issuer>,
+    issuers: PerIssuer<Issuer>,
     caller: CallerRule,
     public: PublicRoutes,
     revoked: Arc<DenyListSlot>,
     token_limit: usize,
     cache: Option<TokenCache>,
-}
-
-/// A trusted issuer: what its tokens must fulfil, and where its keys are.
-pub struct Issuer {
-    pub requirement: Requirement,
-    pub keys: Arc<KeySlot>,
-    /// How its callers are named, if not by the common rule.
-    pub naming: Option<Naming>,
-    /// The claims of its accepted tokens that are recorded, each under a name.
-    pub recorded: Vec<(String, ClaimPath)>,
 }
 
 /// What is done with a request.
@@ -72,8 +64,8 @@ pub enum Proof {
 pub struct Refused {
     pub rejection: Rejection,
     pub facts: Facts,
-    /// The issuer, by index, whose keys at hand do not settle the matter: worth one refresh.
-    pub keys_wanted: Option<usize>,
+    /// The issuer whose current keys do not settle the matter: worth one refresh.
+    pub keys_wanted: Option<IssuerIndex>,
 }
 
 /// What a verified token says.
@@ -92,18 +84,16 @@ pub(crate) struct Stop {
     keys_wanted: bool,
 }
 
-impl Issuer {
-    /// An issuer whose callers are named by the common rule.
-    #[must_use]
-    pub const fn new(requirement: Requirement, keys: Arc<KeySlot>) -> Self {
-        Self { requirement, keys, naming: None, recorded: Vec::new() }
-    }
-}
-
 impl Authenticator {
     /// Trusts these issuers, whose names differ.
     #[must_use]
-    pub fn new(issuers: Vec<Issuer>, caller: CallerRule, public: PublicRoutes, token_limit: usize) -> Self {
+    pub fn new(
+        issuers: impl Into<PerIssuer<Issuer>>,
+        caller: CallerRule,
+        public: PublicRoutes,
+        token_limit: usize,
+    ) -> Self {
+        let issuers = issuers.into();
         Self { issuers, caller, public, revoked: Arc::default(), token_limit, cache: None }
     }
 
@@ -132,7 +122,7 @@ impl Authenticator {
 
     /// The trusted issuers, in the order of the configuration.
     #[must_use]
-    pub fn issuers(&self) -> &[Issuer] {
+    pub const fn issuers(&self) -> &PerIssuer<Issuer> {
         &self.issuers
     }
 
@@ -152,6 +142,14 @@ impl Authenticator {
     #[must_use]
     pub fn revoked(&self) -> &DenyListSlot {
         &self.revoked
+    }
+
+    /// The trusted issuer that a token claims to come from.
+    ///
+    /// # Errors
+    /// As [`Unverified::match_issuer`].
+    pub fn match_issuer(&self, token: &Unverified<'_>) -> Result<IssuerIndex, Rejection> {
+        token.match_issuer(&self.issuers, |issuer| issuer.requirement.issuer())
     }
 
     /// Decides about a request.
@@ -217,7 +215,7 @@ impl Authenticator {
         let token = Token::extract(head.authorization, self.token_limit).ok()?;
         let parts = Parts::decode(token.as_str()).ok()?;
         let unverified = Unverified::parse(&parts).ok()?;
-        let named = unverified.match_issuer(self.issuers.iter().map(|issuer| issuer.requirement.issuer())).ok();
+        let named = self.match_issuer(&unverified).ok();
         let naming = named.and_then(|index| self.issuers.get(index)?.naming.as_ref());
         let claimed = naming.unwrap_or(self.caller.naming()).claimed(&unverified)?;
         let shown = |c: char| if c.is_ascii_graphic() && !matches!(c, '"' | '\\') { c } else { '?' };
@@ -247,7 +245,7 @@ impl Authenticator {
         let kid: Option<Arc<str>> = unverified.kid().map(Into::into);
         facts.kid = kid.clone();
 
-        let index = unverified.match_issuer(self.issuers.iter().map(|issuer| issuer.requirement.issuer()))?;
+        let index = self.match_issuer(&unverified)?;
         facts.issuer = Some(index);
         // The index comes from a search through this list.
         let Issuer { requirement, keys, naming, recorded } = self.issuers.get(index).ok_or_else(Stop::bug)?;

@@ -198,12 +198,12 @@ fn summarize(path: &Path, compiled: &Compiled, out: &mut impl Write) -> io::Resu
         writeln!(out, "  report    {scope}: only reported, and never refused")?;
     }
     for issuer in &compiled.issuers {
-        let requirement = &issuer.requirement;
+        let requirement = &issuer.rules.requirement;
         let algorithms: Vec<_> = requirement.algorithms().iter().map(|algorithm| algorithm.name()).collect();
         let (audiences, algorithms) = (requirement.audiences().join(", "), algorithms.join(", "));
         writeln!(out, "  issuer    {} for {audiences}, signed with {algorithms}", requirement.issuer())?;
         writeln!(out, "            keys from {}", issuer.origin.location.document())?;
-        if let Some(naming) = &issuer.naming {
+        if let Some(naming) = &issuer.rules.naming {
             writeln!(out, "            callers from the claim {naming}")?;
         }
     }

@@ -167,9 +167,8 @@ impl Walk<'_> {
             expires: stated("exp", Round::Down),
         };
         let trusted: Vec<_> = self.judge.issuers().iter().map(|issuer| quoted(issuer.requirement.issuer())).collect();
-        let names = self.judge.issuers().iter().map(|issuer| issuer.requirement.issuer());
         let iss = claims.get("iss").map_or_else(|| "missing".to_owned(), Value::describe);
-        let issuer = match token.match_issuer(names) {
+        let issuer = match self.judge.match_issuer(token) {
             Ok(index) => self.judge.issuers().get(index),
             Err(rejection) => {
                 self.push("issuer", trusted.join(" or "), iss, Some(rejection.reason()));

@@ -33,6 +33,7 @@ use self::state::{KeyRequest, RefreshState};
 use self::task::{Aging, Clock, Task};
 use crate::clock::UnixTime;
 use crate::file_watcher::INTERVAL;
+use crate::issuers::{IssuerIndex, PerIssuer};
 use crate::keys::source::{Location, Origin, Source};
 use crate::keys::store::{KeySlot, Published};
 use crate::metrics::keys::KeyMetrics;
@@ -40,7 +41,7 @@ use crate::metrics::keys::KeyMetrics;
 /// Keeps the keys of all issuers of one configuration fresh, as long as it lives. The next configuration has a refresher of its
 /// own, which shares the tasks of the issuers that stay as they are.
 pub struct JwksRefresher {
-    issuers: Vec<Arc<IssuerTask>>,
+    issuers: PerIssuer<Arc<IssuerTask>>,
     metrics: KeyMetrics,
     clock: Clock,
 }
@@ -80,8 +81,9 @@ impl JwksRefresher {
     ///
     /// # Errors
     /// If the registry has metrics of these names.
-    pub fn start(sources: Vec<Source>, registry: &Registry) -> prometheus::Result<Self> {
+    pub fn start(sources: impl Into<PerIssuer<Source>>, registry: &Registry) -> prometheus::Result<Self> {
         let clock: Clock = Arc::new(|| SystemTime::now().into());
+        let sources = sources.into();
         let mut refresher = Self::empty(&sources, registry, clock)?;
         for source in sources {
             refresher.begin(source);
@@ -93,13 +95,10 @@ impl JwksRefresher {
     /// keys; for the others a task is started. Keys that are [the same source's](Origin::has_keys_of) are there from the
     /// beginning. This refresher goes on as it is until it is [retired](Self::retire).
     #[must_use]
-    pub fn reconfigured(&self, sources: Vec<Source>) -> Self {
-        let mut next = Self {
-            issuers: Vec::with_capacity(sources.len()),
-            metrics: self.metrics.clone(),
-            clock: Arc::clone(&self.clock),
-        };
-        for source in sources {
+    pub fn reconfigured(&self, sources: impl Into<PerIssuer<Source>>) -> Self {
+        let mut next =
+            Self { issuers: PerIssuer::default(), metrics: self.metrics.clone(), clock: Arc::clone(&self.clock) };
+        for source in sources.into() {
             let origin = &source.origin;
             match self.issuers.iter().find(|task| task.origin == *origin && Arc::ptr_eq(&task.slot, &source.slot)) {
                 Some(task) => next.issuers.push(Arc::clone(task)),
@@ -160,14 +159,14 @@ impl JwksRefresher {
         let _ = timeout(within, all).await;
     }
 
-    /// Asks for fresher keys of an issuer, by its index among the sources, for a request whose token was signed by a key
+    /// Asks for fresher keys of an issuer for a request whose token was signed by a key
     /// that is not at hand, or whose issuer has no usable keys. `since` is when the decision was begun that said so.
     ///
     /// However many requests ask, there is one fetch, which all of them wait for, and one per cooldown. When this returns
     /// [`Freshness::Changed`], decide again, and if keys are still wanted, ask again with the rest of the time. With
     /// [`Freshness::Failed`] and [`Freshness::TimedOut`] nobody can tell whether there is such a key; with everything else the
     /// decision stands.
-    pub async fn fresher(&self, issuer: usize, kid: Option<&str>, since: Instant, within: Duration) -> Freshness {
+    pub async fn fresher(&self, issuer: IssuerIndex, kid: Option<&str>, since: Instant, within: Duration) -> Freshness {
         let Some(task) = self.issuers.get(issuer) else { return Freshness::Unchanged };
         let asked = Instant::now();
         let request = KeyRequest { kid, since, within, now: (self.clock)() };
@@ -183,11 +182,11 @@ impl JwksRefresher {
         self.issuers.iter().map(|task| task.status(now)).collect()
     }
 
-    fn empty(sources: &[Source], registry: &Registry, clock: Clock) -> prometheus::Result<Self> {
+    fn empty(sources: &PerIssuer<Source>, registry: &Registry, clock: Clock) -> prometheus::Result<Self> {
         let at_scrape = Arc::clone(&clock);
         let metrics = KeyMetrics::register(registry, move || at_scrape())?;
         metrics.watch(sources.iter().map(|source| (source.origin.issuer.clone(), Arc::clone(&source.slot))).collect());
-        Ok(Self { issuers: Vec::with_capacity(sources.len()), metrics, clock })
+        Ok(Self { issuers: PerIssuer::default(), metrics, clock })
     }
 
     fn slots(&self) -> Vec<(String, Arc<KeySlot>)> {

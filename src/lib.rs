@@ -35,6 +35,7 @@ pub mod file_watcher;
 pub mod forwarding;
 pub mod http1;
 pub mod identity;
+pub mod issuers;
 pub mod jwks_refresh;
 pub mod jwt;
 pub mod keys;

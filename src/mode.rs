@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use crate::issuers::{IssuerIndex, PerIssuer};
 use crate::request::RequestHead;
 use crate::route::PublicRoutes;
 
@@ -20,8 +21,8 @@ pub enum Mode {
 #[derive(Clone, Debug, Default)]
 pub struct Modes {
     general: Mode,
-    /// In the order of the issuers; `None` has no mode of its own.
-    issuers: Vec<(String, Option<Mode>)>,
+    /// By name; `None` has no mode of its own.
+    issuers: PerIssuer<(String, Option<Mode>)>,
     /// These are only reported, whatever the others say.
     routes: PublicRoutes,
 }
@@ -39,14 +40,14 @@ impl Modes {
     /// `general` for everything, but for the issuers that have a mode of their own, and for `routes`, which are only
     /// reported.
     #[must_use]
-    pub const fn new(general: Mode, issuers: Vec<(String, Option<Mode>)>, routes: PublicRoutes) -> Self {
+    pub const fn new(general: Mode, issuers: PerIssuer<(String, Option<Mode>)>, routes: PublicRoutes) -> Self {
         Self { general, issuers, routes }
     }
 
-    /// The mode for a refused request. `issuer` is the trusted issuer that its token names, by index, proven or not:
-    /// whoever names an issuer that is only reported is only reported.
+    /// The mode for a refused request. `issuer` is the trusted issuer that its token names, proven or not: a request whose
+    /// token names an issuer in report mode is never refused, whatever else is wrong with it.
     #[must_use]
-    pub fn of(&self, head: &RequestHead<'_>, issuer: Option<usize>) -> Mode {
+    pub fn of(&self, head: &RequestHead<'_>, issuer: Option<IssuerIndex>) -> Mode {
         if self.routes.contains(head) {
             return Mode::Report;
         }
@@ -84,7 +85,11 @@ mod tests {
 
     fn modes(general: Mode, first: Option<Mode>) -> Modes {
         let route = PublicRoute::new("/old".into(), vec!["POST".into()]).expect("canonical");
-        Modes::new(general, vec![("a".into(), first), ("b".into(), None)], PublicRoutes::new(vec![route]))
+        Modes::new(general, vec![("a".into(), first), ("b".into(), None)].into(), PublicRoutes::new(vec![route]))
+    }
+
+    fn named(modes: &Modes, name: &str) -> Option<IssuerIndex> {
+        modes.issuers.find(|(issuer, _)| issuer == name)
     }
 
     fn head<'a>(method: &'a str, path: &'a str) -> RequestHead<'a> {
@@ -94,10 +99,10 @@ mod tests {
     #[test]
     fn a_listed_path_is_reported_and_every_other_spelling_of_it_is_enforced() {
         let modes = modes(Mode::Enforce, None);
-        assert_eq!(modes.of(&head("POST", "/old"), Some(0)), Mode::Report);
+        assert_eq!(modes.of(&head("POST", "/old"), named(&modes, "a")), Mode::Report);
         for (method, path) in [("GET", "/old"), ("POST", "/old/"), ("POST", "//old"), ("POST", "/%6fld"), ("POST", "/")]
         {
-            assert_eq!(modes.of(&head(method, path), Some(0)), Mode::Enforce, "{method} {path}");
+            assert_eq!(modes.of(&head(method, path), named(&modes, "a")), Mode::Enforce, "{method} {path}");
         }
     }
 
@@ -105,13 +110,13 @@ mod tests {
     fn an_issuers_own_mode_goes_before_the_general_one_and_no_issuer_has_none() {
         let lenient = modes(Mode::Enforce, Some(Mode::Report));
         let strict = modes(Mode::Report, Some(Mode::Enforce));
-        for (index, one, other) in [
-            (Some(0), Mode::Report, Mode::Enforce),
-            (Some(1), Mode::Enforce, Mode::Report),
-            (None, Mode::Enforce, Mode::Report),
+        for (name, one, other) in [
+            ("a", Mode::Report, Mode::Enforce),
+            ("b", Mode::Enforce, Mode::Report),
+            ("nobody", Mode::Enforce, Mode::Report),
         ] {
-            assert_eq!(lenient.of(&head("GET", "/"), index), one, "{index:?}");
-            assert_eq!(strict.of(&head("GET", "/"), index), other, "{index:?}");
+            assert_eq!(lenient.of(&head("GET", "/"), named(&lenient, name)), one, "{name}");
+            assert_eq!(strict.of(&head("GET", "/"), named(&strict, name)), other, "{name}");
         }
     }
 

@@ -36,6 +36,7 @@ use crate::audit::{Audit, Verdict};
 use crate::authenticator::Authenticator;
 use crate::clock::UnixTime;
 use crate::forwarding::ForwardingPolicy;
+use crate::issuers::PerIssuer;
 use crate::jwks_refresh::JwksRefresher;
 use crate::limits::{CloseAtExpiry, Limits};
 use crate::metrics::IssuerMetrics;
@@ -56,8 +57,8 @@ use upstream_error::{BODY_TOO_LARGE, rejection_of};
 /// Everything that one configuration says about requests. It is replaced whole.
 pub struct Policy {
     pub authenticator: Authenticator,
-    /// The metrics of its issuers, in its order.
-    pub issuers: Vec<IssuerMetrics>,
+    /// The metrics of its issuers.
+    pub issuers: PerIssuer<IssuerMetrics>,
     /// What a refusal leads to.
     pub modes: Modes,
     pub refresher: Arc<JwksRefresher>,

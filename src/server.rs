@@ -4,12 +4,12 @@
 pub mod accept;
 mod admin_port;
 mod announce;
+mod assembly;
 mod conn;
 mod descriptors;
 mod guarded;
 mod listen;
 mod log;
-mod plan;
 mod reload;
 mod slots;
 mod stop;
@@ -30,23 +30,21 @@ use crate::admin::Admin;
 use crate::audit::output::Output;
 use crate::audit::{self, Audit};
 use crate::config::{self, Compiled, ListenAddress};
-use crate::jwks_refresh::JwksRefresher;
 use crate::metrics::Metrics;
 use crate::metrics::cache::CacheMetrics;
 use crate::proxy::record::RecordSinks;
 use crate::proxy::{Gate, Policy};
-use crate::revocation::watcher::DenyListWatcher;
 use crate::trace;
 
-pub use plan::Judge;
+pub use assembly::Verifier;
 
 use accept::Acceptor;
 use admin_port::AdminPort;
+use assembly::Assembly;
 use conn::ConnectionServer;
 use guarded::Guarded;
 use listen::{ListenFault, Listener};
 use log::LevelHandle;
-use plan::Plan;
 use reload::Reloader;
 use slots::Slots;
 use stop::StopSignals;
@@ -170,17 +168,13 @@ impl Service {
         let (audit, writer) = start_audit(&config.audit, &metrics)?;
         let (tracer, spans) = start_tracing(config.tracing.as_ref(), &metrics)?.unzip();
 
-        let mut plan = Plan::new(config.clone(), None).await?;
-        let refresher = Arc::new(JwksRefresher::start(std::mem::take(&mut plan.sources), metrics.registry())?);
-        let deny_list =
-            plan.revocation.take().map(|(file, slot)| DenyListWatcher::start(file, slot, metrics.revocation.clone()));
-        let policy = Arc::new(ArcSwap::from_pointee(plan.into_policy(refresher, &metrics)));
+        let (policy, deny_list) = Assembly::new(&config, None, &metrics).await?.activate(&config, &metrics);
+        let policy = Arc::new(ArcSwap::new(policy));
         let watched = Arc::clone(&policy);
         CacheMetrics::watch(metrics.registry(), move || {
             watched.load().authenticator.cache_usage().map_or((0, 0), |usage| (usage.tokens, usage.bytes))
         })?;
         metrics.config.started(SystemTime::now().into());
-        reload::tell(&config, &metrics);
         announce::listening(&listener, &admin_listener, &config);
 
         let draining = Arc::new(AtomicBool::new(false));

@@ -36,9 +36,10 @@ fn the_good_configuration_is_accepted_with_its_defaults() {
     assert_eq!(compiled.listen.to_string(), "0.0.0.0:8080");
     assert_eq!(compiled.upstream.address, UpstreamAddress::Ip("127.0.0.1:3000".parse().unwrap()));
     assert_eq!(compiled.upstream.idle_timeout.as_secs(), 4);
-    let [issuer] = &compiled.issuers[..] else { panic!("one issuer") };
-    assert_eq!(issuer.requirement.issuer(), "https://auth.example");
-    assert_eq!(issuer.requirement.leeway().as_secs(), 30);
+    let issuers: Vec<_> = compiled.issuers.iter().collect();
+    let [issuer] = issuers[..] else { panic!("one issuer") };
+    assert_eq!(issuer.rules.requirement.issuer(), "https://auth.example");
+    assert_eq!(issuer.rules.requirement.leeway().as_secs(), 30);
     let url = FetchUrl::parse("https://auth.example/jwks.json", false).unwrap();
     assert_eq!(issuer.origin.location, Location::Url(url));
     assert_eq!(issuer.origin.settings.refresh.as_secs(), 300);
@@ -262,7 +263,8 @@ fn paths_in_the_file_start_at_its_directory() {
     assert!(load(&file).unwrap_err().to_string().contains("keys.json\" does not exist"));
     fs::write(folder.join("keys.json"), include_str!("config/keys.json")).unwrap();
     let compiled = load(&file).unwrap();
-    assert_eq!(compiled.issuers[0].origin.location, Location::File(folder.join("keys.json")));
+    let issuer = compiled.issuers.iter().next().unwrap();
+    assert_eq!(issuer.origin.location, Location::File(folder.join("keys.json")));
 }
 
 /// The directory of the files that the cases name.

@@ -12,6 +12,7 @@ mod parts {
     pub mod explain;
     pub mod forwarding;
     pub mod identity;
+    pub mod issuers;
     pub mod jwt;
     pub mod keys {
         pub mod jwks;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Weak};
 use crate::algorithm::Algorithm;
 use crate::clock::UnixTime;
 use crate::identity::Identity;
+use crate::issuers::IssuerIndex;
 use crate::jwt::claims::Validity;
 use crate::keys::jwks::KeySet;
 use crate::revocation::list::Credential;
@@ -27,8 +28,8 @@ pub struct Accepted {
 /// What is known of a token for the record. `kid` and `alg` are bounded, and may be anybody's words in a refusal.
 #[derive(Debug, Default)]
 pub struct Facts {
-    /// The configured issuer that the token names, by index.
-    pub issuer: Option<usize>,
+    /// The configured issuer that the token names.
+    pub issuer: Option<IssuerIndex>,
     pub kid: Option<Arc<str>>,
     pub alg: Option<Cow<'static, str>>,
     /// The token's `jti`, if it is verified and has a sound one.

@@ -12,13 +12,14 @@ use crate::clock::UnixTime;
 use crate::config::Compiled;
 use crate::explain::terminal::Colour;
 use crate::explain::{Verdict, explain, machine, terminal};
+use crate::issuers::IssuerIndex;
 use crate::jwks_refresh::JwksRefresher;
 use crate::jwt::parse::{Parts, Unverified};
 use crate::keys::jwks::Reading;
 use crate::keys::source::Source;
 use crate::keys::store::Published;
 use crate::request::Authorization;
-use crate::server::{Judge, prepare_tls};
+use crate::server::{Verifier, prepare_tls};
 use crate::token::Token;
 
 /// What is asked.
@@ -62,8 +63,8 @@ pub fn run(config: Compiled, question: Question, out: &mut impl Write) -> Result
     };
     let field = field(&text).ok_or(CommandFault::NoToken)?;
     let at = question.at.unwrap_or_else(|| SystemTime::now().into());
-    let Judge { authenticator: judge, sources, .. } = Judge::new(config, None);
-    let named = named_issuer(&judge, &field).and_then(|index| sources.into_iter().nth(index));
+    let Verifier { authenticator: judge, sources, .. } = Verifier::new(config, None);
+    let named = named_issuer(&judge, &field).and_then(|index| sources.take(index));
     let fault = match (named, &question.keys) {
         (None, _) => None,
         (Some(source), Some(path)) => use_file(&source, path, at).map(|()| None)?,
@@ -106,12 +107,12 @@ fn field(text: &str) -> Option<Vec<u8>> {
     }
 }
 
-/// The trusted issuer that the token names, by its index.
-fn named_issuer(judge: &Authenticator, field: &[u8]) -> Option<usize> {
+/// The trusted issuer that the token names.
+fn named_issuer(judge: &Authenticator, field: &[u8]) -> Option<IssuerIndex> {
     let token = Token::extract(Authorization::One(field), judge.token_limit()).ok()?;
     let parts = Parts::decode(token.as_str()).ok()?;
     let token = Unverified::parse(&parts).ok()?;
-    token.match_issuer(judge.issuers().iter().map(|issuer| issuer.requirement.issuer())).ok()
+    judge.match_issuer(&token).ok()
 }
 
 /// Gives an issuer the keys of a file, read as its own would be.

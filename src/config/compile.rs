@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::file::File;
 use super::path::KeyPath;
 use super::settings::{Compiled, Issuer, Log, Reload};
+use crate::issuers::PerIssuer;
 
 mod address;
 mod caller;
@@ -38,7 +39,7 @@ pub fn compile(file: File, findings: &mut Findings<'_, '_>) -> Result<Compiled, 
     let differ = listen::differ(listen.as_ref().ok(), admin.as_ref().ok(), upstream.as_ref().ok(), findings);
     let all_keys = root.key("keys");
     let snapshot_dir = snapshot_dir(file.keys.snapshot_dir.as_deref(), &all_keys.key("snapshot_dir"), findings);
-    let own_modes: Vec<_> = file.issuers.iter().map(|issuer| (issuer.issuer.clone(), issuer.mode)).collect();
+    let own_modes = file.issuers.iter().map(|issuer| (issuer.issuer.clone(), issuer.mode)).collect();
     let modes = routes::modes(file.mode, own_modes, file.report, &root, findings);
     let issuers = issuers::issuers(file.issuers, &root.key("issuers"), findings);
     let forwarding =
@@ -96,7 +97,7 @@ fn snapshot_dir(
     }
 }
 
-fn with_snapshots(issuers: Vec<Issuer>, directory: Option<&Path>) -> Vec<Issuer> {
+fn with_snapshots(issuers: PerIssuer<Issuer>, directory: Option<&Path>) -> PerIssuer<Issuer> {
     let keep = |mut issuer: Issuer| {
         issuer.origin.settings.snapshot_dir = directory.map(Path::to_owned);
         issuer

@@ -10,12 +10,13 @@ use url::{Host, Url};
 
 pub use super::file::{Format as LogFormat, Level as LogLevel, Protocol, WhenFull};
 use super::problem::Problem;
+use crate::authenticator;
 use crate::forwarding::ForwardingPolicy;
-use crate::identity::{CallerRule, ClaimPath, Naming};
+use crate::identity::CallerRule;
+use crate::issuers::PerIssuer;
 use crate::keys::source::{Origin, is_loopback};
 use crate::limits::Limits;
 use crate::mode::Modes;
-use crate::requirement::Requirement;
 use crate::revocation::list::DenyList;
 use crate::route::PublicRoutes;
 
@@ -30,7 +31,7 @@ pub struct Compiled {
     /// Where operators look. Port 0 means any.
     pub admin: SocketAddr,
     /// The trusted issuers, at least one, with different names.
-    pub issuers: Vec<Issuer>,
+    pub issuers: PerIssuer<Issuer>,
     pub caller: CallerRule,
     pub public: PublicRoutes,
     /// The deny-list's file and what it said, if there is one.
@@ -87,14 +88,10 @@ pub enum UpstreamAddress {
 /// A trusted issuer.
 #[derive(Clone, Debug)]
 pub struct Issuer {
-    /// What its tokens must fulfil.
-    pub requirement: Requirement,
+    /// What its tokens must fulfil, and how its callers are named.
+    pub rules: authenticator::Issuer,
     /// Where its keys come from.
     pub origin: Origin,
-    /// How its callers are named, if not by the common rule.
-    pub naming: Option<Naming>,
-    /// The claims that the audit records, each under a name.
-    pub recorded: Vec<(String, ClaimPath)>,
     /// Its table with everything in it that goes without saying: defaults, and what its preset stands for.
     pub expanded: String,
 }

@@ -124,10 +124,16 @@ impl Bench {
         let set_forward = Arc::clone(&skew);
         let skewed = move || Duration::from_secs(set_forward.load(Ordering::SeqCst));
         let clock: Clock = Arc::new(move || MIDNIGHT.plus(begun.elapsed()).plus(skewed()));
-        let mut refresher =
-            JwksRefresher::empty(std::slice::from_ref(&source), &registry, Arc::clone(&clock)).expect("metrics");
-        refresher.keep(source, issuer.clone());
+        let sources = PerIssuer::from(vec![source]);
+        let mut refresher = JwksRefresher::empty(&sources, &registry, Arc::clone(&clock)).expect("metrics");
+        for source in sources {
+            refresher.keep(source, issuer.clone());
+        }
         Arc::new(Self { refresher, slot, registry, clock, skew })
+    }
+
+    fn first(&self) -> IssuerIndex {
+        first(&self.refresher)
     }
 
     fn has(&self, kid: &str) -> bool {
@@ -137,7 +143,7 @@ impl Bench {
     }
 
     async fn fresher(&self, kid: &str) -> Freshness {
-        self.refresher.fresher(0, Some(kid), Instant::now(), BOUND).await
+        self.refresher.fresher(self.first(), Some(kid), Instant::now(), BOUND).await
     }
 
     fn status(&self) -> IssuerStatus {
@@ -162,6 +168,11 @@ impl Bench {
         let text = prometheus::TextEncoder::new().encode_to_string(&self.registry.gather()).expect("metrics");
         text.lines().any(|counted| counted == line)
     }
+}
+
+/// The first issuer of a refresher.
+fn first(refresher: &JwksRefresher) -> IssuerIndex {
+    refresher.issuers.find(|_| true).expect("an issuer")
 }
 
 fn url(text: &str) -> FetchUrl {

@@ -9,6 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::json::{Object, Value};
+use crate::issuers::{IssuerIndex, PerIssuer};
 use crate::rejection::{Reason, Rejection};
 
 /// A token's parts: header and payload decoded, the signature found to be base64url. It owns the bytes that an [`Unverified`] borrows.
@@ -123,12 +124,12 @@ impl<'p> Unverified<'p> {
         &self.claims
     }
 
-    /// Which of the trusted issuers the token claims to come from, as an index: whose keys may be tried. The name itself
-    /// stays inside, because nothing vouches for it yet. After the signature it is compared once more, as a claim.
+    /// Which of the trusted issuers, whose names `name` tells, the token claims to come from: whose keys may be tried. The claimed
+    /// name stays inside, because nothing vouches for it yet. After the signature it is compared once more, as a claim.
     ///
     /// # Errors
     /// `claim_missing` without `iss`, `claim_invalid` if it is not a string, `issuer_untrusted` if nobody trusts it.
-    pub fn match_issuer<'i>(&self, mut trusted: impl Iterator<Item = &'i str>) -> Result<usize, Rejection> {
+    pub fn match_issuer<T>(&self, trusted: &PerIssuer<T>, name: impl Fn(&T) -> &str) -> Result<IssuerIndex, Rejection> {
         let claimed = match self.claims.get("iss") {
             Some(Value::String(claimed)) => claimed,
             Some(other) => {
@@ -137,7 +138,7 @@ impl<'p> Unverified<'p> {
             }
             None => return Err(Rejection::new(Reason::ClaimMissing, "the token has no iss claim")),
         };
-        trusted.position(|issuer| issuer == claimed).ok_or_else(|| {
+        trusted.find(|issuer| name(issuer) == claimed).ok_or_else(|| {
             Rejection::new(
                 Reason::IssuerUntrusted,
                 "the token's iss is not the name of an issuer that is configured here",

@@ -9,11 +9,11 @@ use crate::config::Compiled;
 /// Says where everything is, after everything that should be known about it.
 pub fn listening(listener: &Listener, admin: &Listener, config: &Compiled) {
     for warning in &config.warnings {
-        tracing::warn!(%warning, "The configuration is allowed, and worth a thought.");
+        tracing::warn!(%warning, "Configuration warning.");
     }
-    let issuers: Vec<_> = config.issuers.iter().map(|issuer| issuer.requirement.issuer()).collect();
+    let issuers: Vec<_> = config.issuers.iter().map(|issuer| issuer.rules.requirement.issuer()).collect();
     let audiences: Vec<_> =
-        config.issuers.iter().flat_map(|issuer| issuer.requirement.audiences()).map(String::as_str).collect();
+        config.issuers.iter().flat_map(|issuer| issuer.rules.requirement.audiences()).map(String::as_str).collect();
     let reported: Vec<_> = config.modes.reported().iter().map(ToString::to_string).collect();
     let warned: Vec<_> = config.warnings.iter().map(|warning| warning.key.as_str()).collect();
     tracing::info!(

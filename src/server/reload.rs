@@ -9,8 +9,8 @@ use std::time::SystemTime;
 use arc_swap::ArcSwap;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::assembly::Assembly;
 use super::log::LevelHandle;
-use super::plan::Plan;
 use super::{NEW_KEYS, ServerFault};
 use crate::config::{self, Compiled, Problems, Shutdown};
 use crate::file_watcher::FileWatcher;
@@ -126,49 +126,34 @@ impl Reloader {
             return Err(ReloadError::Fixed(fixed));
         }
         let before = self.policy.load_full();
-        let mut plan = Plan::new(next.clone(), Some(&before.refresher)).await?;
-        let refresher = before.refresher.reconfigured(std::mem::take(&mut plan.sources));
-        refresher.first_attempts(NEW_KEYS).await;
+        let assembly = Assembly::new(&next, Some(&before.refresher), &self.metrics).await?;
+        assembly.refresher.first_attempts(NEW_KEYS).await;
         // What has keys now must not lose them to a slip in an address, and an issuer that is new must be able to speak.
-        if let Some(status) = refresher.newcomers_without_keys(&before.refresher).into_iter().next() {
+        if let Some(status) = assembly.refresher.newcomers_without_keys(&before.refresher).into_iter().next() {
             let detail =
                 status.fault.map_or_else(|| "they were not fetched in time".to_owned(), |fault| fault.to_string());
             return Err(ReloadError::Keys { issuer: status.issuer, detail });
         }
-        let refresher = Arc::new(refresher);
-        let deny_list = plan.revocation.take();
-        if let Some((file, slot)) = &deny_list
+        if let Some((file, slot)) = &assembly.deny_list
             && self.running(|running| running.revocation.as_ref().is_some_and(|running| running.file == *file))
         {
             // The file may be read while it is being written. What it does not revoke any more is decided by who watches it.
             slot.publish(DenyList::clone(&slot.latest()).and(&before.authenticator.revoked().latest()));
         }
-        let policy = Arc::new(plan.into_policy(Arc::clone(&refresher), &self.metrics));
-        refresher.activate_metrics();
-        tell(&next, &self.metrics);
+        let (policy, watcher) = assembly.activate(&next, &self.metrics);
         self.log_level.set(next.log.level);
-        self.policy.store(policy);
+        self.policy.store(Arc::clone(&policy));
         // From here on what was replaced has no say any more, even where a stream keeps it in memory.
-        before.refresher.retire(&refresher);
+        before.refresher.retire(&policy.refresher);
         before.authenticator.forget_tokens();
-        if deny_list.is_none() {
-            self.metrics.revocation.serving(0);
-        }
-        let watch = deny_list.map(|(file, slot)| DenyListWatcher::start(file, slot, self.metrics.revocation.clone()));
-        *self.deny_list.lock().unwrap_or_else(PoisonError::into_inner) = watch;
+        *self.deny_list.lock().unwrap_or_else(PoisonError::into_inner) = watcher;
         for warning in &next.warnings {
-            tracing::warn!(%warning, "The configuration is allowed, and worth a thought.");
+            tracing::warn!(%warning, "Configuration warning.");
         }
         let warnings = next.warnings.len();
         self.running(|running| *running = next);
         Ok(warnings)
     }
-}
-
-/// Makes the metrics say what a configuration says.
-pub fn tell(config: &Compiled, metrics: &Metrics) {
-    metrics.report.scopes(&config.modes.reported());
-    metrics.requests_limit().set(i64::try_from(config.limits.requests).unwrap_or(i64::MAX));
 }
 
 /// Compiles a file on a thread where waiting for a disk delays nobody.

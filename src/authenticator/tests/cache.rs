@@ -50,7 +50,7 @@ impl Remembering {
         let document = format!(r#"{{"keys":[{}]}}"#, keys.join(","));
         let keys = Reading::parse(document.as_bytes(), algorithms).expect("a key set").keys;
         let (confirmed, stale) = (UnixTime::from_secs(NOW), UnixTime::from_secs(stale));
-        let slot = &self.world.authenticator.issuers()[0].keys;
+        let slot = &self.world.authenticator.issuers().iter().next().expect("an issuer").keys;
         slot.publish(Published { keys: keys.into(), confirmed, stale });
     }
 
@@ -87,8 +87,12 @@ fn remembered_token_is_not_good_before_its_time_if_the_clock_is_set_back() {
 #[test]
 fn remembered_token_grows_too_old_where_that_is_asked() {
     let mut here = Remembering::new();
-    let asked = here.world.authenticator.issuers[0].requirement.clone();
-    here.world.authenticator.issuers[0].requirement = asked.with_max_age(Duration::from_secs(20));
+    let too_old = Duration::from_secs(20);
+    here.world.authenticator.issuers = here
+        .world
+        .authenticator
+        .issuers
+        .map(|issuer| Issuer { requirement: issuer.requirement.clone().with_max_age(too_old), ..issuer.clone() });
     let token = here.token(&claims("a").replacen('{', &format!(r#"{{"iat":{NOW},"#), 1));
     assert_eq!(here.at(&token, NOW + 49), Ok(Proof::Remembered));
     assert_eq!(here.at(&token, NOW + 50), Err(Reason::TokenExpired));
@@ -245,7 +249,7 @@ fn what_is_remembered_is_recorded_as_it_was() {
     let here = Remembering::new();
     let token = here.token(&claims("a"));
     let accepted = here.world.accepted(&token);
-    assert_eq!(accepted.facts.issuer, Some(0));
+    assert_eq!(accepted.facts.issuer, here.world.index("a"));
     assert_eq!(accepted.facts.kid.as_deref(), Some("k"));
     assert_eq!(accepted.facts.alg.as_deref(), Some("EdDSA"));
     assert_eq!(accepted.facts.jti.as_deref(), Some("j"));

@@ -1,6 +1,7 @@
 //! The trusted issuers, and what their tokens must fulfil.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::caller;
@@ -8,16 +9,18 @@ use super::keys;
 use super::unit::{DAY, MINUTE, Span, seconds, shown};
 use super::{Findings, Reported, all};
 use crate::algorithm::Algorithm;
+use crate::authenticator;
 use crate::config::file::{self, ClaimValue, Preset};
 use crate::config::path::KeyPath;
 use crate::config::settings::Issuer;
+use crate::issuers::PerIssuer;
 use crate::requirement::{Exact, LEEWAY_MAX, Requirement};
 
 pub fn issuers(
     tables: Vec<file::Issuer>,
     at: &KeyPath,
     findings: &mut Findings<'_, '_>,
-) -> Result<Vec<Issuer>, Reported> {
+) -> Result<PerIssuer<Issuer>, Reported> {
     if tables.is_empty() {
         return Err(findings.error(at, "must not be empty; without a trusted issuer every request is refused"));
     }
@@ -32,7 +35,7 @@ pub fn issuers(
     }
     let compiled = tables.into_iter().enumerate().map(|(index, table)| issuer(table, &at.index(index), findings));
     let compiled = all(compiled);
-    names.and(compiled)
+    names.and(compiled).map(PerIssuer::from)
 }
 
 fn issuer(mut table: file::Issuer, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Result<Issuer, Reported> {
@@ -69,7 +72,12 @@ fn issuer(mut table: file::Issuer, at: &KeyPath, findings: &mut Findings<'_, '_>
     if let Some(max_age) = max_age? {
         requirement = requirement.with_max_age(max_age);
     }
-    Ok(Issuer { requirement, origin: origin?, naming: naming?, recorded: recorded?, expanded })
+    let rules = authenticator::Issuer {
+        naming: naming?,
+        recorded: recorded?,
+        ..authenticator::Issuer::new(requirement, Arc::default())
+    };
+    Ok(Issuer { rules, origin: origin?, expanded })
 }
 
 fn trust_domain(table: &file::Issuer, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Result<(), Reported> {

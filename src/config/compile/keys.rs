@@ -9,6 +9,7 @@ use crate::algorithm::Algorithm;
 use crate::config::file;
 use crate::config::path::KeyPath;
 use crate::config::settings::Issuer;
+use crate::issuers::PerIssuer;
 use crate::keys::jwks::KeyUse;
 use crate::keys::source::{ClientCertificate, FetchSettings, JwksHost, Location, Origin, ProxyUse};
 
@@ -75,7 +76,7 @@ pub fn origin(
 }
 
 /// Warns of pauses between fetches that are longer than a request waits for one.
-pub fn fit_wait(issuers: &[Issuer], key_wait: Duration, root: &KeyPath, findings: &mut Findings<'_, '_>) {
+pub fn fit_wait(issuers: &PerIssuer<Issuer>, key_wait: Duration, root: &KeyPath, findings: &mut Findings<'_, '_>) {
     for (index, issuer) in issuers.iter().enumerate() {
         let (cooldown, at) = (
             issuer.origin.settings.unknown_key_cooldown,

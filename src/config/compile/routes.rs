@@ -6,13 +6,14 @@ use std::collections::BTreeSet;
 use super::{Findings, Reported};
 use crate::config::file;
 use crate::config::path::KeyPath;
+use crate::issuers::PerIssuer;
 use crate::mode::{Mode, Modes};
 use crate::route::{PublicRoute, PublicRoutes};
 
 /// Compiles the general mode, those of the issuers by name, and the routes that are only reported.
 pub fn modes(
     general: file::Mode,
-    issuers: Vec<(String, Option<file::Mode>)>,
+    issuers: PerIssuer<(String, Option<file::Mode>)>,
     routes: Vec<file::ReportRoute>,
     root: &KeyPath,
     findings: &mut Findings<'_, '_>,
@@ -32,7 +33,7 @@ pub fn modes(
     let routes = routes.into_iter().map(|route| file::PublicRoute { path: route.path, methods: route.methods });
     let listing = Listing { name: "report", is: "only reported", means: "is only reported and never refused" };
     let routes = list(routes.collect(), &root.key("report"), &listing, findings);
-    let issuers = issuers.into_iter().map(|(name, mode)| (name, mode.map(meant))).collect();
+    let issuers = issuers.map(|(name, mode)| (name.clone(), mode.map(meant)));
     Ok(Modes::new(meant(general), issuers, routes?))
 }
 

@@ -95,7 +95,7 @@ async fn stale_keys_are_taken_back_when_the_issuer_confirms_them_and_a_waiting_r
     sleep(Duration::from_secs(400)).await;
     assert!(!bench.has("a"));
     issuer.orders().answer = answer;
-    let waiting = bench.refresher.fresher(0, Some("a"), Instant::now(), Duration::from_secs(31)).await;
+    let waiting = bench.refresher.fresher(bench.first(), Some("a"), Instant::now(), Duration::from_secs(31)).await;
     assert_eq!(waiting, Freshness::Changed);
     assert!(bench.has("a"));
 }

@@ -12,7 +12,7 @@ fn source(settings: FetchSettings) -> Source {
 /// A refresher of one source that is kept from this issuer.
 fn refresher(bench: &Bench, source: Source, issuer: &Issuer) -> JwksRefresher {
     let (metrics, clock) = (bench.refresher.metrics.clone(), Arc::clone(&bench.clock));
-    let mut refresher = JwksRefresher { issuers: Vec::new(), metrics, clock };
+    let mut refresher = JwksRefresher { issuers: PerIssuer::default(), metrics, clock };
     refresher.keep(source, issuer.clone());
     refresher
 }
@@ -47,7 +47,16 @@ async fn a_withdrawn_source_has_no_say_however_long_its_configuration_is_kept() 
 }
 
 fn next_keys(refresher: &JwksRefresher) -> Arc<crate::keys::jwks::KeySet> {
-    refresher.issuers[0].slot.latest().as_ref().map(|published| Arc::clone(&published.keys)).expect("keys")
+    refresher
+        .issuers
+        .iter()
+        .next()
+        .expect("an issuer")
+        .slot
+        .latest()
+        .as_ref()
+        .map(|published| Arc::clone(&published.keys))
+        .expect("keys")
 }
 
 #[tokio::test(start_paused = true)]

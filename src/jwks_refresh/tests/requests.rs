@@ -21,7 +21,7 @@ async fn a_key_that_came_between_the_decision_and_the_wish_needs_no_fetch() {
     let since = Instant::now();
     issuer.publishes(&["b"]);
     sleep(Duration::from_secs(301)).await;
-    assert_eq!(bench.refresher.fresher(0, Some("b"), since, BOUND).await, Freshness::Changed);
+    assert_eq!(bench.refresher.fresher(bench.first(), Some("b"), since, BOUND).await, Freshness::Changed);
     assert_eq!(issuer.fetches(), 2, "the scheduled one has brought it");
 }
 

@@ -1,5 +1,5 @@
-//! From the configuration's terms to those of the parts that run: the authenticator with a place for each issuer's keys, the
-//! sources of those keys, and the peer behind us.
+//! From a compiled configuration to what requests meet: the verifier with what feeds it, the peer behind us, and the policy that
+//! holds them. Start and reload go the same way; a reload takes over the keys of the issuers that stay as they are.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -10,96 +10,100 @@ use pingora::protocols::ALPN;
 use pingora::upstreams::peer::HttpPeer;
 
 use super::ServerFault;
-use crate::authenticator::{Authenticator, Issuer};
+use crate::authenticator::Authenticator;
 use crate::config::{Compiled, Protocol, Revocation, Upstream, UpstreamAddress};
-use crate::forwarding::ForwardingPolicy;
+use crate::issuers::PerIssuer;
 use crate::jwks_refresh::JwksRefresher;
 use crate::keys::source::Source;
-use crate::limits::Limits;
 use crate::metrics::Metrics;
-use crate::mode::Modes;
 use crate::proxy::Policy;
 use crate::revocation::list::DenyListSlot;
+use crate::revocation::watcher::DenyListWatcher;
 use crate::upstream::{Addresses, SystemResolver, UpstreamPeer};
 
-/// Everything that is started from a configuration.
-pub struct Plan {
+/// What was made of a configuration that is not in force yet: nothing of it shows, and it can be dropped.
+pub struct Assembly {
     authenticator: Authenticator,
-    /// In the order of the authenticator's issuers.
-    pub sources: Vec<Source>,
+    pub refresher: JwksRefresher,
     /// The deny-list's file and its place, if there is one.
-    pub revocation: Option<(PathBuf, Arc<DenyListSlot>)>,
+    pub deny_list: Option<(PathBuf, Arc<DenyListSlot>)>,
     upstream: UpstreamPeer,
-    realm: String,
-    modes: Modes,
-    limits: Limits,
-    forward: ForwardingPolicy,
 }
 
-impl Plan {
-    /// Prepares what a configuration says. What `running` already keeps the keys of has them at once.
+impl Assembly {
+    /// Assembles what a configuration says, and begins to fetch the keys that `running` does not have.
     ///
     /// # Errors
-    /// If the upstream's name cannot be resolved.
-    pub async fn new(config: Compiled, running: Option<&JwksRefresher>) -> Result<Self, ServerFault> {
+    /// If the upstream's name cannot be resolved, or the metrics of the keys cannot be registered.
+    pub async fn new(
+        config: &Compiled,
+        running: Option<&JwksRefresher>,
+        metrics: &Metrics,
+    ) -> Result<Self, ServerFault> {
         let upstream = upstream_peer(&config.upstream).await?;
-        let realm = config.issuers.first().and_then(|issuer| issuer.requirement.audiences().first());
-        let realm = realm.map(|audience| plain(audience)).unwrap_or_default();
-        let (modes, limits, forward) = (config.modes.clone(), config.limits, config.forwarding);
-        let Judge { authenticator, sources, revocation } = Judge::new(config, running);
-        Ok(Self { authenticator, sources, revocation, upstream, realm, modes, limits, forward })
+        let Verifier { authenticator, sources, deny_list } = Verifier::new(config.clone(), running);
+        let refresher = match running {
+            Some(running) => running.reconfigured(sources),
+            None => JwksRefresher::start(sources, metrics.registry())?,
+        };
+        Ok(Self { authenticator, refresher, deny_list, upstream })
     }
 
-    /// The policy, with the refresher of the sources.
-    pub fn into_policy(self, refresher: Arc<JwksRefresher>, metrics: &Metrics) -> Policy {
-        let issuers = self.authenticator.issuers().iter().map(|issuer| metrics.issuer(issuer.requirement.issuer()));
-        Policy {
-            issuers: issuers.collect(),
-            authenticator: self.authenticator,
-            modes: self.modes,
-            refresher,
-            upstream: self.upstream,
-            realm: self.realm,
-            limits: self.limits,
-            forward: self.forward,
+    /// The policy for requests. From now on the metrics are about this configuration, and its deny-list is kept in force.
+    pub fn activate(self, config: &Compiled, metrics: &Metrics) -> (Arc<Policy>, Option<DenyListWatcher>) {
+        let Self { authenticator, refresher, deny_list, upstream } = self;
+        refresher.activate_metrics();
+        metrics.report.scopes(&config.modes.reported());
+        metrics.requests_limit().set(i64::try_from(config.limits.requests).unwrap_or(i64::MAX));
+        if deny_list.is_none() {
+            metrics.revocation.serving(0);
         }
+        let realm = config.issuers.iter().next().and_then(|issuer| issuer.rules.requirement.audiences().first());
+        let policy = Policy {
+            issuers: authenticator.issuers().map(|issuer| metrics.issuer(issuer.requirement.issuer())),
+            authenticator,
+            modes: config.modes.clone(),
+            refresher: Arc::new(refresher),
+            upstream,
+            realm: realm.map(|audience| plain(audience)).unwrap_or_default(),
+            limits: config.limits,
+            forward: config.forwarding,
+        };
+        let watch = |(file, slot)| DenyListWatcher::start(file, slot, metrics.revocation.clone());
+        (Arc::new(policy), deny_list.map(watch))
     }
 }
 
 /// What decides about tokens, with what feeds it.
-pub struct Judge {
+pub struct Verifier {
     pub authenticator: Authenticator,
-    /// In the order of the authenticator's issuers.
-    pub sources: Vec<Source>,
+    pub sources: PerIssuer<Source>,
     /// The deny-list's file and its place, if there is one.
-    pub revocation: Option<(PathBuf, Arc<DenyListSlot>)>,
+    pub deny_list: Option<(PathBuf, Arc<DenyListSlot>)>,
 }
 
-impl Judge {
-    /// Prepares what a configuration says about tokens. What `running` already keeps the keys of has them at once.
+impl Verifier {
+    /// Prepares what a configuration says about tokens. Keys that `running` already has are there at once.
     pub fn new(config: Compiled, running: Option<&JwksRefresher>) -> Self {
-        let mut sources = Vec::with_capacity(config.issuers.len());
-        let mut issuers = Vec::with_capacity(config.issuers.len());
+        let mut sources = PerIssuer::default();
+        let mut issuers = PerIssuer::default();
         for issuer in config.issuers {
-            let kept = running.and_then(|refresher| refresher.slot_for(&issuer.origin));
-            let source = Source { origin: issuer.origin, slot: kept.unwrap_or_default() };
-            issuers.push(Issuer {
-                requirement: issuer.requirement,
-                keys: Arc::clone(&source.slot),
-                naming: issuer.naming,
-                recorded: issuer.recorded,
-            });
-            sources.push(source);
+            let mut rules = issuer.rules;
+            if let Some(slot) = running.and_then(|refresher| refresher.slot_for(&issuer.origin)) {
+                rules.keys = slot;
+            }
+            sources.push(Source { origin: issuer.origin, slot: Arc::clone(&rules.keys) });
+            issuers.push(rules);
         }
         let authenticator = Authenticator::new(issuers, config.caller, config.public, config.limits.token_size);
         let authenticator = authenticator.with_cache(config.cache);
         let Some(Revocation { file, list }) = config.revocation else {
-            return Self { authenticator, sources, revocation: None };
+            return Self { authenticator, sources, deny_list: None };
         };
         let slot = Arc::new(DenyListSlot::default());
         slot.publish(list);
         let authenticator = authenticator.with_revocation(Arc::clone(&slot));
-        Self { authenticator, sources, revocation: Some((file, slot)) }
+        Self { authenticator, sources, deny_list: Some((file, slot)) }
     }
 }
 
