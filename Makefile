@@ -1,7 +1,7 @@
 # Everything a person or CI runs. `make` alone lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench idle-gaps slow-clients manifests e2e guides image profile bench-instructions bench-peers bench-features fuzz
+.PHONY: help setup demo test bench idle-gaps slow-clients manifests e2e guides image profile bench-instructions bench-peers bench-features fuzz fresh
 
 # Building the binary together with the demo gives Cargo the same features as `cargo test`, so nothing is built twice.
 DEMO := cargo build --quiet --bin callgate --example demo
@@ -22,6 +22,7 @@ test: ## Check format, lints, documentation and behaviour, and play the demo.
 	@./scripts/setup.sh tests
 	cargo fmt --check
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
+	./scripts/deny.sh
 	cargo clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps
 	cargo test
@@ -41,7 +42,8 @@ idle-gaps: setup ## Send 100,000 requests with gaps around Node's five seconds (
 slow-clients: setup ## Hold 5,000 slow and idle connections and time a good client beside them.
 	cargo test --release --test http -- --ignored --nocapture slow_clients
 
-manifests: ## Check the Dockerfiles, the rendered manifests, the alerts and the scripts.
+manifests: setup ## Check the Dockerfiles, the rendered manifests, the alerts and the scripts.
+	@$(DEMO)
 	@./scripts/check-manifests.sh
 
 image: setup ## Build the images callgate:0.1.0 and email-service:latest with buildah, and measure the first.
@@ -54,6 +56,9 @@ profile: setup ## Measure which ways a load takes, for the image's build to lay 
 e2e: ## Play with the email service behind Callgate in a real pod, with podman.
 	@./tests/e2e/run.sh
 
+fresh: ## Do all that CI does in a minimal Debian root that is made for it (an hour; as root).
+	@./scripts/fresh.sh
+
 guides: setup ## Run every command of the guides in docs/.
 	@$(DEMO)
 	@./scripts/tools.sh run-or-skip 'make guides' python3 git node npm curl openssl ip unshare kubectl -- ./scripts/test_guides.py
@@ -63,8 +68,8 @@ bench-instructions: setup ## Count the instructions of each step and compare the
 	    python3 benches/instructions/compare.py $(if $(UPDATE),--update)
 
 bench-peers: setup ## Compare with other proxies on this machine, about an hour (ROUNDS=1 SECONDS=2 to try).
-	@python3 benches/peers --rounds $(or $(ROUNDS),5) --seconds $(or $(SECONDS),5) \
+	@./scripts/tools.sh run python3 git -- python3 benches/peers --rounds $(or $(ROUNDS),5) --seconds $(or $(SECONDS),5) \
 	    --products '$(PRODUCTS)' --workloads '$(WORKLOADS)'
 
 bench-features: ## Measure what the optional parts cost, switched off and on (after bench-peers, two minutes).
-	@python3 benches/peers/features.py --rounds $(or $(ROUNDS),5) --seconds $(or $(SECONDS),3)
+	@./scripts/tools.sh run python3 -- python3 benches/peers/features.py --rounds $(or $(ROUNDS),5) --seconds $(or $(SECONDS),3)

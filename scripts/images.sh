@@ -11,7 +11,7 @@ need git node npm buildah runc
 
 cargo_home=${CARGO_HOME:-$HOME/.cargo}
 rustup_home=${RUSTUP_HOME:-$HOME/.rustup}
-node=$(command -v node)
+node=$(scripts/tools.sh find node)
 profile=${CALLGATE_PROFILE:-release}
 
 say() { echo "images: $*" >&2; }

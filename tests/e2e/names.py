@@ -43,7 +43,7 @@ class Named:
         run("podman", "image", "unmount", IMAGE)
         (root / "etc/resolv.conf").write_text(f"nameserver {HOST}\n")
         (root / "sidecar.toml").write_text(sidecar_toml)
-        chroot = [shutil.which("chroot"), "--userspec=65532:65532", str(root), "/callgate", "run", "--config", "/sidecar.toml"]
+        chroot = ["/usr/sbin/chroot", "--userspec=65532:65532", str(root), "/callgate", "run", "--config", "/sidecar.toml"]
         self.log = Path(self.directory.name, "log")
         self.process = subprocess.Popen(chroot, stdout=subprocess.DEVNULL, stderr=self.log.open("w"), env={})
 
