@@ -4,7 +4,6 @@ count does not depend on how busy the machine is, only on the code, the compiler
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,8 +17,6 @@ TOLERANCE = 0.02
 
 
 def main():
-    if not shutil.which("valgrind"):
-        sys.exit("bench-instructions: valgrind is missing; install it (Debian: apt-get install valgrind).")
     program = build()
     steps = output([program, "--list"]).split("\n")
     found = {step: count(program, step) for step in steps if step}

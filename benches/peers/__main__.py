@@ -28,8 +28,7 @@ ROUNDS_MIN, SECONDS_MIN = 5, 3
 def main():
     options = parse()
     began = time.time()
-    machine.install(*machine.PROGRAMS)
-    machine.install_envoy()
+    machine.need("nginx", "haproxy", "envoy", "wrk", "h2load", "taskset")
     say("Building Callgate and the tools; the first time takes some minutes.")
     built.tools("bare_proxy", "peers_tokens", "peers_verification")
     built.callgate()

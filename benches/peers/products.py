@@ -252,7 +252,7 @@ class Envoy(Product):
         }}
         (directory / "envoy.json").write_text(json.dumps(config, indent=1))
         quiet = ["--log-level", "warning", "--disable-hot-restart"]
-        return [machine.envoy(), "-c", directory / "envoy.json", "--concurrency", "1", *quiet]
+        return [machine.find("envoy"), "-c", directory / "envoy.json", "--concurrency", "1", *quiet]
 
 
 class EnvoyCached(Envoy):

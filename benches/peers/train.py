@@ -22,7 +22,7 @@ def main():
     parser.add_argument("--seconds", type=int, default=2, help="of load, each time")
     options = parser.parse_args()
     machine.name = "profile"
-    machine.install("nginx", "wrk", "h2load", "taskset")
+    machine.need("nginx", "wrk", "h2load", "taskset")
     built.tools("peers_tokens")
     built.tokens(count := built.tokens_for(options.seconds))
     callgate = Callgate(program=options.program.resolve())
