@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// What a client, a connection and all of them together may take.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// The longest token that is read.
     pub token_size: usize,

@@ -42,11 +42,11 @@ impl Drop for InFlight {
     }
 }
 
-/// Judges a request of HTTP/2, whose head was never on the wire as text.
+/// Judges a request of HTTP/2, whose head was never on the wire as text. One that had too many fields has lost them.
 ///
 /// # Errors
 /// `method_refused`, `request_malformed` or `head_too_large`.
-pub fn judge_http2(head: &RequestHeader, limits: &Limits) -> Result<(), Rejection> {
+pub fn judge_http2(head: &RequestHeader, has_too_many_fields: bool, limits: &Limits) -> Result<(), Rejection> {
     let malformed = |detail| Err(Rejection::new(Reason::RequestMalformed, detail));
     if head.version != Version::HTTP_2 {
         return Ok(());
@@ -54,7 +54,7 @@ pub fn judge_http2(head: &RequestHeader, limits: &Limits) -> Result<(), Rejectio
     if is_refused_method(head.method.as_str().as_bytes()) {
         return Err(method_refused());
     }
-    if head.headers.len() > limits.header_count {
+    if has_too_many_fields || head.headers.len() > limits.header_count {
         let detail = format!("the request has more than {} header fields", limits.header_count);
         return Err(Rejection::new(Reason::HeadTooLarge, detail));
     }

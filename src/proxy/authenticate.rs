@@ -54,7 +54,8 @@ impl Gate {
         let header = session.req_header();
         let client = StreamInfo::client_of(session);
         ctx.begin_record(&RequestSummary::from_pingora(header), client);
-        judge_http2(header, &ctx.policy.limits)?;
+        let has_too_many_fields = StreamInfo::of(session).is_some_and(|info| info.has_too_many_fields());
+        judge_http2(header, has_too_many_fields, &ctx.policy.limits)?;
         self.judge(&request_head(header), content_length(header), ctx).await
     }
 }

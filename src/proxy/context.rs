@@ -43,6 +43,8 @@ pub struct RequestContext {
     pub connection: Option<Arc<StreamInfo>>,
     /// Its place among the requests in progress.
     pub permit: Option<InFlight>,
+    /// HTTP/2: the bytes of a refusal's body that were left to the connection to send.
+    pub refusal_bytes: u64,
     /// Whether it asks for a connection of its own, for another protocol.
     pub is_tunnel: bool,
     /// The first try to reach the upstream, or the one after it.
@@ -104,6 +106,7 @@ impl RequestContext {
             refused: Facts::default(),
             connection: None,
             permit: None,
+            refusal_bytes: 0,
             is_tunnel: false,
             attempt: Try::First,
             ends: false,
@@ -225,7 +228,7 @@ impl RequestContext {
         let end = End {
             status: answered(session).map_or(0, |status| status.as_u16()),
             request_bytes: session.body_bytes_read() as u64,
-            response_bytes: session.body_bytes_sent() as u64,
+            response_bytes: session.body_bytes_sent() as u64 + self.refusal_bytes,
         };
         self.record_end(end).await;
     }

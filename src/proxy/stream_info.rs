@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
+use h2::SendStream;
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::l4::socket::SocketAddr;
@@ -57,6 +59,10 @@ pub struct StreamInfo {
     is_corked: AtomicBool,
     /// The request that was judged at the door and not yet taken up behind it.
     judged: Mutex<Option<Judged>>,
+    /// HTTP/2: the head had more fields than it may have, and they are gone.
+    too_many_fields: AtomicBool,
+    /// HTTP/2: a refusal whose body the client's window has not taken.
+    unread: Mutex<Option<SendStream<Bytes>>>,
 }
 
 impl Peer {
@@ -82,6 +88,8 @@ impl StreamInfo {
             lingers: AtomicBool::new(false),
             is_corked: AtomicBool::new(false),
             judged: Mutex::default(),
+            too_many_fields: AtomicBool::new(false),
+            unread: Mutex::default(),
         }
     }
 
@@ -122,6 +130,28 @@ impl StreamInfo {
     #[must_use]
     pub const fn slot(&self) -> &Held {
         &self.slot
+    }
+
+    /// Notes that the head had more fields than it may have.
+    pub fn set_too_many_fields(&self) {
+        self.too_many_fields.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it had.
+    #[must_use]
+    pub fn has_too_many_fields(&self) -> bool {
+        self.too_many_fields.load(Ordering::Relaxed)
+    }
+
+    /// Leaves a refusal that the client's window has not taken to the connection, which resets its stream in time.
+    pub fn set_unread(&self, refusal: SendStream<Bytes>) {
+        *self.unread.lock().unwrap_or_else(PoisonError::into_inner) = Some(refusal);
+    }
+
+    /// That refusal, once.
+    #[must_use]
+    pub fn take_unread(&self) -> Option<SendStream<Bytes>> {
+        self.unread.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Who is at the other end.

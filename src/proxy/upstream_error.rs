@@ -16,7 +16,8 @@ pub const TOKEN_EXPIRED: ErrorType = ErrorType::Custom("TokenExpired");
 /// What a failed request is answered with, as far as it can still be; `None` if the client left.
 pub fn rejection_of(error: &Error, ctx: &RequestContext) -> Option<Rejection> {
     use ErrorType::{
-        ConnectTimedout, ConnectionClosed, ReadError, ReadTimedout, TLSHandshakeTimedout, WriteError, WriteTimedout,
+        ConnectTimedout, ConnectionClosed, H2Error, ReadError, ReadTimedout, TLSHandshakeTimedout, WriteError,
+        WriteTimedout,
     };
     let connection = ctx.connection.as_deref();
     if *error.etype() == TOKEN_EXPIRED || connection.is_some_and(StreamInfo::is_over) {
@@ -28,7 +29,8 @@ pub fn rejection_of(error: &Error, ctx: &RequestContext) -> Option<Rejection> {
     let (reason, detail) = match (error.esource(), error.etype()) {
         (_, etype) if *etype == BODY_TOO_LARGE => return Some(body_too_large(&ctx.policy.limits)),
         (ErrorSource::Downstream, ReadTimedout) => (Reason::RequestTimeout, "the request's body did not come in time"),
-        (ErrorSource::Downstream, ConnectionClosed | ReadError | WriteError | WriteTimedout) => return None,
+        // `H2Error`: the client has reset the stream, or closed its connection.
+        (ErrorSource::Downstream, ConnectionClosed | H2Error | ReadError | WriteError | WriteTimedout) => return None,
         (ErrorSource::Downstream, _) => (Reason::RequestMalformed, "the request cannot be read without doubt"),
         (ErrorSource::Upstream, ConnectTimedout | ReadTimedout | TLSHandshakeTimedout | WriteTimedout) => {
             (Reason::UpstreamTimeout, "the service behind this proxy did not answer in time")

@@ -10,10 +10,13 @@ mod cases; // one line each: smuggling, spoofing, paths
 mod claims; // more than the caller's name, and less than the token
 mod credentials; // headers that look like tokens, and tokens that come twice
 mod events; // answers that go on and on
+mod frames; // a client of HTTP/2 whose every frame is in the test's hand
 mod grpc; // a client and a server of the field
 mod http2; // the same in frames
 mod http2_bodies; // bodies in frames, and their one end
 mod http2_end; // and how they are told of the end
+mod http2_refusals; // refusals that nobody reads
+mod http2_windows; // what is not read stops nobody else
 mod idle_gaps; // a Node.js server that closes idle connections
 mod limits; // how much, how long, how many
 mod origin; // where a request came from
