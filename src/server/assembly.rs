@@ -118,7 +118,10 @@ async fn upstream_peer(upstream: &Upstream) -> Result<UpstreamPeer, ServerFault>
         if upstream.protocol == Protocol::H2c {
             // Without TLS nothing is negotiated: HTTP/2 from the first byte.
             peer.options.alpn = ALPN::H2;
-            peer.options.max_h2_streams = H2_STREAMS;
+            peer.options.max_h2_streams = H2_STREAMS as usize;
+            // Room for the windows of all streams: a caller who does not read a long response stops nobody else's.
+            peer.options.h2_stream_window_size = Some(H2_STREAM_WINDOW);
+            peer.options.h2_connection_window_size = Some(H2_STREAM_WINDOW * H2_STREAMS);
         }
         peer.options.connection_timeout = Some(upstream.connect_timeout);
         peer.options.total_connection_timeout = Some(upstream.connect_timeout);
@@ -148,4 +151,7 @@ async fn upstream_peer(upstream: &Upstream) -> Result<UpstreamPeer, ServerFault>
 }
 
 /// How many requests share a connection to an upstream that speaks HTTP/2.
-const H2_STREAMS: usize = 100;
+const H2_STREAMS: u32 = 100;
+
+/// How many bytes of a response such an upstream may send before its caller has read any. They stay in memory.
+const H2_STREAM_WINDOW: u32 = 64 * 1024;
