@@ -4,6 +4,7 @@
 mod accepted;
 mod cache;
 mod issuer;
+mod verification;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -15,8 +16,7 @@ use crate::issuers::{IssuerIndex, PerIssuer};
 use crate::jwt::claims::{Round, time};
 use crate::jwt::json::{Number, Object, Value};
 use crate::jwt::parse::{Parts, Unverified};
-use crate::jwt::verify::{Verified, allowed_algorithm, verify};
-use crate::keys::jwks::{Key, KeySet};
+use crate::jwt::verify::{Verified, allowed_algorithm};
 use crate::rejection::{Reason, Rejection, quoted};
 use crate::request::RequestHead;
 use crate::requirement::Requirement;
@@ -28,8 +28,11 @@ pub use accepted::{Accepted, Facts};
 pub use cache::Usage;
 pub use issuer::Issuer;
 
+pub(crate) use verification::{keys_unavailable, verify_with_any};
+
 use accepted::Basis;
 use cache::TokenCache;
+use verification::Stop;
 
 /// Everything that decides about requests, compiled from one configuration and never changed.
 pub struct Authenticator {
@@ -76,12 +79,6 @@ struct Proven<'t> {
     expires: UnixTime,
     issued: Option<UnixTime>,
     basis: Basis,
-}
-
-/// A refusal on the way, and whether fresher keys of the token's issuer could change it.
-pub(crate) struct Stop {
-    pub rejection: Rejection,
-    keys_wanted: bool,
 }
 
 impl Authenticator {
@@ -293,45 +290,6 @@ impl Authenticator {
     }
 }
 
-/// Tries the keys that the token may have been signed with. The first whose signature holds decides.
-pub(crate) fn verify_with_any<'v>(
-    token: &'v Unverified<'v>,
-    asked: &Requirement,
-    keys: &'v KeySet,
-    now: UnixTime,
-) -> Result<(Verified<'v>, &'v Key), Stop> {
-    let algorithm = allowed_algorithm(token, asked)?;
-    let mut refused = None;
-    for key in keys.candidates(token.kid(), algorithm) {
-        match verify(token, asked, key.public(), now) {
-            Err(rejection) if rejection.reason() == Reason::SignatureInvalid => refused = Some(rejection),
-            Err(rejection) => return Err(rejection.into()),
-            Ok(verified) => return Ok((verified, key)),
-        }
-    }
-    let named = token.kid().and_then(|kid| keys.named(kid));
-    match (named, token.kid(), refused) {
-        (Some(key), Some(kid), None) => {
-            let detail = format!("key {} is of kind {}, and not for {algorithm}", quoted(kid), key.public().kind());
-            Err(Rejection::new(Reason::AlgorithmRefused, detail).into())
-        }
-        // A token without kid, or keys without: none fits, and a key that is newer than the set may. Even one of the same
-        // kid: there are issuers that replace a key under its old name.
-        (Some(_), _, Some(rejection)) | (_, None, Some(rejection)) => Err(Stop::for_keys(rejection)),
-        (_, kid, _) => {
-            let which = kid.map_or_else(|| format!("key for {algorithm}"), |kid| format!("key {}", quoted(kid)));
-            let detail =
-                format!("the issuer's key set has no {which}; was the token signed by this issuer, and lately?");
-            Err(Stop::for_keys(Rejection::new(Reason::KeyUnknown, detail)))
-        }
-    }
-}
-
-pub(crate) fn keys_unavailable(asked: &Requirement) -> Rejection {
-    let detail = format!("the keys of {} cannot be fetched at the moment; try again", quoted(asked.issuer()));
-    Rejection::new(Reason::KeysUnavailable, detail)
-}
-
 /// An `alg` as it is recorded: the token's own word.
 fn shown_algorithm(alg: &str) -> Cow<'static, str> {
     let known = Algorithm::from_name(alg).and_then(|known| {
@@ -352,24 +310,6 @@ fn shown(value: &Value<'_>) -> Option<String> {
         Value::Number(Number::Unsigned(value)) => Some(value.to_string()),
         Value::String(text) if text.len() <= CLAIM_MAX => Some(text.clone().into_owned()),
         _ => None,
-    }
-}
-
-impl Stop {
-    /// A refusal that fresher keys could change.
-    const fn for_keys(rejection: Rejection) -> Self {
-        Self { rejection, keys_wanted: true }
-    }
-
-    /// An answer for what cannot happen: refuse, and let the operator see it.
-    fn bug() -> Self {
-        Rejection::new(Reason::InternalError, "an issuer vanished while its token was judged").into()
-    }
-}
-
-impl From<Rejection> for Stop {
-    fn from(rejection: Rejection) -> Self {
-        Self { rejection, keys_wanted: false }
     }
 }
 

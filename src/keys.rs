@@ -1,7 +1,9 @@
-//! The issuers' public keys: read from a document ([`jwks`]), published to requests ([`store`]), and where the document may
+//! The issuers' public keys: read from a document ([`document`], [`jwk`], [`jwks`]), published to requests ([`store`]), and where the document may
 //! come from ([`source`]). All of it is pure; [`crate::jwks_refresh`] fetches. A key comes only from its issuer's configured
 //! source, never from a token.
 
+pub mod document;
+pub mod jwk;
 pub mod jwks;
 pub mod source;
 pub mod store;

@@ -174,7 +174,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("prometheus", &["audit", "cli", "metrics", "jwks_refresh", "server", "trace"]),
     ("quick_cache", &["authenticator"]),
     ("reqwest", &["jwks_refresh", "trace"]),
-    ("rustls", &["config", "server", "jwks_refresh"]),
+    ("rustls", &["config", "keys", "server", "jwks_refresh"]),
     ("schemars", &["audit", "config"]),
     ("serde", &["admin", "audit", "config", "jwt", "keys", "jwks_refresh", "proxy"]),
     ("serde_json", &["admin", "audit", "config", "explain", "jwt", "keys", "jwks_refresh", "proxy", "trace"]),

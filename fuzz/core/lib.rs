@@ -15,6 +15,8 @@ mod parts {
     pub mod issuers;
     pub mod jwt;
     pub mod keys {
+        pub mod document;
+        pub mod jwk;
         pub mod jwks;
         #[allow(dead_code)]
         pub mod source;

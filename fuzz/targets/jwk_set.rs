@@ -2,13 +2,14 @@
 #![no_main]
 
 use callgate::algorithm::Algorithm;
-use callgate::keys::jwks::{CANDIDATES_MAX, KEYS_MAX, Reading};
+use callgate::keys::jwks::{CANDIDATES_MAX, ENTRIES_MAX, KEYS_MAX, KeyUse, Reading};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|document: &[u8]| {
-    let Ok(reading) = Reading::parse(document, &Algorithm::ALL) else { return };
+    let of_file = Reading::parse_file(KeyUse::Signature, document, &Algorithm::ALL);
+    let Ok(reading) = Reading::parse(document, &Algorithm::ALL).or(of_file) else { return };
     let keys = reading.keys.keys();
-    assert!(!keys.is_empty() && keys.len() <= KEYS_MAX && reading.left_out.len() <= KEYS_MAX + 1);
+    assert!(!keys.is_empty() && keys.len() <= KEYS_MAX && reading.left_out.len() <= ENTRIES_MAX + 1);
     for key in keys {
         for algorithm in Algorithm::ALL {
             assert_eq!(key.public().fits(algorithm) && algorithm.key_kind() != key.public().kind(), false);

@@ -258,3 +258,73 @@ fn nobody_learns_from_an_unproven_token_what_is_revoked() {
     let refused = world.refused(&sign(&world.b, WITH_KID, &claims("a")));
     assert_eq!(refused.rejection.reason(), Reason::SignatureInvalid);
 }
+
+#[test]
+fn a_token_without_kid_is_told_that_it_needs_one_where_not_all_keys_are_tried() {
+    let world = World::new();
+    let jwk = |n: usize, pair: &Ed25519KeyPair| {
+        format!(r#"{{"kty":"OKP","crv":"Ed25519","kid":"{n}","x":"{}"}}"#, URL_SAFE_NO_PAD.encode(pair.public_key()))
+    };
+    let mut keys: Vec<_> = (0..8).map(|n| jwk(n, &world.b)).collect();
+    let publish = |keys: &[String]| {
+        let document = format!(r#"{{"keys":[{}]}}"#, keys.join(","));
+        let keys = Reading::parse(document.as_bytes(), &[Algorithm::Ed25519]).expect("a key set").keys;
+        let (confirmed, stale) = (UnixTime::from_secs(NOW), UnixTime::from_secs(NOW + 600));
+        world.authenticator.issuers().iter().next().expect("an issuer").keys.publish(Published {
+            keys: keys.into(),
+            confirmed,
+            stale,
+        });
+    };
+    let detail = |header: &str| {
+        let refused = world.refused(&sign(&world.a, header, &claims("a")));
+        assert_eq!(refused.rejection.reason(), Reason::SignatureInvalid);
+        assert_eq!(refused.keys_wanted, world.index("a"));
+        refused.rejection.detail().to_owned()
+    };
+    publish(&keys);
+    assert!(!detail(WITHOUT_KID).contains("needs a kid"), "all keys were tried");
+    keys.push(jwk(8, &world.a));
+    publish(&keys);
+    assert!(detail(WITHOUT_KID).starts_with("the token needs a kid: it has none, its issuer has 9 keys for Ed25519"));
+    assert!(matches!(
+        world.decide(&sign(&world.a, r#"{"alg":"EdDSA","kid":"8"}"#, &claims("a")), NOW),
+        Decision::Forward(..)
+    ));
+    let nameless: Vec<_> = keys.iter().map(|key| key.replacen("\"kid\":\"", "\"odd\":\"", 1)).collect();
+    let mut different: Vec<_> = (0..8).map(|_| jwk(0, &Ed25519KeyPair::generate().expect("a key pair"))).collect();
+    different.push(nameless[8].clone());
+    let different: Vec<_> = different.iter().map(|key| key.replacen("\"kid\":\"", "\"odd\":\"", 1)).collect();
+    publish(&different);
+    assert!(
+        detail(r#"{"alg":"EdDSA","kid":"8"}"#).starts_with("the issuer has 9 keys for Ed25519 under the token's kid")
+    );
+}
+
+/// It was said to be missing, while the issuer had it in its key set.
+#[test]
+fn a_key_that_was_left_out_is_told_from_one_that_is_not_there() {
+    let world = World::new();
+    let x = URL_SAFE_NO_PAD.encode(world.a.public_key());
+    let document = format!(
+        r#"{{"keys":[{{"kty":"OKP","crv":"Ed25519","kid":"k","x":"{x}"}},
+            {{"kty":"OKP","crv":"Ed25519","kid":"old","x":"{x}","use":"enc"}},
+            {{"kty":"RSA","kid":"leaked","n":"{x}","e":"AQAB","d":"{x}"}}]}}"#
+    );
+    let keys = Reading::parse(document.as_bytes(), &[Algorithm::Ed25519]).expect("a key set").keys;
+    let (confirmed, stale) = (UnixTime::from_secs(NOW), UnixTime::from_secs(NOW + 600));
+    world.authenticator.issuers().iter().next().expect("an issuer").keys.publish(Published {
+        keys: keys.into(),
+        confirmed,
+        stale,
+    });
+    for (kid, said) in [
+        ("old", "the issuer's key 'old' is in its key set and left out here: other use"),
+        ("leaked", "the issuer's key 'leaked' is in its key set and left out here: unsound"),
+        ("new", "the issuer's key set has no key 'new'; was the token signed by this issuer, and lately?"),
+    ] {
+        let refused = world.refused(&sign(&world.a, &format!(r#"{{"alg":"EdDSA","kid":"{kid}"}}"#), &claims("a")));
+        assert_eq!((refused.rejection.reason(), refused.rejection.detail()), (Reason::KeyUnknown, said));
+        assert_eq!(refused.keys_wanted, world.index("a"), "the issuer may have mended it");
+    }
+}

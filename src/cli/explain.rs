@@ -119,7 +119,7 @@ fn named_issuer(judge: &Authenticator, field: &[u8]) -> Option<IssuerIndex> {
 fn use_file(source: &Source, path: &Path, at: UnixTime) -> Result<(), CommandFault> {
     let name = || path.display().to_string();
     let document = std::fs::read(path).map_err(|error| CommandFault::Keys(name(), error))?;
-    let reading = Reading::parse_for(source.origin.usage, &document, &source.origin.algorithms);
+    let reading = Reading::parse_file(source.origin.usage, &document, &source.origin.algorithms);
     let keys = reading.map_err(|fault| CommandFault::KeySet(name(), fault))?.keys;
     source.slot.publish(Published { keys: keys.into(), confirmed: at, stale: UnixTime::MAX });
     Ok(())

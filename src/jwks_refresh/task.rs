@@ -146,10 +146,10 @@ impl<F: Fetch> Task<F> {
 
     /// Publishes the keys of a document that the issuer confirmed at this time, if it has usable ones. Returns how many.
     fn publish(&mut self, serving: Serving, confirmed: UnixTime) -> Result<(KeyChange, usize), FetchError> {
-        let reading = Reading::parse_for(self.source.origin.usage, &serving.document, &self.source.origin.algorithms);
+        let reading = self.source.origin.read(&serving.document);
         match &reading {
             Ok(Reading { left_out, .. }) | Err(KeySetError::NoKeys(left_out)) => self.log.left_out(left_out),
-            Err(KeySetError::NotAKeySet) => {}
+            Err(KeySetError::NotAKeySet(_)) => {}
         }
         let keys = reading.map_err(FetchError::Document)?.keys;
 

@@ -64,22 +64,27 @@ impl PublicKey {
         Self::new(KeyKind::Rsa, modulus.len(), algorithms, verifier)
     }
 
-    /// An elliptic-curve key from its coordinates, each of the curve's full length (RFC 7518 §6.2.1).
+    /// An elliptic-curve key from its coordinates, big-endian (RFC 7518 §6.2.1).
     ///
     /// # Errors
     /// Why it is no key to trust.
     pub fn ec(curve: KeyKind, x: &[u8], y: &[u8], algorithms: &[Algorithm]) -> Result<Self, KeyError> {
-        let (length, verification): (_, &'static dyn VerificationAlgorithm) = match curve {
+        let (length, verification): (usize, &'static dyn VerificationAlgorithm) = match curve {
             KeyKind::P256 => (32, &ECDSA_P256_SHA256_FIXED),
             KeyKind::P384 => (48, &ECDSA_P384_SHA384_FIXED),
             KeyKind::P521 => (66, &ECDSA_P521_SHA512_FIXED),
             KeyKind::Ed25519 | KeyKind::Rsa => return Err(KeyError::WrongKind),
         };
-        if x.len() != length || y.len() != length {
-            return Err(KeyError::CoordinateLength { wanted: length });
-        }
         // SEC 1 §2.3.3: 4 marks an uncompressed point.
-        let point = [&[4], x, y].concat();
+        let mut point = vec![4];
+        for coordinate in [x, y] {
+            // RFC 7518 §6.2.1.2 wants the full length, and some issuers write numbers without their leading zeros, or with one
+            // more. They change no value, and the point must still lie on the curve.
+            let coordinate = without_leading_zeros(coordinate);
+            let missing = length.checked_sub(coordinate.len()).ok_or(KeyError::CoordinateLength { wanted: length })?;
+            point.resize(point.len() + missing, 0);
+            point.extend(coordinate);
+        }
         let parsed = parse(verification, &point)?;
         let verifier = match curve {
             KeyKind::P521 => Verifier::AwsLc(parsed),
@@ -165,7 +170,7 @@ pub struct SignatureError;
 /// Why a public key cannot be trusted with anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
-    #[error("a coordinate is not {wanted} bytes long")]
+    #[error("a coordinate does not have {wanted} bytes")]
     CoordinateLength { wanted: usize },
     #[error("its RSA exponent is not an odd number from 3 to 2^32")]
     RsaExponent,
@@ -210,7 +215,15 @@ fn parse(verification: &'static dyn VerificationAlgorithm, bytes: &[u8]) -> Resu
     ParsedPublicKey::new(verification, bytes).map_err(|_| KeyError::Unsound)
 }
 
-fn without_leading_zeros(number: &[u8]) -> &[u8] {
+/// Modulus and exponent, big-endian, of an RSA key in DER (SubjectPublicKeyInfo, RFC 5280 §4.1.2.7).
+pub(crate) fn rsa_components(der: &[u8]) -> Option<[Vec<u8>; 2]> {
+    let key = aws_lc_rs::rsa::PublicKey::from_der(der).ok()?;
+    let RsaPublicKeyComponents { n, e } = RsaPublicKeyComponents::<Vec<u8>>::from(&key);
+    Some([n, e])
+}
+
+/// The same number, big-endian.
+pub(crate) fn without_leading_zeros(number: &[u8]) -> &[u8] {
     let zeros = number.iter().take_while(|byte| **byte == 0).count();
     number.get(zeros..).unwrap_or_default()
 }

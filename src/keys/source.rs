@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use url::{Host, Url};
 
-use super::jwks::KeyUse;
+use super::jwks::{KeySetError, KeyUse, Reading};
 use super::store::KeySlot;
 use crate::algorithm::Algorithm;
 
@@ -46,6 +46,19 @@ pub struct Origin {
     pub usage: KeyUse,
     pub location: Location,
     pub settings: FetchSettings,
+}
+
+impl Origin {
+    /// Reads a document that came from here. An operator's file may have other forms than what is fetched.
+    ///
+    /// # Errors
+    /// If it holds no key that can be used.
+    pub fn read(&self, document: &[u8]) -> Result<Reading, KeySetError> {
+        match self.location {
+            Location::File(_) => Reading::parse_file(self.usage, document, &self.algorithms),
+            Location::Discovery(_) | Location::Url(_) => Reading::parse_for(self.usage, document, &self.algorithms),
+        }
+    }
 }
 
 impl Location {

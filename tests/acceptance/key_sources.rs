@@ -235,6 +235,38 @@ fn keys_in_a_file_are_accepted_without_any_fetch() {
 }
 
 #[test]
+fn a_single_jwk_or_a_public_key_in_pem_is_accepted_from_a_file() {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+    let issuer = plain_issuer();
+    let jwk = issuer.jwks()["keys"][0].clone();
+    let number = |name: &str| URL_SAFE_NO_PAD.decode(jwk[name].as_str().unwrap()).unwrap();
+    // SubjectPublicKeyInfo of a P-256 key (RFC 5480 section 2).
+    let beginning = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE";
+    let der = [STANDARD.decode(beginning).unwrap(), number("x"), number("y")].concat();
+    let pem = format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", STANDARD.encode(der));
+    // A key in PEM has no name, so a token that names another may be of a newer key.
+    for (content, reason) in
+        [(jwk.to_string(), "signature_invalid"), (format!("\u{feff}{jwk}"), "signature_invalid"), (pem, "key_unknown")]
+    {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("key");
+        std::fs::write(&file, &content).unwrap();
+        let email = EmailService::start();
+        let keys = format!("keys = {{ file = \"{}\" }}", file.display());
+        let sidecar = start_ready(&Setup::before(email.address()).trusting_with(&issuer, &keys));
+        assert_eq!(ask(&sidecar, &issuer.mint(&issuer.claims("billing", AUDIENCE))).status(), 202, "{content}");
+        let forged = plain_issuer().mint(&issuer.claims("billing", AUDIENCE));
+        let refused = ask(&sidecar, &forged);
+        assert_unauthorized(&refused, reason);
+        assert_eq!(email.received().len(), 1);
+        assert_eq!(email.received()[0].callers(), ["billing"]);
+        let audit = sidecar.audit_for(&request_id(&refused)).expect("the refusal is in the audit");
+        assert_eq!(audit["reason"], reason);
+    }
+}
+
+#[test]
 fn keys_behind_https_are_accepted_from_the_authority_that_is_configured() {
     let issuer = plain_issuer();
     let front = TlsFront::before(&issuer);

@@ -80,17 +80,9 @@ fn weak_and_unsound_keys_are_left_out() {
             fault(KeyError::Unsound),
         ),
         ("a coordinate beyond p", with(ec.clone(), "x", encode([0xff; 32])), fault(KeyError::Unsound)),
-        (
-            "a short coordinate",
-            with(ec.clone(), "x", encode([5; 31])),
-            fault(KeyError::CoordinateLength { wanted: 32 }),
-        ),
+        ("a short coordinate", with(ec.clone(), "x", encode([5; 31])), fault(KeyError::Unsound)),
         ("a long coordinate", with(ec.clone(), "y", encode([5; 33])), fault(KeyError::CoordinateLength { wanted: 32 })),
-        (
-            "a P-256 point called P-384",
-            with(ec, "crv", "P-384".into()),
-            fault(KeyError::CoordinateLength { wanted: 48 }),
-        ),
+        ("a P-256 point called P-384", with(ec, "crv", "P-384".into()), fault(KeyError::Unsound)),
         (
             "a short Ed25519 key",
             with(ed.clone(), "x", encode([5; 31])),

@@ -47,6 +47,8 @@ pub fn world() -> Authenticator {
         .with_max_lifetime(Duration::from_secs(3600))
         .with_max_age(Duration::from_secs(1800))
         .with_required(required);
+    let mut many: Vec<_> = (0..8).map(|n| pair("other-p256").jwk(Some(&format!("other-{n}")))).collect();
+    many.push(pair("p256").jwk(Some("ninth")));
     let narrow = with(pair("rsa").jwk(Some("rsa")), "alg", json!("RS256"));
     let issuers = vec![
         issuer(requirement(ISSUER, &Algorithm::ALL), &named(&kinds)),
@@ -64,6 +66,7 @@ pub fn world() -> Authenticator {
                 with(pair("p256").jwk(Some("p256-ed25519")), "alg", json!("Ed25519")),
             ],
         ),
+        issuer(requirement("https://many.test", &es256), &many),
         Issuer::new(requirement("https://keyless.test", &es256), Arc::new(KeySlot::default())),
         stale(requirement("https://stale.test", &es256), &named(&["p256"])),
         issuer(requirement("joe", &Algorithm::ALL), &rfc_keys()),

@@ -24,7 +24,7 @@ pub fn key_file(
     findings: &mut Findings<'_, '_>,
 ) -> Result<(), Reported> {
     let document = read(path, key, findings)?;
-    let (usable, left_out) = match Reading::parse_for(usage, &document, algorithms) {
+    let (usable, left_out) = match Reading::parse_file(usage, &document, algorithms) {
         Ok(reading) => (Ok(()), reading.left_out),
         Err(KeySetError::NoKeys(left_out)) => {
             (Err(findings.error(key, format!("{path:?} holds no key that can be used"))), left_out)
