@@ -13,6 +13,7 @@ mod schedule;
 mod snapshot;
 mod state;
 mod task;
+mod waiting_room;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -31,6 +32,7 @@ use self::snapshot::Snapshot;
 pub use self::state::Freshness;
 use self::state::{KeyRequest, RefreshState};
 use self::task::{Aging, Clock, Task};
+use self::waiting_room::WaitingRoom;
 use crate::clock::UnixTime;
 use crate::file_watcher::INTERVAL;
 use crate::issuers::{IssuerIndex, PerIssuer};
@@ -42,6 +44,8 @@ use crate::metrics::keys::KeyMetrics;
 /// own, which shares the tasks of the issuers that stay as they are.
 pub struct JwksRefresher {
     issuers: PerIssuer<Arc<IssuerTask>>,
+    /// How many issuers the configuration has.
+    configured: usize,
     metrics: KeyMetrics,
     clock: Clock,
 }
@@ -96,9 +100,14 @@ impl JwksRefresher {
     /// beginning. This refresher goes on as it is until it is [retired](Self::retire).
     #[must_use]
     pub fn reconfigured(&self, sources: impl Into<PerIssuer<Source>>) -> Self {
-        let mut next =
-            Self { issuers: PerIssuer::default(), metrics: self.metrics.clone(), clock: Arc::clone(&self.clock) };
-        for source in sources.into() {
+        let sources = sources.into();
+        let mut next = Self {
+            issuers: PerIssuer::default(),
+            configured: sources.iter().count(),
+            metrics: self.metrics.clone(),
+            clock: Arc::clone(&self.clock),
+        };
+        for source in sources {
             let origin = &source.origin;
             match self.issuers.iter().find(|task| task.origin == *origin && Arc::ptr_eq(&task.slot, &source.slot)) {
                 Some(task) => next.issuers.push(Arc::clone(task)),
@@ -164,8 +173,8 @@ impl JwksRefresher {
     ///
     /// However many requests ask, there is one fetch, which all of them wait for, and one per cooldown. When this returns
     /// [`Freshness::Changed`], decide again, and if keys are still wanted, ask again with the rest of the time. With
-    /// [`Freshness::Failed`] and [`Freshness::TimedOut`] nobody can tell whether there is such a key; with everything else the
-    /// decision stands.
+    /// [`Freshness::Failed`], [`Freshness::TimedOut`] and [`Freshness::RoomFull`] nobody can tell whether there is such a key;
+    /// with everything else the decision stands.
     pub async fn fresher(&self, issuer: IssuerIndex, kid: Option<&str>, since: Instant, within: Duration) -> Freshness {
         let Some(task) = self.issuers.get(issuer) else { return Freshness::Unchanged };
         let asked = Instant::now();
@@ -186,7 +195,7 @@ impl JwksRefresher {
         let at_scrape = Arc::clone(&clock);
         let metrics = KeyMetrics::register(registry, move || at_scrape())?;
         metrics.watch(sources.iter().map(|source| (source.origin.issuer.clone(), Arc::clone(&source.slot))).collect());
-        Ok(Self { issuers: PerIssuer::default(), metrics, clock })
+        Ok(Self { issuers: PerIssuer::default(), configured: sources.iter().count(), metrics, clock })
     }
 
     fn slots(&self) -> Vec<(String, Arc<KeySlot>)> {
@@ -224,7 +233,9 @@ impl JwksRefresher {
         let snapshot = settings.snapshot_dir.as_ref().filter(|_| aging != Aging::Never);
         let (issuer, slot, origin) = (issuer.clone(), Arc::clone(&source.slot), source.origin.clone());
         let snapshot = snapshot.map(|at| Snapshot::new(at, &origin.issuer, &origin.identity()));
-        let state = RefreshState::new(cooldown, Instant::now());
+        let metrics = self.metrics.issuer(&issuer, &FetchError::CLASSES);
+        let room = WaitingRoom::new(self.configured, metrics.waiting().clone());
+        let state = RefreshState::new(cooldown, room, Instant::now());
         if let Some(published) = slot.latest().as_ref() {
             state.write(|state| state.restored(published.confirmed, Instant::now()));
         }
@@ -235,7 +246,7 @@ impl JwksRefresher {
             schedule,
             aging,
             clock: Arc::clone(&self.clock),
-            metrics: self.metrics.issuer(&issuer, &FetchError::CLASSES),
+            metrics,
             log: RefreshLog::new(issuer),
             snapshot,
             serving: None,

@@ -9,6 +9,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::error::FetchError;
 use super::missing_keys::MissingKeys;
+use super::waiting_room::WaitingRoom;
 use crate::clock::UnixTime;
 use crate::keys::store::KeySlot;
 
@@ -23,6 +24,8 @@ pub enum Freshness {
     TimedOut,
     /// The next refresh is allowed only after this time, which is beyond the bound. It will then be made.
     TooSoon { retry_after: Duration },
+    /// As many requests wait for the issuer's keys as there are places. The next attempt comes after this time.
+    RoomFull { retry_after: Duration },
     /// The issuer was asked after the decision, or has lately been asked for this very key: it has no such key, or no other.
     Unchanged,
 }
@@ -34,6 +37,7 @@ impl Freshness {
         match self {
             Self::Changed => "changed",
             Self::Failed { .. } => "failed",
+            Self::RoomFull { .. } => "room_full",
             Self::TimedOut => "timed_out",
             Self::TooSoon { .. } => "too_soon",
             Self::Unchanged => "unchanged",
@@ -48,6 +52,7 @@ pub(super) struct RefreshState {
     wanted: watch::Sender<Option<Instant>>,
     missing: Mutex<MissingKeys>,
     cooldown: Duration,
+    room: WaitingRoom,
 }
 
 /// What the task did and will do.
@@ -101,7 +106,7 @@ enum Step {
 }
 
 impl RefreshState {
-    pub fn new(cooldown: Duration, now: Instant) -> Self {
+    pub fn new(cooldown: Duration, room: WaitingRoom, now: Instant) -> Self {
         let state = TaskState {
             attempts: 0,
             in_flight: false,
@@ -115,7 +120,13 @@ impl RefreshState {
             permitted: now,
             retired: false,
         };
-        Self { task: watch::Sender::new(state), wanted: watch::Sender::new(None), missing: Mutex::default(), cooldown }
+        Self {
+            task: watch::Sender::new(state),
+            wanted: watch::Sender::new(None),
+            missing: Mutex::default(),
+            cooldown,
+            room,
+        }
     }
 
     /// The least time between two refreshes that are made for requests.
@@ -146,14 +157,21 @@ impl RefreshState {
         tokio::time::sleep_until(permitted).await;
     }
 
-    /// Asks for keys newer than a decision, and waits for them within a bound.
+    /// Asks for keys newer than a decision, and waits for them within a bound. A request that ends meanwhile is dropped with this
+    /// future, which gives its place back.
     pub async fn fresher(&self, slot: &KeySlot, request: KeyRequest<'_>) -> Freshness {
         let deadline = Instant::now() + request.within;
         let mut states = self.task.subscribe();
+        let mut place = None;
         loop {
             let step = self.step(&states.borrow_and_update(), slot, request, deadline);
             if let Step::Done(freshness) = step {
                 return freshness;
+            }
+            place = place.or_else(|| self.room.enter());
+            if place.is_none() {
+                let next = states.borrow().scheduled;
+                return Freshness::RoomFull { retry_after: next.saturating_duration_since(Instant::now()) };
             }
             // A sender is in self, so the only failure is the deadline's.
             if timeout_at(deadline, states.changed()).await.is_err() {

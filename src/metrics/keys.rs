@@ -18,6 +18,7 @@ pub struct KeyMetrics {
     refreshes: IntCounterVec,
     waits: IntCounterVec,
     wait_seconds: Histogram,
+    waiting: IntGaugeVec,
     watched: Watched,
 }
 
@@ -30,6 +31,7 @@ pub struct IssuerKeyMetrics {
     keys: IntGauge,
     last_success: IntGauge,
     next_refresh: IntGauge,
+    waiting: IntGauge,
     refreshes: IntCounterVec,
 }
 
@@ -70,11 +72,13 @@ impl KeyMetrics {
                 Opts::new("callgate_key_waits_total", "Requests that asked for fresher keys, by what they learned."),
                 &["issuer", "result"],
             )?,
+            waiting: gauges("callgate_key_waiting_requests", "Requests that wait for the issuer's keys now.")?,
             wait_seconds: Histogram::with_opts(
                 HistogramOpts::new("callgate_key_wait_seconds", "Time that requests waited for fresher keys.")
                     .buckets(vec![0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0]),
             )?,
         };
+        registry.register(Box::new(metrics.waiting.clone()))?;
         registry.register(Box::new(metrics.keys.clone()))?;
         registry.register(Box::new(metrics.last_success.clone()))?;
         registry.register(Box::new(metrics.next_refresh.clone()))?;
@@ -103,7 +107,7 @@ impl KeyMetrics {
         if self.watched.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|(watched, _)| watched == issuer) {
             return;
         }
-        for gauge in [&self.keys, &self.last_success, &self.next_refresh] {
+        for gauge in [&self.keys, &self.last_success, &self.next_refresh, &self.waiting] {
             // It fails only if there is none.
             let _ = gauge.remove_label_values(&[issuer]);
         }
@@ -120,6 +124,7 @@ impl KeyMetrics {
             keys: self.keys.with_label_values(&[issuer]),
             last_success: self.last_success.with_label_values(&[issuer]),
             next_refresh: self.next_refresh.with_label_values(&[issuer]),
+            waiting: self.waiting.with_label_values(&[issuer]),
             refreshes: self.refreshes.clone(),
         }
     }
@@ -132,6 +137,12 @@ impl KeyMetrics {
 }
 
 impl IssuerKeyMetrics {
+    /// How many requests wait for the keys.
+    #[must_use]
+    pub const fn waiting(&self) -> &IntGauge {
+        &self.waiting
+    }
+
     /// A refresh brought this many keys, other ones than before or the same.
     pub fn succeeded(&self, result: &str, keys: usize, now: UnixTime, next: UnixTime) {
         self.refreshes.with_label_values(&[self.issuer.as_str(), result]).inc();

@@ -12,7 +12,8 @@ use super::head::{RequestSummary, content_length, request_head};
 use super::stream_info::StreamInfo;
 use super::{Gate, Policy, now};
 use crate::audit::Verdict;
-use crate::authenticator::Decision;
+use crate::authenticator::{Decision, Refused};
+use crate::issuers::IssuerIndex;
 use crate::jwks_refresh::Freshness;
 use crate::mode::Mode;
 use crate::rejection::Rejection;
@@ -31,7 +32,59 @@ impl Gate {
         ctx: &mut RequestContext,
     ) -> Result<(), Rejection> {
         ctx.permit = Some(self.in_flight.enter(ctx.policy.limits.requests)?);
-        let (decision, took) = decide(head, &ctx.policy).await;
+        let latest = Instant::now() + ctx.policy.limits.key_wait;
+        let (decision, took) = loop {
+            let missing = match look(head, &ctx.policy) {
+                Ok(decided) => break decided,
+                Err(missing) => missing,
+            };
+            // A request that waits for keys has a place among those that do, and none among those in progress.
+            ctx.permit = None;
+            let freshness = missing.wait(&ctx.policy, latest).await;
+            if let Some(decided) = missing.settle(&ctx.policy, freshness) {
+                break decided;
+            }
+        };
+        self.follow(head, length, ctx, decision, took)
+    }
+
+    /// Judges a request that nobody has judged before Pingora read it.
+    pub async fn judge_within(&self, session: &mut Session, ctx: &mut RequestContext) -> Result<(), Rejection> {
+        let header = session.req_header();
+        let client = StreamInfo::client_of(session);
+        ctx.begin_record(&RequestSummary::from_pingora(header), client);
+        let has_too_many_fields = StreamInfo::of(session).is_some_and(|info| info.has_too_many_fields());
+        judge_http2(header, has_too_many_fields, &ctx.policy.limits)?;
+        ctx.permit = Some(self.in_flight.enter(ctx.policy.limits.requests)?);
+        let latest = Instant::now() + ctx.policy.limits.key_wait;
+        let (decision, took) = loop {
+            let missing = match look(&request_head(session.req_header()), &ctx.policy) {
+                Ok(decided) => break decided,
+                Err(missing) => missing,
+            };
+            ctx.permit = None;
+            let freshness = tokio::select! {
+                freshness = missing.wait(&ctx.policy, latest) => freshness,
+                // Nobody waits for the answer any more.
+                () = is_reset(session) => Freshness::TimedOut,
+            };
+            if let Some(decided) = missing.settle(&ctx.policy, freshness) {
+                break decided;
+            }
+        };
+        let header = session.req_header();
+        self.follow(&request_head(header), content_length(header), ctx, decision, took)
+    }
+
+    /// Does what was decided about a request.
+    fn follow(
+        &self,
+        head: &RequestHead<'_>,
+        length: Option<u64>,
+        ctx: &mut RequestContext,
+        decision: Decision,
+        took: Duration,
+    ) -> Result<(), Rejection> {
         ctx.decided();
         match decision {
             Decision::Forward(accepted, proof) => ctx.accept(accepted, proof, took),
@@ -46,38 +99,60 @@ impl Gate {
                 ctx.claimed_caller = ctx.policy.authenticator.claimed_caller(head);
             }
         }
+        if ctx.permit.is_none() {
+            ctx.permit = Some(self.in_flight.enter(ctx.policy.limits.requests)?);
+        }
         judge_length(length, &ctx.policy.limits)
-    }
-
-    /// Judges a request that nobody has judged before Pingora read it.
-    pub async fn judge_within(&self, session: &Session, ctx: &mut RequestContext) -> Result<(), Rejection> {
-        let header = session.req_header();
-        let client = StreamInfo::client_of(session);
-        ctx.begin_record(&RequestSummary::from_pingora(header), client);
-        let has_too_many_fields = StreamInfo::of(session).is_some_and(|info| info.has_too_many_fields());
-        judge_http2(header, has_too_many_fields, &ctx.policy.limits)?;
-        self.judge(&request_head(header), content_length(header), ctx).await
     }
 }
 
-/// Decides about a request, and again whenever fresher keys came that could change the answer, within the time that a
-/// request may wait for them. It also says how long the last decision itself took.
-async fn decide(head: &RequestHead<'_>, policy: &Policy) -> (Decision, Duration) {
-    let latest = Instant::now() + policy.limits.key_wait;
-    loop {
-        let since = Instant::now();
-        let decision = policy.authenticator.decide(head, now());
-        let took = since.elapsed();
-        let Decision::Reject(refused) = &decision else { return (decision, took) };
-        let Some(issuer) = refused.keys_wanted else { return (decision, took) };
+/// Returns once the client has reset the stream of HTTP/2 that this request is.
+async fn is_reset(session: &mut Session) {
+    match session.as_downstream_mut().watch_h2_stream_close() {
+        Some(closed) => drop(closed.await),
+        None => std::future::pending().await,
+    }
+}
+
+/// A decision that fresher keys could change.
+struct MissingKey {
+    issuer: IssuerIndex,
+    refused: Refused,
+    /// When the decision was begun, and how long it took.
+    since: Instant,
+    took: Duration,
+}
+
+/// Decides about a request with the keys that are there. It also says how long that took.
+fn look(head: &RequestHead<'_>, policy: &Policy) -> Result<(Decision, Duration), MissingKey> {
+    let since = Instant::now();
+    let decision = policy.authenticator.decide(head, now());
+    let took = since.elapsed();
+    match decision {
+        Decision::Reject(refused) => match refused.keys_wanted {
+            Some(issuer) => Err(MissingKey { issuer, refused, since, took }),
+            None => Ok((Decision::Reject(refused), took)),
+        },
+        decision => Ok((decision, took)),
+    }
+}
+
+impl MissingKey {
+    /// Waits for fresher keys within the time that a request may wait for them.
+    async fn wait(&self, policy: &Policy, latest: Instant) -> Freshness {
         let left = latest.saturating_duration_since(Instant::now());
-        let kid = refused.facts.kid.as_deref();
-        match (policy.refresher.fresher(issuer, kid, since, left).await, decision) {
-            (Freshness::Changed, _) => {}
-            (Freshness::Failed { .. } | Freshness::TimedOut, Decision::Reject(refused)) => {
-                return (Decision::Reject(policy.authenticator.unsettled(refused)), took);
+        policy.refresher.fresher(self.issuer, self.refused.facts.kid.as_deref(), self.since, left).await
+    }
+
+    /// What is decided after the wait; `None` if it must be decided again.
+    fn settle(self, policy: &Policy, freshness: Freshness) -> Option<(Decision, Duration)> {
+        let refused = match freshness {
+            Freshness::Changed => return None,
+            Freshness::Failed { .. } | Freshness::RoomFull { .. } | Freshness::TimedOut => {
+                policy.authenticator.unsettled(self.refused)
             }
-            (_, decision) => return (decision, took),
-        }
+            Freshness::TooSoon { .. } | Freshness::Unchanged => self.refused,
+        };
+        Some((Decision::Reject(refused), self.took))
     }
 }

@@ -14,6 +14,7 @@ mod issuers; // who may speak in whose name
 mod key_outages; // issuers that fail, in every way they can
 mod key_rotation; // keys that change under load
 mod key_sources; // where keys come from, and what happens if they do not
+mod key_waits; // requests that wait for keys
 mod operations; // metrics, readiness, audit
 mod presets; // issuers of known kinds
 mod refusals; // what a caller learns from a 401

@@ -12,7 +12,7 @@ fn source(settings: FetchSettings) -> Source {
 /// A refresher of one source that is kept from this issuer.
 fn refresher(bench: &Bench, source: Source, issuer: &Issuer) -> JwksRefresher {
     let (metrics, clock) = (bench.refresher.metrics.clone(), Arc::clone(&bench.clock));
-    let mut refresher = JwksRefresher { issuers: PerIssuer::default(), metrics, clock };
+    let mut refresher = JwksRefresher { issuers: PerIssuer::default(), configured: 1, metrics, clock };
     refresher.keep(source, issuer.clone());
     refresher
 }

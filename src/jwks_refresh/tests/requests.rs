@@ -121,3 +121,24 @@ async fn a_client_with_a_wrong_name_neither_waits_nor_keeps_the_issuer_busy() {
     }
     assert!(issuer.fetches() < 10, "{} fetches in a minute", issuer.fetches());
 }
+
+#[tokio::test(start_paused = true)]
+async fn requests_beyond_the_places_are_told_at_once_and_whoever_leaves_makes_room() {
+    let issuer = Issuer::with(&["a"]);
+    let bench = Bench::start(&issuer, FetchSettings::default()).await;
+    issuer.orders().latency = Duration::MAX;
+    let waiting: Vec<_> = (0..1024).map(|n| bench.request(&format!("unknown {n}"))).collect();
+    sleep(Duration::from_millis(1)).await;
+    let gauge = |waiting| bench.counted(&format!("callgate_key_waiting_requests{{issuer=\"{ISSUER}\"}} {waiting}"));
+    assert!(gauge(1024));
+    let asked = Instant::now();
+    assert!(matches!(bench.fresher("b").await, Freshness::RoomFull { .. }));
+    assert_eq!(asked.elapsed(), Duration::ZERO);
+    for request in &waiting[..24] {
+        request.abort();
+    }
+    sleep(Duration::from_millis(1)).await;
+    assert!(gauge(1000));
+    assert_eq!(bench.fresher("b").await, Freshness::TimedOut, "it has a place, and waits");
+    assert!(gauge(0), "all waits have ended");
+}
