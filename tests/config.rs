@@ -10,6 +10,7 @@ use callgate::keys::source::{FetchUrl, Location};
 
 mod config {
     pub mod cases;
+    pub mod hints;
 }
 
 /// A good configuration. Its line numbers are those of the cases.
@@ -84,6 +85,18 @@ fn what_is_allowed_and_worth_a_thought_is_a_warning() {
         assert_eq!((warning.severity, warning.key.as_str()), (Severity::Warning, *key));
         assert!(warning.message.contains(words), "{warning}");
     }
+}
+
+#[test]
+fn the_words_of_other_products_are_answered_with_ours() {
+    for (from, to, wanted) in config::hints::ERRORS {
+        assert_eq!(errors(&refused(&changed(from, to))), [format!("sidecar.toml:{wanted}")], "{to}");
+    }
+    for (from, to, wanted) in config::hints::WARNINGS {
+        let warnings: Vec<_> = accepted(&changed(from, to)).warnings.iter().map(ToString::to_string).collect();
+        assert_eq!(warnings, [format!("sidecar.toml:{wanted}")], "{to}");
+    }
+    assert_eq!(accepted(&changed("[\"email\"]", "[\"$email\", \"{email}\", \"${email\"]")).warnings, []);
 }
 
 #[test]

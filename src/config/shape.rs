@@ -15,11 +15,12 @@ pub use check::check;
 #[derive(Debug)]
 pub enum Shape {
     Boolean,
-    /// One of these texts. Some others are refused with a reason of their own.
+    /// One of these texts. Some others are refused with a reason of their own, and for some it is known what was meant.
     Choice {
         what: String,
         values: Vec<String>,
         never: BTreeMap<String, String>,
+        instead: BTreeMap<String, String>,
     },
     /// One of these shapes.
     Either(Vec<Shape>),
@@ -45,6 +46,8 @@ pub struct Members {
     required: Vec<String>,
     /// Those that must be there unless a preset brings them. Presets are in the document before it is checked.
     unless_preset: Vec<String>,
+    /// Keys of other products, each with what to write here.
+    instead: BTreeMap<String, String>,
 }
 
 /// A key of a table.
@@ -100,6 +103,13 @@ impl Members {
     /// The keys that must be there, in the order of their declaration.
     pub fn required(&self) -> impl Iterator<Item = (&String, &Member)> {
         self.required.iter().chain(&self.unless_preset).filter_map(|name| self.known.get_key_value(name))
+    }
+
+    /// The key that is meant by one of another product, and how to write it: `leeway`, `leeway = "30s"`.
+    pub fn instead(&self, written: &str) -> Option<(&str, &str)> {
+        let (_, write) = self.instead.iter().find(|(word, _)| plain(word) == plain(written))?;
+        let (key, _) = write.split_once(" = ")?;
+        Some((key, write))
     }
 
     /// Whether a preset can bring this key.
@@ -168,6 +178,7 @@ impl Reader<'_> {
         let names = |names: &Value| names.as_array()?.iter().map(|name| Some(name.as_str()?.to_owned())).collect();
         let required: Vec<String> = parts.get("required").map_or(Some(Vec::new()), names)?;
         let unless_preset: Vec<String> = parts.get("x-unless-preset").map_or(Some(Vec::new()), names)?;
+        let instead = pairs(parts, "x-instead")?;
         let properties = properties.as_object()?;
         if !required.iter().chain(&unless_preset).all(|name| properties.contains_key(name)) {
             return None;
@@ -177,7 +188,7 @@ impl Reader<'_> {
             Ok((name.clone(), Member { shape: self.shape(schema, depth + 1)?, example }))
         };
         let known = properties.iter().map(member).collect::<Result<_, _>>();
-        Some(known.map(|known| Shape::Table(Members { known, required, unless_preset })))
+        Some(known.map(|known| Shape::Table(Members { known, required, unless_preset, instead })))
     }
 }
 
@@ -189,20 +200,26 @@ fn text(parts: &Map<String, Value>) -> Option<Shape> {
         return Some(Shape::Text { what, example });
     };
     let values = values.as_array()?.iter().map(|value| value.as_str().map(str::to_owned)).collect::<Option<_>>()?;
-    let never = match parts.get("x-never") {
-        None => BTreeMap::new(),
-        Some(pairs) => {
-            let pair = |pair: &Value| Some((pair.get(0)?.as_str()?.to_owned(), pair.get(1)?.as_str()?.to_owned()));
-            pairs.as_array()?.iter().map(pair).collect::<Option<_>>()?
-        }
-    };
-    Some(Shape::Choice { what, values, never })
+    let (never, instead) = (pairs(parts, "x-never")?, pairs(parts, "x-instead")?);
+    Some(Shape::Choice { what, values, never, instead })
+}
+
+/// A word without what people write differently: case, `-` and `_`.
+fn plain(word: &str) -> String {
+    word.to_lowercase().replace(['-', '_'], "")
+}
+
+/// An extension of ours: a list of pairs of texts. `None` if it is something else; empty if it is not there.
+fn pairs(parts: &Map<String, Value>, name: &str) -> Option<BTreeMap<String, String>> {
+    let Some(pairs) = parts.get(name) else { return Some(BTreeMap::new()) };
+    let pair = |pair: &Value| Some((pair.get(0)?.as_str()?.to_owned(), pair.get(1)?.as_str()?.to_owned()));
+    pairs.as_array()?.iter().map(pair).collect()
 }
 
 /// Keywords that may stand anywhere. The rules check what a `pattern` tells editors, in better words; `format` names integer
 /// types, whose bounds are also given.
-const REMARKS: [&str; 9] =
-    ["$defs", "$schema", "default", "description", "examples", "format", "pattern", "title", "x-never"];
+const REMARKS: [&str; 10] =
+    ["$defs", "$schema", "default", "description", "examples", "format", "pattern", "title", "x-instead", "x-never"];
 
 /// Deeper than any schema of ours: a schema that refers to itself is refused.
 const DEPTH_MAX: u8 = 16;

@@ -9,6 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::json::{Object, Value};
+use super::nearest_issuer::untrusted;
 use crate::issuers::{IssuerIndex, PerIssuer};
 use crate::rejection::{Reason, Rejection};
 
@@ -125,7 +126,7 @@ impl<'p> Unverified<'p> {
     }
 
     /// Which of the trusted issuers, whose names `name` tells, the token claims to come from: whose keys may be tried. The claimed
-    /// name stays inside, because nothing vouches for it yet. After the signature it is compared once more, as a claim.
+    /// name decides nothing else, because nothing vouches for it yet. After the signature it is compared once more, as a claim.
     ///
     /// # Errors
     /// `claim_missing` without `iss`, `claim_invalid` if it is not a string, `issuer_untrusted` if nobody trusts it.
@@ -138,12 +139,9 @@ impl<'p> Unverified<'p> {
             }
             None => return Err(Rejection::new(Reason::ClaimMissing, "the token has no iss claim")),
         };
-        trusted.find(|issuer| name(issuer) == claimed).ok_or_else(|| {
-            Rejection::new(
-                Reason::IssuerUntrusted,
-                "the token's iss is not the name of an issuer that is configured here",
-            )
-        })
+        trusted
+            .find(|issuer| name(issuer) == claimed)
+            .ok_or_else(|| Rejection::new(Reason::IssuerUntrusted, untrusted(claimed, trusted.iter().map(name))))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The parts of addresses: ports, host names, paths of sockets.
 
+use std::net::Ipv6Addr;
 use std::path::{Component, Path, PathBuf};
 
 use super::{Findings, Reported};
@@ -32,6 +33,13 @@ pub fn port(text: &str) -> Option<u16> {
 
 pub fn is_port(text: &str) -> bool {
     port(text).is_some()
+}
+
+/// An IPv6 address and a port that lack the brackets around the address (RFC 3986 §3.2.2), with them.
+pub fn bracketed(written: &str) -> Option<String> {
+    let (address, port) = written.rsplit_once(':')?;
+    address.parse::<Ipv6Addr>().ok()?;
+    is_port(port).then(|| format!("[{address}]:{port}"))
 }
 
 /// A host name (RFC 1123 §2.1, and `_` as container networks use it). All-numeric names are mistyped addresses.

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::address::{is_host, is_port, unix};
+use super::address::{bracketed, is_host, is_port, unix};
 use super::{Findings, Reported};
 use crate::config::file;
 use crate::config::path::KeyPath;
@@ -87,6 +87,7 @@ fn bind(written: &str, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Result
         Some(("*", port)) if is_port(port) => format!("write \"0.0.0.0:{port}\""),
         Some((ip, port)) if ip.parse::<IpAddr>().is_ok() && !is_port(port) => "the port must be 0 to 65535".to_owned(),
         Some((name, port)) if is_host(name) && is_port(port) => "names are not resolved here".to_owned(),
+        _ if bracketed(written).is_some() => format!("write {:?}", bracketed(written).unwrap_or_default()),
         _ if written.parse::<IpAddr>().is_ok_and(|ip| ip.is_ipv4()) => format!("write \"{written}:8080\""),
         _ if written.parse::<IpAddr>().is_ok() => format!("write \"[{written}]:8080\""),
         _ if is_port(written) => format!("write \"0.0.0.0:{written}\""),

@@ -120,6 +120,7 @@ fn methods(
     let mut outcome = Ok(());
     for (index, method) in methods.iter().enumerate() {
         let fault = match method.as_str() {
+            "*" => "is no method; name each method, for example [\"GET\", \"HEAD\"]".to_owned(),
             _ if http::Method::from_bytes(method.as_bytes()).is_err() => "is no method; for example \"GET\"".to_owned(),
             "CONNECT" | "TRACE" => format!("cannot be {}", listing.is),
             _ if methods.iter().take(index).any(|earlier| earlier == method) => "is listed twice".to_owned(),

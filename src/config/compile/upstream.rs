@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::address::{is_host, port, unix};
+use super::address::{bracketed, is_host, port, unix};
 use super::unit::{HOUR, MILLISECOND, MINUTE, Span};
 use super::{Findings, Reported};
 use crate::config::file;
@@ -62,10 +62,15 @@ fn upstream_address(
 
 fn not_an_upstream(written: &str) -> String {
     let advice = match written.split_once("://") {
+        Some(("https" | "wss" | "grpcs", rest)) => format!(
+            "TLS to the upstream is not supported; if the service also speaks without it, write {:?}",
+            rest.split('/').next().unwrap_or_default()
+        ),
         Some((_, rest)) => {
             format!("write it without scheme and path: {:?}", rest.split('/').next().unwrap_or_default())
         }
         None if written.starts_with('/') => format!("for a socket write \"unix:{written}\""),
+        None if bracketed(written).is_some() => format!("write {:?}", bracketed(written).unwrap_or_default()),
         None if is_host(written) || written.parse::<IpAddr>().is_ok() => "the port is missing".to_owned(),
         None => "for example \"127.0.0.1:3000\" or \"unix:/run/email/email.sock\"".to_owned(),
     };

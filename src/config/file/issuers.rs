@@ -13,7 +13,7 @@ use super::unit::{Duration, duration};
 /// A trusted issuer, and what its tokens must fulfil.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(extend("x-unless-preset" = ["algorithms", "keys"]))]
+#[schemars(extend("x-unless-preset" = ["algorithms", "keys"], "x-instead" = INSTEAD))]
 pub struct Issuer {
     /// The `iss` of its tokens, compared exactly, character by character.
     #[schemars(example = "https://auth.internal.example")]
@@ -112,6 +112,16 @@ pub enum Algorithm {
 struct Example {
     url: &'static str,
 }
+
+/// What other products call these keys, with what to write here: an extension of the schema for the shape check.
+const INSTEAD: [(&str, &str); 6] = [
+    ("clock_skew", "leeway = \"30s\""),
+    ("clock_skew_seconds", "leeway = \"30s\""),
+    ("clock_tolerance", "leeway = \"30s\""),
+    ("jwks", "keys = { url = \"https://…\" }"),
+    ("jwks_uri", "keys = { url = \"https://…\" }"),
+    ("jwks_url", "keys = { url = \"https://…\" }"),
+];
 
 /// What people write as an algorithm and never may, with the reason: an extension of the schema for the shape check.
 const NEVER: [(&str, &str); 4] =

@@ -8,6 +8,7 @@ use super::unit::{Duration, duration};
 /// Where an issuer's public keys come from and how they are kept fresh.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(extend("x-instead" = INSTEAD))]
 pub struct Keys {
     /// The URL of the issuer's JWK Set. `https`, or `http` to a loopback address.
     pub url: Option<String>,
@@ -89,3 +90,12 @@ impl Default for Keys {
         }
     }
 }
+
+/// What other products call these keys, with what to write here: an extension of the schema for the shape check.
+const INSTEAD: [(&str, &str); 5] = [
+    ("jwks", "url = \"https://…\" for a key set on the network, or file = \"…\" for one on this machine"),
+    ("jwks_uri", "url = \"https://…\""),
+    ("jwks_url", "url = \"https://…\""),
+    ("path", "file = \"…\""),
+    ("timeout_seconds", "timeout = \"5s\""),
+];

@@ -33,7 +33,7 @@ pub struct Upstream {
 /// What is spoken with the upstream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-#[schemars(title = "protocol")]
+#[schemars(title = "protocol", extend("x-instead" = INSTEAD))]
 pub enum Protocol {
     #[default]
     Http1,
@@ -60,3 +60,9 @@ mod default {
         duration("4s")
     }
 }
+
+/// What people write as a protocol, with what is meant here: an extension of the schema for the shape check.
+const INSTEAD: [(&str, &str); 6] =
+    [("grpc", H2C), ("h2", H2C), ("http", "\"http1\""), ("http/1.1", "\"http1\""), ("http/2", H2C), ("http2", H2C)];
+
+const H2C: &str = "\"h2c\", which is HTTP/2 without TLS";

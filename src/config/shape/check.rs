@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use toml::Spanned;
 use toml::de::{DeArray, DeInteger, DeTable, DeValue};
 
-use super::{Member, Members, Shape};
+use super::{Member, Members, Shape, plain};
 use crate::config::document::{Document, Part};
 use crate::config::path::KeyPath;
 use crate::config::problem::{Problem, Severity};
@@ -41,10 +41,19 @@ struct Checker<'d, 't> {
 impl<'t> Checker<'_, 't> {
     /// Checks a value, mends what is within it, and says whether it is itself of the right kind.
     fn check(&mut self, shape: &Shape, path: &KeyPath, value: &mut DeValue<'t>) -> bool {
+        if let DeValue::String(text) = &*value
+            && let Some(variable) = variable(text)
+        {
+            let message =
+                format!("{variable:?} is taken literally: environment variables are not replaced in this file");
+            self.problems.push(self.document.problem(Severity::Warning, path, Part::Value, message));
+        }
         let fault = match (shape, &mut *value) {
             (Shape::Boolean, DeValue::Boolean(_)) | (Shape::Text { .. }, DeValue::String(_)) => None,
             (Shape::Integer { least, most }, DeValue::Integer(integer)) => out_of_bounds(integer, *least, *most),
-            (Shape::Choice { what, values, never }, DeValue::String(text)) => no_choice(what, values, never, text),
+            (Shape::Choice { what, values, never, instead }, DeValue::String(text)) => {
+                no_choice(what, values, never, instead, text)
+            }
             (Shape::List(item), DeValue::Array(items)) => {
                 for (index, value) in items.iter_mut().enumerate() {
                     if !self.check(item, &path.index(index), value.get_mut()) {
@@ -112,6 +121,14 @@ impl<'t> Checker<'_, 't> {
         key: &str,
         entries: &DeTable<'t>,
     ) -> Option<String> {
+        if let Some((near, write)) = members.instead(key) {
+            let message = match entries.contains_key(near) {
+                true => format!("unknown key; {near:?} is already there, so remove this one"),
+                false => format!("unknown key; write {write}"),
+            };
+            self.report(here, Part::Name, message);
+            return Some(near.to_owned());
+        }
         if let Some(near) = nearest(key, members.known.keys().map(String::as_str)) {
             let near = near.to_owned();
             if entries.contains_key(near.as_str()) {
@@ -142,10 +159,16 @@ fn names(entries: &DeTable<'_>) -> Vec<String> {
     entries.keys().map(|key| key.get_ref().to_string()).collect()
 }
 
+/// The first `${…}` of a text, which other formats replace by a variable of the environment.
+fn variable(text: &str) -> Option<&str> {
+    let start = text.find("${")?;
+    let rest = text.get(start..)?;
+    rest.get(..=rest.find('}')?)
+}
+
 /// The known word that was probably meant: one that differs by little more than a slip of the finger, or else one of which the
 /// written word is a part, or that is a part of it.
 fn nearest<'w>(written: &str, known: impl Iterator<Item = &'w str>) -> Option<&'w str> {
-    let plain = |word: &str| word.to_lowercase().replace(['-', '_'], "");
     let written = plain(written);
     let far = |word: &str| {
         let distance = strsim::damerau_levenshtein(&written, word);
@@ -157,12 +180,21 @@ fn nearest<'w>(written: &str, known: impl Iterator<Item = &'w str>) -> Option<&'
     known.filter_map(|word| Some((far(&plain(word))?, word))).min_by_key(|(far, _)| *far).map(|(_, word)| word)
 }
 
-fn no_choice(what: &str, values: &[String], never: &BTreeMap<String, String>, written: &str) -> Option<String> {
+fn no_choice(
+    what: &str,
+    values: &[String],
+    never: &BTreeMap<String, String>,
+    instead: &BTreeMap<String, String>,
+    written: &str,
+) -> Option<String> {
     if values.iter().any(|value| value == written) {
         return None;
     }
     let allowed = values.join(", ");
     let never = never.iter().find(|(value, _)| value.eq_ignore_ascii_case(written));
+    if let Some((_, write)) = instead.iter().find(|(value, _)| value.eq_ignore_ascii_case(written)) {
+        return Some(format!("unknown {what} {written:?}; write {write}; allowed: {allowed}"));
+    }
     Some(match (never, nearest(written, values.iter().map(String::as_str))) {
         (Some((_, why)), _) => format!("{written:?} is never accepted: {why}; allowed: {allowed}"),
         (None, Some(near)) => format!("unknown {what} {written:?}; did you mean {near:?}? Allowed: {allowed}"),
@@ -217,6 +249,10 @@ fn wrong_kind(expected: &Shape, found: &DeValue<'_>, path: &KeyPath) -> String {
         }
         (Shape::Table(_), DeValue::Array(_)) => format!("; write [{path}], once"),
         (Shape::List(_), DeValue::String(text)) => format!("; write [{text:?}]"),
+        (Shape::Table(members), DeValue::String(text)) if members.known.contains_key("url") => {
+            let key = if text.contains("://") { "url" } else { "file" };
+            format!("; write {{ {key} = {text:?} }}")
+        }
         (Shape::Text { what, .. }, DeValue::Integer(number)) if what == "string" => format!("; write \"{number}\""),
         (Shape::Text { .. }, DeValue::Integer(_)) => "; add the unit and quotes".to_owned(),
         (Shape::Integer { .. }, DeValue::String(text)) if text.parse::<i64>().is_ok() => {
