@@ -202,7 +202,7 @@ impl ProxyHttp for Gate {
 
     async fn upstream_response_filter(
         &self,
-        _: &mut Session,
+        session: &mut Session,
         answer: &mut ResponseHeader,
         ctx: &mut RequestContext,
     ) -> pingora::Result<()> {
@@ -217,7 +217,7 @@ impl ProxyHttp for Gate {
                 ctx.end_at_expiry(now());
             }
         }
-        upstream_request::strip_hop_by_hop(answer);
+        upstream_request::strip_hop_by_hop(answer, session.req_header().version);
         Ok(())
     }
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, UPGRADE};
 use http::{HeaderName, Method, Version};
 use pingora::http::RequestHeader;
 
@@ -69,6 +69,10 @@ pub fn judge_http2(head: &RequestHeader, has_too_many_fields: bool, limits: &Lim
     let lengths = head.headers.get_all(CONTENT_LENGTH).iter().count();
     if lengths > 1 {
         return malformed("content-length is sent more than once");
+    }
+    let expects = head.headers.get_all(EXPECT).iter();
+    if !expects.map(http::HeaderValue::as_bytes).all(|value| value.eq_ignore_ascii_case(b"100-continue")) {
+        return malformed("Expect is not 100-continue");
     }
     let target = head.raw_path();
     let is_path = target.starts_with(b"/") || target == b"*";

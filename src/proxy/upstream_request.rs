@@ -2,7 +2,7 @@
 //! removed whoever it is, and what we say is inserted last. It is called anew for each try, on a fresh copy.
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONNECTION, HOST, UPGRADE};
+use http::header::{AUTHORIZATION, CONNECTION, COOKIE, HOST, TRAILER, UPGRADE};
 use http::{HeaderName, HeaderValue, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::ServerSession;
@@ -27,6 +27,12 @@ pub fn prepare(upstream: &mut RequestHeader, session: &ServerSession, ctx: &Requ
     let is_unproven = matches!(ctx.verdict, Verdict::Pass | Verdict::WouldReject);
     let is_stronger = |name: &HeaderName| is_unproven && folds_to(name.as_str(), &OVERRIDE_HEADERS);
     remove(upstream, |name| is_ours(name) || is_stronger(name));
+    // CGI programs read it as HTTP_PROXY, which names the proxy of their own requests; and no trailer goes on.
+    upstream.remove_header(&PROXY);
+    upstream.remove_header(&TRAILER);
+    if upstream.version != Version::HTTP_2 {
+        join_cookies(upstream)?;
+    }
     if rule.token == TokenForwarding::Withhold {
         upstream.remove_header(&AUTHORIZATION);
     }
@@ -95,8 +101,11 @@ pub fn kept_request_id(sent: Option<&[u8]>, rule: ForwardingPolicy) -> Option<St
 }
 
 /// Takes away from an answer what was only meant for the connection it came on (RFC 9110 §7.6.1). Pingora frames the answer anew
-/// and writes its own `Connection`.
-pub fn strip_hop_by_hop(answer: &mut ResponseHeader) {
+/// and writes its own `Connection`. Trailers pass from HTTP/2 to HTTP/2 only, so nothing else announces them.
+pub fn strip_hop_by_hop(answer: &mut ResponseHeader, client: Version) {
+    if (answer.version, client) != (Version::HTTP_2, Version::HTTP_2) {
+        answer.remove_header(&TRAILER);
+    }
     let listed = answer.headers.get_all(CONNECTION).iter();
     let listed: Vec<_> = listed
         .flat_map(|value| elements(value.as_bytes()))
@@ -111,6 +120,16 @@ pub fn strip_hop_by_hop(answer: &mut ResponseHeader) {
     if !matches!(answer.status.as_u16(), 101 | 426) {
         answer.remove_header(&UPGRADE);
     }
+}
+
+/// Joins the fields into which HTTP/2 lets a client split its cookies, for an upstream that may read but one (RFC 9113 §8.2.3).
+fn join_cookies(upstream: &mut RequestHeader) -> pingora::Result<()> {
+    let pieces: Vec<_> = upstream.headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if pieces.len() > 1 {
+        let joined = pieces.join(&b"; "[..]);
+        upstream.insert_header(COOKIE, joined)?;
+    }
+    Ok(())
 }
 
 fn remove(head: &mut RequestHeader, is_unwanted: impl Fn(&HeaderName) -> bool) {
@@ -158,6 +177,7 @@ const OVERRIDE_HEADERS: [&str; 8] = [
     "xrewriteurl",
 ];
 
+const PROXY: HeaderName = HeaderName::from_static("proxy");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 

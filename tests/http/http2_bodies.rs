@@ -97,7 +97,7 @@ async fn an_empty_last_frame_puts_nothing_before_the_next_request_of_a_kept_conn
                     let (head, body) = exchange(&client, request.body(()).unwrap(), frames).await;
                     assert_eq!(head.status(), 200, "{case}");
                     assert_eq!(head.headers()["x-mark"], mark, "{case}: the answer to another request");
-                    assert_eq!(body, frames.concat(), "{case}");
+                    assert_eq!(body, [mark.as_bytes(), b"\n", &frames.concat()].concat(), "{case}");
                     asked.push((method, path, mark, frames.concat()));
                 }
             }
@@ -114,4 +114,25 @@ async fn an_empty_last_frame_puts_nothing_before_the_next_request_of_a_kept_conn
     for n in 0..asked.len() {
         assert_eq!(scene.sidecar.audit(n).expect("it is in the audit")["status"], 200);
     }
+}
+
+#[tokio::test]
+async fn fields_that_frames_allow_and_http1_does_not_are_put_in_order() {
+    let scene = Scene::set();
+    let client = scene.connect().await;
+    let request = scene.request("POST", "/chunked", "1").header("cookie", "a=1").header("cookie", "b=2; c=3");
+    let request =
+        request.header("proxy", "http://evil.example").header("trailer", "x-sum").header("expect", "100-Continue");
+    let (head, _) = exchange(&client, request.body(()).unwrap(), &[b"{}"]).await;
+    assert_eq!(head.status(), 200);
+    assert_eq!(head.headers().get("trailer"), None, "its trailers are not forwarded");
+    let log = scene.upstream.log();
+    assert_eq!(log.requests[0].all("cookie"), ["a=1; b=2; c=3"]);
+    assert_eq!((log.requests[0].all("proxy").len(), log.requests[0].all("trailer").len()), (0, 0));
+    assert_eq!(scene.sidecar.audit(0).expect("it is in the audit")["status"], 200);
+    let request = scene.request("POST", "/send", "2").header("expect", "200-ok");
+    let (head, _) = exchange(&client, request.body(()).unwrap(), &[b"{}"]).await;
+    assert_eq!(head.status(), 400);
+    assert_eq!(scene.sidecar.audit(1).expect("it is in the audit")["reason"], "request_malformed");
+    assert_eq!(scene.upstream.log().requests.len(), 1);
 }

@@ -16,6 +16,7 @@ mod http2; // the same in frames
 mod http2_bodies; // bodies in frames, and their one end
 mod http2_end; // and how they are told of the end
 mod http2_refusals; // refusals that nobody reads
+mod http2_sequences; // whatever frames come
 mod http2_windows; // what is not read stops nobody else
 mod idle_gaps; // a Node.js server that closes idle connections
 mod limits; // how much, how long, how many

@@ -1,5 +1,6 @@
 //! An HTTP/1 upstream that keeps its connections and reads strictly: a byte that is no part of a request with one meaning
-//! (RFC 9112) is noted as an error. It answers each request with that request's own mark and body.
+//! (RFC 9112) is noted as an error. It answers each request with that
+//! request's own mark and body.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -61,6 +62,13 @@ impl StrictUpstream {
     pub fn log(&self) -> Log {
         self.log.lock().unwrap().clone()
     }
+
+    /// Takes these requests out of what has come, and all errors.
+    pub fn take(&self, wanted: impl Fn(&ReadRequest) -> bool) -> Log {
+        let mut log = self.log.lock().unwrap();
+        let requests = log.requests.extract_if(.., |request| wanted(request)).collect();
+        Log { requests, errors: std::mem::take(&mut log.errors) }
+    }
 }
 
 fn serve(stream: TcpStream, connection: usize, log: &Mutex<Log>) {
@@ -69,9 +77,9 @@ fn serve(stream: TcpStream, connection: usize, log: &Mutex<Log>) {
     loop {
         match read_request(&mut reader, connection) {
             Ok(Some(request)) => {
-                let answer = answer(&request);
+                let (answer, closes) = (answer(&request), closes(&request));
                 log.lock().unwrap().requests.push(request);
-                if reader.stream.write_all(&answer).is_err() {
+                if reader.stream.write_all(&answer).is_err() || closes {
                     return;
                 }
             }
@@ -87,15 +95,31 @@ fn serve(stream: TcpStream, connection: usize, log: &Mutex<Log>) {
     }
 }
 
-/// Answers with what the request carried, so that nobody can take it for the answer to another.
+/// Answers with what the request carried, so that nobody can take it for the answer to another. Its target says how the answer is framed.
 fn answer(request: &ReadRequest) -> Vec<u8> {
     let mark = request.all("x-mark").concat();
-    let length = request.body.len();
-    let mut answer = format!("HTTP/1.1 200 OK\r\nX-Mark: {mark}\r\nContent-Length: {length}\r\n\r\n").into_bytes();
-    if request.method != "HEAD" {
-        answer.extend_from_slice(&request.body);
-    }
-    answer
+    let body = [mark.as_bytes(), b"\n", &request.body].concat();
+    let head = format!("HTTP/1.1 200 OK\r\nX-Mark: {mark}\r\n");
+    let with_length = format!("{head}Content-Length: {}\r\n\r\n", body.len());
+    let (head, framed) = match request.target.as_str() {
+        "/chunked" => {
+            let chunks =
+                body.chunks(7).flat_map(|piece| [format!("{:x}\r\n", piece.len()).as_bytes(), piece, b"\r\n"].concat());
+            (
+                format!("{head}Transfer-Encoding: chunked\r\nTrailer: x-sum\r\n\r\n"),
+                chunks.chain(*b"0\r\nx-sum: 1\r\n\r\n").collect(),
+            )
+        }
+        "/empty" => (format!("HTTP/1.1 204 No Content\r\nX-Mark: {mark}\r\n\r\n"), Vec::new()),
+        "/hints" => (format!("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n{with_length}"), body),
+        _ => (with_length, body),
+    };
+    if request.method == "HEAD" { head.into_bytes() } else { [head.into_bytes(), framed].concat() }
+}
+
+/// Whether the connection ends with the answer, which says nothing of it.
+fn closes(request: &ReadRequest) -> bool {
+    request.target == "/close"
 }
 
 struct Reader {
