@@ -31,6 +31,7 @@ test: ## Check format, lints, documentation and behaviour, and play the demo.
 	./scripts/fuzz.sh 5
 
 fuzz: ## Fuzz every parser, ten minutes each (needs a nightly toolchain and cargo-fuzz).
+	CALLGATE_SEQUENCES=100000 CALLGATE_SEED=$$(date +%s) cargo test --test http http2_sequences -- --nocapture
 	FUZZ_REQUIRED=1 ./scripts/fuzz.sh 600
 
 bench: setup ## Measure what a request costs.
