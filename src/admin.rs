@@ -1,14 +1,16 @@
-//! The operator's listener: metrics, liveness and readiness, answered from memory. One thing can be changed here, and only from
-//! this machine: `/drain` lets the connections end, as the first step of a stop.
+//! The operator's listener: metrics, liveness and readiness, answered from memory. Two things can be changed here, and only from
+//! this machine: `/drain` lets the connections end, as the first step of a stop, and `/reload` reads the configuration again.
 
 mod exchange;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use http::StatusCode;
 use serde::Serialize;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::jwks_refresh::IssuerStatus;
 use crate::metrics::Metrics;
@@ -22,7 +24,12 @@ pub struct Admin {
     pub keys: Box<dyn Fn() -> Vec<IssuerStatus> + Send + Sync>,
     /// Set when the process is on its way out: then it is not ready, and still alive.
     pub draining: Arc<AtomicBool>,
+    /// Where a reload is asked for.
+    pub reloads: mpsc::Sender<ReloadRequest>,
 }
+
+/// Asks for a reload. The answer says in words what is in force now: the new configuration, or the old one and why.
+pub type ReloadRequest = oneshot::Sender<Result<String, String>>;
 
 /// The body of `/readyz`.
 #[derive(Serialize)]
@@ -79,10 +86,34 @@ impl Admin {
         }
     }
 
+    /// Reads the configuration again, and answers when it is in force or was refused.
+    async fn reload(&self, from: Origin) -> (StatusCode, &'static str, Vec<u8>) {
+        let (status, text) = match from {
+            Origin::Elsewhere => (StatusCode::FORBIDDEN, "only this machine may ask for that".to_owned()),
+            Origin::Here => {
+                let (answer, answered) = oneshot::channel();
+                let asked = async {
+                    self.reloads.send(answer).await.ok()?;
+                    answered.await.ok()
+                };
+                match tokio::time::timeout(RELOAD_TIME, asked).await {
+                    Ok(Some(Ok(text))) => (StatusCode::OK, text),
+                    Ok(Some(Err(text))) => (StatusCode::UNPROCESSABLE_ENTITY, text),
+                    Ok(None) | Err(_) => {
+                        (StatusCode::SERVICE_UNAVAILABLE, "no reload is possible now; see the log".to_owned())
+                    }
+                }
+            }
+        };
+        (status, TEXT, (text + "\n").into_bytes())
+    }
+
     /// Answers a request.
-    pub fn answer(&self, request: &Request, from: Origin) -> Answer {
+    pub async fn answer(&self, request: &Request, from: Origin) -> Answer {
+        let from = if request.is_from_browser { Origin::Elsewhere } else { from };
         let (status, content_type, body) = match (request.method.as_str(), request.path.as_str()) {
-            ("POST", "/drain") => self.drain(if request.is_from_browser { Origin::Elsewhere } else { from }),
+            ("POST", "/drain") => self.drain(from),
+            ("POST", "/reload") => self.reload(from).await,
             ("GET" | "HEAD", path) => self.show(path),
             _ => (StatusCode::METHOD_NOT_ALLOWED, TEXT, b"only GET is served here\n".to_vec()),
         };
@@ -95,7 +126,9 @@ impl Admin {
             "/readyz" => {
                 let readiness = self.readiness();
                 let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-                (status, "application/json", serde_json::to_vec(&readiness).unwrap_or_default())
+                let mut body = serde_json::to_vec(&readiness).unwrap_or_default();
+                body.push(b'\n');
+                (status, "application/json", body)
             }
             "/metrics" => match self.metrics.encode() {
                 Ok(text) => (StatusCode::OK, METRICS, text),
@@ -129,6 +162,9 @@ impl Origin {
         }
     }
 }
+
+/// How long a reload may take: longer than a new issuer may take to give its keys.
+const RELOAD_TIME: Duration = Duration::from_secs(15);
 
 const TEXT: &str = "text/plain; charset=utf-8";
 /// The text format of Prometheus.

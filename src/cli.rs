@@ -1,17 +1,19 @@
 //! The command line: one subcommand, one exit code. What is said goes to standard output and standard error, which are passed
 //! in, and nothing here ends the process.
 
+mod documents;
 mod explain;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::clock::UnixTime;
 use crate::config::{self, Compiled, Problems};
 use crate::drain;
+use crate::reload;
 use crate::rollout;
 use crate::server;
 
@@ -34,11 +36,24 @@ enum Command {
         /// Also print the issuers with everything that goes without saying: defaults, and what presets stand for
         #[arg(long)]
         expand: bool,
+        /// Look below this directory for the files whose paths are absolute, as if it were the root of the machine or pod where the
+        /// sidecar will run
+        #[arg(long, value_name = "DIR")]
+        root: Option<PathBuf>,
     },
+    /// Print the completions of a shell
+    Completions { shell: clap_complete::Shell },
     /// Ask the running sidecar to let its connections end, and to serve until it is stopped: for a preStop hook
     Drain(Admin),
     /// Say why a token is accepted or refused, check by check
     Explain(Explain),
+    /// Write the manual pages into a directory
+    Man {
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+    },
+    /// Ask the running sidecar to read its configuration again, and say what is in force then; exit 0 if it is the file's
+    Reload(Admin),
     /// Ask a running instance who would be refused, to know whether refusing may begin; exit 0 if nobody would be
     Rollout(Rollout),
     /// Run the sidecar
@@ -49,8 +64,9 @@ enum Command {
 
 #[derive(Args)]
 struct Explain {
-    #[command(flatten)]
-    config: Config,
+    /// The configuration file; without one here, the token's own words are shown, and nothing is verified
+    #[arg(long, value_name = "FILE", env = "CALLGATE_CONFIG")]
+    config: Option<PathBuf>,
     /// Use the keys of this JWK Set instead of fetching them
     #[arg(long, value_name = "FILE")]
     keys: Option<PathBuf>,
@@ -60,14 +76,14 @@ struct Explain {
     /// Answer as JSON
     #[arg(long)]
     json: bool,
-    /// The token; `-` or none reads it from standard input, which keeps it out of the shell's history
+    /// The token, or the issuer's answer that holds it as `access_token`; `-` or none reads it from standard input, which keeps it out of the shell's history
     token: Option<String>,
 }
 
 #[derive(Args)]
 struct Config {
     /// The configuration file
-    #[arg(long, value_name = "FILE", env = "CALLGATE_CONFIG", default_value = "sidecar.toml")]
+    #[arg(long, value_name = "FILE", env = "CALLGATE_CONFIG", default_value = DEFAULT_CONFIG)]
     config: PathBuf,
 }
 
@@ -92,13 +108,17 @@ struct Rollout {
 pub fn run() -> ExitCode {
     let (mut out, mut err) = (io::stdout(), io::stderr());
     let said = match Cli::parse().command {
-        Command::Check { config: Config { config }, expand: false } => check(&config, &mut out, &mut err),
-        Command::Check { config: Config { config }, expand: true } => expand(&config, &mut out, &mut err),
+        Command::Check { config: Config { config }, expand, root } => {
+            check(&config, root.as_deref(), expand, &mut out, &mut err)
+        }
+        Command::Completions { shell } => documents::completions(Cli::command(), shell, &mut out),
         Command::Drain(Admin { admin }) => drain::run(&admin, &mut err),
         Command::Rollout(Rollout { admin: Admin { admin }, within }) => {
             rollout::run(&admin, within, &mut out, &mut err)
         }
         Command::Explain(arguments) => why(arguments, &mut out, &mut err),
+        Command::Man { directory } => documents::manual(Cli::command(), &directory, &mut err),
+        Command::Reload(Admin { admin }) => reload::run(&admin, &mut out, &mut err),
         Command::Run(Config { config }) => start(&config, &mut err),
         Command::Schema => schema(&mut out),
     };
@@ -119,13 +139,19 @@ fn start(path: &Path, err: &mut impl Write) -> io::Result<u8> {
 
 /// `callgate explain`: why a token is accepted or refused. Returns the exit code: 0 accepted, 1 refused or not to be judged.
 fn why(arguments: Explain, out: &mut impl Write, err: &mut impl Write) -> io::Result<u8> {
-    let Explain { config: Config { config: path }, keys, at, json, token } = arguments;
-    match config::load(&path) {
-        Ok(compiled) => match explain::run(compiled, Question { token, keys, at, json }, out) {
-            Ok(is_accepted) => Ok(u8::from(!is_accepted)),
-            Err(fault) => writeln!(err, "callgate cannot explain: {fault}.").map(|()| 1),
+    let Explain { config: path, keys, at, json, token } = arguments;
+    let question = Question { token, keys, at, json };
+    let default = || Some(PathBuf::from(DEFAULT_CONFIG)).filter(|path| path.exists());
+    let answer = match path.or_else(default) {
+        Some(path) => match config::load(&path) {
+            Ok(compiled) => explain::run(compiled, question, out),
+            Err(problems) => return refuse(&path, &problems, err),
         },
-        Err(problems) => refuse(&path, &problems, err),
+        None => explain::read(&question, out).map(|()| false),
+    };
+    match answer {
+        Ok(is_accepted) => Ok(u8::from(!is_accepted)),
+        Err(fault) => writeln!(err, "callgate cannot explain: {fault}.").map(|()| 1),
     }
 }
 
@@ -133,39 +159,38 @@ fn time(written: &str) -> Result<UnixTime, &'static str> {
     UnixTime::parse(written).ok_or("write it as 2026-01-02T03:04:05Z, or as seconds since 1970")
 }
 
+/// The configuration when none is named.
+const DEFAULT_CONFIG: &str = "sidecar.toml";
+
 /// The exit code of a bad configuration (`EX_CONFIG` of sysexits.h).
 pub const BAD_CONFIGURATION: u8 = 78;
 
-/// `callgate check`: every problem of a configuration to `err`, or a summary of what it means to `out`. Returns the exit
-/// code.
+/// `callgate check`: every problem of a configuration to `err`, or a summary of what it means to `out`, with `expand` followed by
+/// the issuers' tables spelled out. Files with absolute paths are looked for below `root`. Returns the exit code.
 ///
 /// # Errors
 /// If what is to be said cannot be written.
-pub fn check(path: &Path, out: &mut impl Write, err: &mut impl Write) -> io::Result<u8> {
-    match config::load(path) {
-        Ok(compiled) => {
-            for warning in &compiled.warnings {
-                writeln!(err, "{warning:#}")?;
-            }
-            summarize(path, &compiled, out)?;
-            Ok(0)
-        }
-        Err(problems) => refuse(path, &problems, err),
+pub fn check(
+    path: &Path,
+    root: Option<&Path>,
+    expand: bool,
+    out: &mut impl Write,
+    err: &mut impl Write,
+) -> io::Result<u8> {
+    let compiled = match config::load_for(path, root) {
+        Ok(compiled) => compiled,
+        Err(problems) => return refuse(path, &problems, err),
+    };
+    for warning in &compiled.warnings {
+        writeln!(err, "{warning:#}")?;
     }
-}
-
-/// `callgate check --expand`: the same, with the issuers' tables spelled out. Returns the exit code.
-///
-/// # Errors
-/// If what is to be said cannot be written.
-pub fn expand(path: &Path, out: &mut impl Write, err: &mut impl Write) -> io::Result<u8> {
-    let code = check(path, out, err)?;
-    if let Ok(compiled) = config::load(path) {
+    summarize(path, &compiled, out)?;
+    if expand {
         for issuer in &compiled.issuers {
             write!(out, "\n{}", issuer.expanded)?;
         }
     }
-    Ok(code)
+    Ok(0)
 }
 
 /// `callgate schema`: the JSON Schema of `sidecar.toml` to `out`. Returns the exit code.

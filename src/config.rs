@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::Deserialize as _;
 use toml::de::ValueDeserializer;
 
+mod base;
 mod file;
 mod path;
 mod preset;
@@ -26,6 +27,7 @@ pub use settings::{
     Tracing, Upstream, UpstreamAddress, WhenFull,
 };
 
+use base::Base;
 use compile::Findings;
 use document::Document;
 use shape::Shape;
@@ -35,6 +37,14 @@ use shape::Shape;
 /// # Errors
 /// Every problem of the file, if at least one is an error.
 pub fn load(path: &Path) -> Result<Compiled, Problems> {
+    load_for(path, None)
+}
+
+/// The same for a machine whose root is the directory `root`: there the files with absolute paths are looked for.
+///
+/// # Errors
+/// Every problem of the file, if at least one is an error.
+pub fn load_for(path: &Path, root: Option<&Path>) -> Result<Compiled, Problems> {
     let name = path.display().to_string();
     let text = input::read(path).map_err(|fault| {
         whole(&name, format!("it {fault}; name the configuration with --config or CALLGATE_CONFIG"))
@@ -44,7 +54,7 @@ pub fn load(path: &Path) -> Result<Compiled, Problems> {
         let line = sound.iter().filter(|byte| **byte == b'\n').count() + 1;
         whole(&name, format!("line {line} is not UTF-8; save the file as UTF-8"))
     })?;
-    load_str(&name, &text, path.parent().unwrap_or(Path::new("")))
+    compile_text(&name, &text, &Base::new(path.parent().unwrap_or(Path::new("")), root))
 }
 
 /// Compiles the text of a configuration, which is called `name` in problems. Relative paths in it start at `base`.
@@ -52,6 +62,10 @@ pub fn load(path: &Path) -> Result<Compiled, Problems> {
 /// # Errors
 /// Every problem of the text, if at least one is an error.
 pub fn load_str(name: &str, text: &str, base: &Path) -> Result<Compiled, Problems> {
+    compile_text(name, text, &Base::new(base, None))
+}
+
+fn compile_text(name: &str, text: &str, base: &Base) -> Result<Compiled, Problems> {
     let (document, syntax) = Document::parse(name, text);
     let shape = Shape::read(&schema()).map_err(|unsupported| whole(name, unsupported.to_string()))?;
     let mut value = document.value();

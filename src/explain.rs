@@ -6,6 +6,7 @@ use std::time::Duration;
 mod advice;
 pub mod machine;
 pub mod terminal;
+pub mod unverified;
 
 pub use advice::advice;
 

@@ -44,6 +44,7 @@ pub mod metrics;
 pub mod mode;
 pub mod proxy;
 pub mod rejection;
+pub mod reload;
 pub mod request;
 pub mod requirement;
 pub mod revocation;

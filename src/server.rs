@@ -24,9 +24,10 @@ use std::time::{Duration, SystemTime};
 use arc_swap::ArcSwap;
 use prometheus::{IntCounter, IntGauge};
 use tokio::signal::unix::Signal;
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::admin::Admin;
+use crate::admin::{Admin, ReloadRequest};
 use crate::audit::output::Output;
 use crate::audit::{self, Audit};
 use crate::config::{self, Compiled, ListenAddress};
@@ -146,6 +147,8 @@ struct Service {
     admin: Acceptor<AdminPort>,
     policy: Arc<ArcSwap<Policy>>,
     reloader: Reloader,
+    /// Reloads that the admin port asks for.
+    reloads: mpsc::Receiver<ReloadRequest>,
     draining: Arc<AtomicBool>,
     /// Sends the last spans.
     spans: Option<JoinHandle<()>>,
@@ -179,10 +182,12 @@ impl Service {
 
         let draining = Arc::new(AtomicBool::new(false));
         let keys = Arc::clone(&policy);
+        let (ask_reload, reloads) = mpsc::channel(1);
         let admin = Admin {
             metrics: Arc::clone(&metrics),
             keys: Box::new(move || keys.load().refresher.status()),
             draining: Arc::clone(&draining),
+            reloads: ask_reload,
         };
         let admin_connections = IntGauge::new("callgate_admin_connections", "Open admin connections.")?;
         let evicted = metrics.connections_evicted();
@@ -195,15 +200,19 @@ impl Service {
         let slots = Slots::new(limit, metrics.connections().clone(), evicted.clone());
         let acceptor = Acceptor::new(guarded, slots);
         let reloader = Reloader::new(path.to_owned(), config, Arc::clone(&policy), metrics, level, deny_list);
-        Ok((Self { listener, tls, acceptor, admin_listener, admin, policy, reloader, draining, spans }, writer))
+        Ok((
+            Self { listener, tls, acceptor, admin_listener, admin, policy, reloader, reloads, draining, spans },
+            writer,
+        ))
     }
 
     /// Serves until the end. The admin listener serves until the very end, so that a drain can be watched.
     async fn run(self, signals: StopSignals, hangups: Signal) -> Ending {
-        let Self { listener, tls, acceptor, admin_listener, admin, policy, reloader, draining, spans } = self;
+        let Self { listener, tls, acceptor, admin_listener, admin, policy, reloader, reloads, draining, spans } = self;
         let listening = Listening { acceptor, policy, reloader, draining };
+        let asked = Asked { hangups, reloads };
         let ending = tokio::select! {
-            ending = listening.run(listener, signals, hangups) => ending,
+            ending = listening.run(listener, signals, asked) => ending,
             () = admin.accept(&admin_listener) => Ending::Cut,
             () = follow(tls) => Ending::Cut,
         };
@@ -222,6 +231,12 @@ async fn follow(tls: Option<Arc<TlsListener>>) {
     }
 }
 
+/// What asks for a reload.
+struct Asked {
+    hangups: Signal,
+    reloads: mpsc::Receiver<ReloadRequest>,
+}
+
 /// The guarded listener from its first connection to its last.
 struct Listening {
     acceptor: Acceptor<Guarded>,
@@ -231,7 +246,7 @@ struct Listening {
 }
 
 impl Listening {
-    async fn run(self, listener: Listener, mut signals: StopSignals, hangups: Signal) -> Ending {
+    async fn run(self, listener: Listener, mut signals: StopSignals, asked: Asked) -> Ending {
         {
             let accepting = async {
                 self.policy.load_full().refresher.first_attempts(FIRST_KEYS).await;
@@ -240,7 +255,7 @@ impl Listening {
             tokio::pin!(accepting);
             tokio::select! {
                 () = &mut accepting => {}
-                () = self.reloader.run(hangups) => {}
+                () = self.reloader.run(asked.hangups, asked.reloads) => {}
                 () = announce::remind(|| self.reloader.reported()) => {}
                 signal = signals.next() => {
                     let lame_duck = self.reloader.shutdown().lame_duck;

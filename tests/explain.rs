@@ -158,7 +158,7 @@ fn what_cannot_be_checked_is_said_to_be_unchecked() {
     let output = Place::new().explain(&token().text(|token| token.replace('.', "")), &[]);
     let said = said(&output);
     assert_eq!(output.status.code(), Some(1));
-    assert!(said.contains("NO  form            the token has 1 parts"), "{said}");
+    assert!(said.contains("NO  form            the token has one part;"), "{said}");
     assert!(
         said.contains("--  signature       not checked") && said.contains("--  caller          not checked"),
         "{said}"
@@ -303,4 +303,49 @@ fn bad_configuration_is_told_with_its_exit_code() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("the configuration cannot be used"));
     let usage = Place::new().read(&["--at", "yesterday"], "a.b.c");
     assert_eq!(usage.status.code(), Some(2));
+}
+
+/// Explains without any configuration, in a directory that has none.
+fn read_alone(arguments: &[&str], input: &str) -> Output {
+    let place = tempfile::tempdir().expect("a directory");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_callgate"));
+    command.arg("explain").args(arguments).current_dir(place.path()).env_remove("CALLGATE_CONFIG");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the binary");
+    child.stdin.take().expect("a pipe").write_all(input.as_bytes()).expect("a pipe");
+    child.wait_with_output().expect("an end")
+}
+
+#[test]
+fn without_a_configuration_the_tokens_own_words_are_shown_as_unverified() {
+    let now = NOW.to_string();
+    let answer = json!({"access_token": text(&token()), "token_type": "Bearer", "expires_in": 300}).to_string();
+    for input in [text(&token()), answer] {
+        let output = read_alone(&["--at", &now], &input);
+        let said = said(&output);
+        assert_eq!(output.status.code(), Some(1), "nothing is accepted: {said}");
+        for words in [
+            "Not verified",
+            "iss             'https://issuer.test'",
+            "aud             'email-service'",
+            "exp             2026-01-01T00:04:50Z, in 4m 50s",
+            "Verdict     none",
+        ] {
+            assert!(said.contains(words), "{words}\n{said}");
+        }
+        for part in text(&token()).split('.') {
+            assert!(!said.contains(part), "{said}");
+        }
+        let object = read_alone(&["--at", &now, "--json"], &input);
+        let object: Value = serde_json::from_slice(&object.stdout).expect("JSON");
+        assert_eq!((&object["verified"], &object["stated"]["aud"]), (&json!(false), &json!("'email-service'")));
+    }
+    let forged = token().claim("sub", "\"a\\u001b[2Jb\"").claim("exp", "\"soon\"");
+    let said = said(&read_alone(&["--at", &now], &text(&forged)));
+    assert!(said.contains("sub             'a?[2Jb'") && said.contains("exp             'soon'"), "{said}");
+    let no_token = read_alone(&[], "not a token");
+    assert_eq!((no_token.status.code(), no_token.stdout.as_slice()), (Some(1), &b""[..]));
+    // A configuration that is named and missing is an error, not a reason to look less closely.
+    assert_eq!(read_alone(&["--config", "gone.toml"], &text(&token())).status.code(), Some(78));
+    assert_eq!(read_alone(&["--keys", "keys.json"], &text(&token())).status.code(), Some(1));
 }

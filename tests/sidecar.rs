@@ -131,6 +131,47 @@ fn schema_prints_the_schema() {
     assert_eq!(serde_json::from_slice::<Value>(&output.stdout).unwrap(), schema());
 }
 
+#[test]
+fn check_looks_for_the_files_of_a_pod_below_the_root_that_is_named() {
+    let place = tempfile::tempdir().unwrap();
+    let config = place.path().join("sidecar.toml");
+    let text = "[listen]\naddress = \"127.0.0.1:1\"\n[upstream]\naddress = \"127.0.0.1:2\"\n[admin]\naddress = \"127.0.0.1:3\"\n\
+                [[issuers]]\nissuer = \"https://issuer.test\"\naudiences = [\"a\"]\nalgorithms = [\"ES256\"]\nkeys.discovery = true\n\
+                [revocation]\nfile = \"/etc/callgate-deny/revoked.jsonl\"\n";
+    fs::write(&config, text).unwrap();
+    let check = |root: Option<&Path>| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_callgate"));
+        command.args(["check", "--config"]).arg(&config);
+        root.into_iter().for_each(|root| {
+            command.arg("--root").arg(root);
+        });
+        command.output().unwrap()
+    };
+    let pod = place.path().join("pod");
+    fs::create_dir_all(pod.join("etc/callgate-deny")).unwrap();
+    assert_eq!(check(Some(&pod)).status.code(), Some(78), "the file is missing there too");
+    fs::write(pod.join("etc/callgate-deny/revoked.jsonl"), "").unwrap();
+    assert_eq!(check(Some(&pod)).status.code(), Some(0));
+    assert_eq!(check(None).status.code(), Some(78));
+}
+
+#[test]
+fn completions_and_manual_pages_name_every_command() {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let output = callgate(&["completions", shell]);
+        let script = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(0));
+        assert!(script.contains("rollout") && script.contains("reload"), "{shell}: {script}");
+    }
+    let place = tempfile::tempdir().unwrap();
+    let directory = place.path().to_str().unwrap();
+    assert_eq!(callgate(&["man", directory]).status.code(), Some(0));
+    let page = fs::read_to_string(place.path().join("callgate-check.1")).unwrap();
+    assert!(page.contains("\\-\\-root"), "{page}");
+    assert!(fs::read_to_string(place.path().join("callgate.1")).unwrap().contains("callgate\\-drain"));
+    assert_eq!(callgate(&["man", "/dev/null/none"]).status.code(), Some(1));
+}
+
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }

@@ -11,13 +11,16 @@ use crate::authenticator::Authenticator;
 use crate::clock::UnixTime;
 use crate::config::Compiled;
 use crate::explain::terminal::Colour;
+use crate::explain::unverified::Statement;
 use crate::explain::{Verdict, explain, machine, terminal};
 use crate::issuers::IssuerIndex;
 use crate::jwks_refresh::JwksRefresher;
+use crate::jwt::json::Object;
 use crate::jwt::parse::{Parts, Unverified};
 use crate::keys::jwks::Reading;
 use crate::keys::source::Source;
 use crate::keys::store::Published;
+use crate::rejection::Rejection;
 use crate::request::Authorization;
 use crate::server::{Verifier, prepare_tls};
 use crate::token::Token;
@@ -44,12 +47,18 @@ pub enum CommandFault {
     KeySet(String, crate::keys::jwks::KeySetError),
     #[error("the operating system refused {0}: {1}")]
     System(&'static str, io::Error),
+    #[error("without a configuration no key is used; name one with --config")]
+    KeysWithoutConfig,
     #[error("there is no token; give it as the argument, or on standard input")]
     NoToken,
+    #[error("the JSON that was read has no access_token, which an issuer's answer has (RFC 6749 section 5.1)")]
+    NoTokenInAnswer,
     #[error("what was read is not text")]
     NotText,
     #[error(transparent)]
     Output(#[from] io::Error),
+    #[error("{0}")]
+    Unreadable(Rejection),
 }
 
 /// Answers a question. Returns whether the token is accepted.
@@ -57,12 +66,7 @@ pub enum CommandFault {
 /// # Errors
 /// If the token or the keys cannot be read, or the answer not be written.
 pub fn run(config: Compiled, question: Question, out: &mut impl Write) -> Result<bool, CommandFault> {
-    let text = match question.token.as_deref() {
-        None | Some("-") => read_token(&mut io::stdin().lock())?,
-        Some(token) => token.to_owned(),
-    };
-    let field = field(&text).ok_or(CommandFault::NoToken)?;
-    let at = question.at.unwrap_or_else(|| SystemTime::now().into());
+    let (field, at) = asked(&question)?;
     let Verifier { authenticator: judge, sources, .. } = Verifier::new(config, None);
     let named = named_issuer(&judge, &field).and_then(|index| sources.take(index));
     let fault = match (named, &question.keys) {
@@ -81,6 +85,33 @@ pub fn run(config: Compiled, question: Question, out: &mut impl Write) -> Result
     Ok(matches!(explanation.verdict, Verdict::Accepted { .. }))
 }
 
+/// Says what the token says of itself, with nothing verified.
+///
+/// # Errors
+/// If the token cannot be read, or the answer not be written.
+pub fn read(question: &Question, out: &mut impl Write) -> Result<(), CommandFault> {
+    if question.keys.is_some() {
+        return Err(CommandFault::KeysWithoutConfig);
+    }
+    let (field, at) = asked(question)?;
+    let statement = Statement::read(&field, at).map_err(CommandFault::Unreadable)?;
+    if question.json {
+        statement.write_json(out)?
+    } else {
+        statement.write(out)?
+    }
+    Ok(())
+}
+
+/// The value of an `Authorization` field, and the time for which it is judged.
+fn asked(question: &Question) -> Result<(Vec<u8>, UnixTime), CommandFault> {
+    let text = match question.token.as_deref() {
+        None | Some("-") => read_token(&mut io::stdin().lock())?,
+        Some(token) => token.to_owned(),
+    };
+    Ok((field(&text)?, question.at.unwrap_or_else(|| SystemTime::now().into())))
+}
+
 /// Reads a token from a stream, up to a bound.
 fn read_token(input: &mut impl Read) -> Result<String, CommandFault> {
     if io::stdin().is_terminal() {
@@ -92,18 +123,24 @@ fn read_token(input: &mut impl Read) -> Result<String, CommandFault> {
     String::from_utf8(bytes).map_err(|_| CommandFault::NotText)
 }
 
-/// The value of an `Authorization` field, from a token, from `Bearer <token>`, or from a whole pasted line of a request.
-fn field(text: &str) -> Option<Vec<u8>> {
+/// The value of an `Authorization` field, from a token, from `Bearer <token>`, from a whole pasted line of a request, or from an
+/// issuer's answer (RFC 6749 §5.1).
+fn field(text: &str) -> Result<Vec<u8>, CommandFault> {
+    if text.trim_start().starts_with('{') {
+        let answer = Object::parse(text.trim().as_bytes()).ok();
+        let token = answer.as_ref().and_then(|answer| answer.text("access_token"));
+        return token.map(|token| format!("Bearer {token}").into_bytes()).ok_or(CommandFault::NoTokenInAnswer);
+    }
     let text = text.strip_suffix('\n').unwrap_or(text);
     let text = text.strip_suffix('\r').unwrap_or(text);
     let is_scheme = |text: &str| text.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer "));
     match text.split_once(':') {
         Some((name, value)) if name.trim().eq_ignore_ascii_case("authorization") => {
-            Some(value.trim().as_bytes().to_vec())
+            Ok(value.trim().as_bytes().to_vec())
         }
-        _ if text.is_empty() => None,
-        _ if is_scheme(text) => Some(text.as_bytes().to_vec()),
-        _ => Some(format!("Bearer {text}").into_bytes()),
+        _ if text.is_empty() => Err(CommandFault::NoToken),
+        _ if is_scheme(text) => Ok(text.as_bytes().to_vec()),
+        _ => Ok(format!("Bearer {text}").into_bytes()),
     }
 }
 
@@ -165,20 +202,25 @@ mod tests {
             "Authorization: Bearer a.b.c\n",
             "authorization:Bearer a.b.c",
             "Authorization:   Bearer a.b.c  \r\n",
+            "{\"access_token\":\"a.b.c\",\"token_type\":\"Bearer\",\"expires_in\":300}",
+            "\n{\n  \"token_type\": \"Bearer\",\n  \"access_token\": \"a.b.c\"\n}\n",
         ] {
-            assert_eq!(field(text).as_deref(), Some(&b"Bearer a.b.c"[..]), "{text:?}");
+            assert_eq!(field(text).ok().as_deref(), Some(&b"Bearer a.b.c"[..]), "{text:?}");
         }
-        assert_eq!(field("bearer a.b.c").as_deref(), Some(&b"bearer a.b.c"[..]));
-        assert_eq!(field("\n"), None);
-        assert_eq!(field(""), None);
+        assert_eq!(field("bearer a.b.c").ok().as_deref(), Some(&b"bearer a.b.c"[..]));
+        assert!(matches!(field("\n"), Err(CommandFault::NoToken)));
+        assert!(matches!(field(""), Err(CommandFault::NoToken)));
+        for no_answer in ["{}", "{\"error\":\"invalid_client\"}", "{\"access_token\":1}", "{"] {
+            assert!(matches!(field(no_answer), Err(CommandFault::NoTokenInAnswer)), "{no_answer}");
+        }
     }
 
     #[test]
     fn what_is_more_than_a_token_is_judged_as_it_is() {
-        assert_eq!(field(" a.b.c").as_deref(), Some(&b"Bearer  a.b.c"[..]));
-        assert_eq!(field("a.b.c\n\n").as_deref(), Some(&b"Bearer a.b.c\n"[..]), "one line end is stripped");
-        assert_eq!(field("Basic YTpi").as_deref(), Some(&b"Bearer Basic YTpi"[..]));
-        assert_eq!(field("Authorization: Basic YTpi").as_deref(), Some(&b"Basic YTpi"[..]));
-        assert_eq!(field("Authorization:").as_deref(), Some(&b""[..]));
+        assert_eq!(field(" a.b.c").ok().as_deref(), Some(&b"Bearer  a.b.c"[..]));
+        assert_eq!(field("a.b.c\n\n").ok().as_deref(), Some(&b"Bearer a.b.c\n"[..]), "one line end is stripped");
+        assert_eq!(field("Basic YTpi").ok().as_deref(), Some(&b"Bearer Basic YTpi"[..]));
+        assert_eq!(field("Authorization: Basic YTpi").ok().as_deref(), Some(&b"Basic YTpi"[..]));
+        assert_eq!(field("Authorization:").ok().as_deref(), Some(&b""[..]));
     }
 }

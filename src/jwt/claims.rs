@@ -83,7 +83,6 @@ impl Check {
                 Reason::TokenBound => {
                     "the token is bound to a key or a certificate, and no proof of it is accepted here: "
                 }
-                Reason::TokenExpired => "the token has expired: ",
                 Reason::TokenNotYetValid => "the token is from the future by this clock: ",
                 _ => "",
             };

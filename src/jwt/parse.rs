@@ -58,6 +58,7 @@ impl<'t> Parts<'t> {
         let Some((signing_input, [header, payload, signature])) = split(token) else {
             return Err(malformed(match token.split('.').count() {
                 5 => "the token has five parts: it is encrypted (JWE); a signed token (JWS) has three".into(),
+                1 => "the token has one part; a signed token (JWS) has three".into(),
                 parts => format!("the token has {parts} parts; a signed token (JWS) has three"),
             }));
         };

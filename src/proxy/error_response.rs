@@ -53,6 +53,8 @@ impl Answer {
         let mut body = Vec::with_capacity(BODY_USUAL);
         // Strings and a number can always be written into memory.
         let _ = serde_json::to_writer(&mut body, &problem);
+        // A terminal shows its prompt on a line of its own.
+        body.push(b'\n');
         let mut fields = Vec::with_capacity(5);
         fields.push(("content-type", Cow::Borrowed("application/problem+json")));
         fields.push(("content-length", body.len().to_string().into()));

@@ -33,7 +33,7 @@ impl Application for AdminPort {
             };
             slot.end_waiting();
             let answer = match read {
-                Read::Request(request) => self.0.answer(&request, from),
+                Read::Request(request) => self.0.answer(&request, from).await,
                 Read::Refused(status) => refusal(status),
                 Read::Gone => return,
             };

@@ -8,10 +8,12 @@ use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
 
 use super::assembly::Assembly;
 use super::log::LevelHandle;
 use super::{NEW_KEYS, ServerFault};
+use crate::admin::ReloadRequest;
 use crate::config::{self, Compiled, Problems, Shutdown};
 use crate::file_watcher::FileWatcher;
 use crate::metrics::Metrics;
@@ -49,6 +51,8 @@ pub enum ReloadError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Occasion {
     Change,
+    /// `callgate reload`.
+    Request,
     Signal,
 }
 
@@ -80,8 +84,8 @@ impl Reloader {
         self.running(|running| running.modes.reported().iter().map(ToString::to_string).collect())
     }
 
-    /// Reloads at each signal, and at each change of the file if it is watched. It never ends.
-    pub async fn run(&self, mut hangups: Signal) {
+    /// Reloads at each signal and request, and at each change of the file if it is watched. It never ends.
+    pub async fn run(&self, mut hangups: Signal, mut requests: mpsc::Receiver<ReloadRequest>) {
         let mut watch =
             self.running(|running| running.reload.watch).then(|| FileWatcher::from_now([self.path.clone()], FILE_MAX));
         loop {
@@ -91,30 +95,39 @@ impl Reloader {
                     None => std::future::pending().await,
                 }
             };
-            let occasion = tokio::select! {
-                _ = hangups.recv() => Occasion::Signal,
-                () = changed => Occasion::Change,
+            let (occasion, request) = tokio::select! {
+                _ = hangups.recv() => (Occasion::Signal, None),
+                () = changed => (Occasion::Change, None),
+                Some(request) = requests.recv() => (Occasion::Request, Some(request)),
             };
-            self.reload(occasion).await;
+            let outcome = self.reload(occasion).await;
+            if let Some(request) = request {
+                // Whoever asked may have left.
+                let _ = request.send(outcome);
+            }
         }
     }
 
-    /// Tries to bring the file as it is now into force.
-    pub async fn reload(&self, occasion: Occasion) {
+    /// Tries to bring the file as it is now into force. Returns what is in force then, in words.
+    async fn reload(&self, occasion: Occasion) -> Result<String, String> {
         let file = self.path.display();
         match self.attempt().await {
             Ok(warnings) => {
                 self.metrics.config.succeeded(SystemTime::now().into());
                 tracing::info!(%file, ?occasion, warnings, "The configuration was loaded again and is in force.");
+                Ok(format!("{file} is in force, with {warnings} warnings"))
             }
             Err(fault) => {
                 self.metrics.config.failed();
+                let mut said = format!("{file} is not in force, the configuration before it is: {fault}");
                 if let ReloadError::Config(problems) = &fault {
                     for problem in problems {
                         tracing::error!(%problem, "The configuration has a problem.");
+                        said += &format!("\n{problem:#}");
                     }
                 }
                 tracing::error!(%file, ?occasion, error = %fault, "The configuration was not loaded again; the old one stays in force.");
+                Err(said)
             }
         }
     }

@@ -57,7 +57,7 @@ fn expired_token_is_refused_and_the_upstream_sees_nothing() {
     let stage = Stage::set();
     let token = stage.token_but("exp", json!(now() - 3600));
     let detail = refuse(stage, &token, "token_expired");
-    assert!(detail.contains("expired"), "{detail}");
+    assert!(detail.contains("1h ago"), "{detail}");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::scaled;
 use crate::support::email_service::EmailService;
 use crate::support::http::{Answer, Connection};
 use crate::support::issuer::Issuer;
-use crate::support::process::Process;
+use crate::support::process::{Process, run};
 use crate::support::request::Request;
 use crate::support::server::{Address, Server};
 use crate::support::setup::{AUDIENCE, Setup};
@@ -274,4 +274,46 @@ fn source_of_keys_that_is_withdrawn_has_no_say_while_an_old_stream_is_open() {
     stream.send(rest).unwrap();
     assert_eq!(stream.read_answer("POST").unwrap().status(), 202);
     assert_eq!(sidecar.stop().code, Some(0));
+}
+
+/// `callgate reload` for the instance with this admin address: exit code, standard output, standard error.
+fn reload(admin: &str) -> (Option<i32>, String, String) {
+    let ended = run(binary(), &["reload", "--admin", admin]).unwrap();
+    (ended.code, ended.stdout, ended.stderr)
+}
+
+#[test]
+fn reload_says_what_is_in_force_and_is_not_for_strangers() {
+    let issuer = Issuer::start("https://auth.internal.example");
+    let (red, blue) = (witness("red"), witness("blue"));
+    let sidecar = Sidecar::start(binary(), &named("red", red.address(), &issuer)).unwrap();
+    sidecar.wait_for_readiness(200).unwrap();
+    let admin = sidecar.admin().to_string();
+    let mut claims = issuer.claims("nobody", AUDIENCE);
+    (claims["aud"], claims["red"], claims["blue"]) = (json!(["red", "blue"]), json!("r"), json!("b"));
+    let request = Request::send().bearer(&issuer.mint(&claims));
+    let text = || Connection::open(sidecar.listen()).unwrap().exchange(request.bytes()).unwrap().text();
+    assert_eq!(text(), "red x-caller-red=r");
+
+    let next = named("blue", blue.address(), &issuer);
+    std::fs::write(sidecar.config(), next.replace("audiences", "audience")).unwrap();
+    let (code, out, err) = reload(&admin);
+    assert_eq!((code, out.as_str()), (Some(1), ""), "{err}");
+    assert!(err.contains("is not in force, the configuration before it is") && err.contains("did you mean"), "{err}");
+    assert_eq!(text(), "red x-caller-red=r");
+
+    std::fs::write(sidecar.config(), next).unwrap();
+    // Neither a web page nor somebody else may ask.
+    let page = format!(
+        "POST /reload HTTP/1.1\r\nHost: {admin}\r\nOrigin: http://a\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    );
+    assert_eq!(Connection::open(&admin).unwrap().exchange(page).unwrap().status(), 403);
+    assert_eq!(text(), "red x-caller-red=r");
+
+    let (code, out, err) = reload(&admin);
+    assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
+    assert!(out.contains("is in force"), "{out}");
+    assert_eq!(text(), "blue x-caller-blue=b");
+    drop(sidecar);
+    assert_eq!(reload(&admin).0, Some(69), "nobody is there");
 }

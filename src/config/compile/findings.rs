@@ -1,7 +1,8 @@
 //! Where the rules report. A finding about a key whose own shape is wrong is dropped: it would be a consequence, not a cause.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use crate::config::base::Base;
 use crate::config::document::{Document, Part};
 use crate::config::path::KeyPath;
 use crate::config::problem::{Problem, Severity};
@@ -9,8 +10,7 @@ use crate::config::problem::{Problem, Severity};
 /// The findings of the rules about one document.
 pub struct Findings<'d, 't> {
     document: &'d Document<'t>,
-    /// Where relative paths in the document start.
-    base: &'d Path,
+    base: &'d Base,
     invalid_keys: Vec<KeyPath>,
     problems: Vec<Problem>,
 }
@@ -21,7 +21,7 @@ pub struct Reported(());
 
 impl<'d, 't> Findings<'d, 't> {
     /// No findings yet. What the rules find about `invalid_keys`, whose errors are reported already, does not count.
-    pub const fn new(document: &'d Document<'t>, base: &'d Path, invalid_keys: Vec<KeyPath>) -> Self {
+    pub const fn new(document: &'d Document<'t>, base: &'d Base, invalid_keys: Vec<KeyPath>) -> Self {
         Self { document, base, invalid_keys, problems: Vec::new() }
     }
 
@@ -41,7 +41,7 @@ impl<'d, 't> Findings<'d, 't> {
         self.document.has(key)
     }
 
-    /// A path of the document, from its directory on if it is relative.
+    /// The file that a path of the document means.
     pub fn path(&self, written: &str) -> PathBuf {
         self.base.join(written)
     }

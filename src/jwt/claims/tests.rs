@@ -79,7 +79,7 @@ fn a_refusal_says_what_was_found_and_what_was_wanted() {
     assert_eq!(refusal.reason(), Reason::TokenExpired);
     assert_eq!(
         refusal.detail(),
-        "the token has expired: exp is 2026-01-01T00:04:50Z, 1h ago; it must be in seconds since 1970, and later than \
+        "exp is 2026-01-01T00:04:50Z, 1h ago; it must be in seconds since 1970, and later than \
          2026-01-01T01:04:20Z (now less 30s)"
     );
 }
