@@ -174,7 +174,8 @@ fn queries() -> Vec<(String, String)> {
     for panel in dashboard["panels"].as_array().unwrap() {
         for target in panel["targets"].as_array().unwrap() {
             let query = target["expr"].as_str().unwrap();
-            let query = query.replace("$job", "email").replace("$instance", ".*").replace("$__rate_interval", "30s");
+            let query = query.replace("$namespace", ".*").replace("$instance", ".*");
+            let query = query.replace("$service", "email").replace("$__rate_interval", "30s");
             assert!(!query.contains('$'), "{query}");
             queries.push((panel["title"].as_str().unwrap().to_owned(), query));
         }
