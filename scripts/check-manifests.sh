@@ -86,12 +86,23 @@ ok 'kubectl patch with deploy/kubectl/sidecar.yaml makes the same Deployment as 
 # A Kustomization of resources that the schemas do not know: only its alerts can be checked.
 kubectl kustomize deploy/monitoring >"$rendered/monitoring.yaml"
 python - "$rendered" <<'PYTHON'
-import sys, yaml
+import re, sys, yaml
 documents = list(yaml.safe_load_all(open(f"{sys.argv[1]}/monitoring.yaml")))
 rule, = (document for document in documents if document["kind"] == "PrometheusRule")
 assert rule["spec"] == yaml.safe_load(open("deploy/monitoring/rules.yaml")), "prometheus-rule.yaml is not rules.yaml"
+
+monitor, = (document for document in documents if document["kind"] == "PodMonitor")
+relabeling, = monitor["spec"]["podMetricsEndpoints"][0]["relabelings"]
+assert relabeling["targetLabel"] == "job"
+def job(kind, name):
+    found = re.fullmatch(relabeling["regex"], f"{kind};{name}")
+    return found and "".join(found[int(number)] or "" for number in re.findall(r"\$(\d)", relabeling["replacement"]))
+wanted = {("ReplicaSet", "email-7d9f8bc5f4"): "email", ("ReplicaSet", "email-eu-7d9f8bc5f4"): "email-eu",
+          ("StatefulSet", "mail-store"): "mail-store", ("DaemonSet", "relay"): "relay", ("Job", "once-x2"): None}
+for (kind, name), service in wanted.items():
+    assert job(kind, name) == service, (kind, name, job(kind, name))
 PYTHON
-ok 'the PrometheusRule has the alerts of rules.yaml'
+ok 'the PrometheusRule has the alerts of rules.yaml, and the PodMonitor names jobs after Deployments'
 promtool check rules deploy/monitoring/rules.yaml >/dev/null
 promtool test rules deploy/monitoring/rules.test.yaml >"$rendered/promtool.log" || { cat "$rendered/promtool.log" && exit 1; }
 ok 'the alerts fire, and do not, as rules.test.yaml says'
@@ -101,20 +112,14 @@ done < <(sed -n 's/.*runbook.md#//p' deploy/monitoring/rules.yaml)
 ok 'each alert has its section in the runbook'
 
 if [[ -x $callgate ]]; then
-    mkdir "$rendered/stand-in"
+    # What a pod has and this machine has not.
+    pod=$rendered/pod
+    mkdir -p "$pod/etc/callgate-tls"
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=email \
-        -keyout "$rendered/stand-in/tls.key" -out "$rendered/stand-in/tls.crt" 2>/dev/null
-    cp "$rendered/stand-in/tls.crt" "$rendered/stand-in/ca.crt"
-    echo a.b.c >"$rendered/stand-in/token"
+        -keyout "$pod/etc/callgate-tls/tls.key" -out "$pod/etc/callgate-tls/tls.crt" 2>/dev/null
     mapfile -t configurations < <(git ls-files --cached --others --exclude-standard 'deploy/*sidecar.toml' 'examples/*sidecar.toml' 'tests/e2e/*sidecar.toml')
     for configuration in "${configurations[@]}"; do
-        # With its neighbours, and with stand-ins for the files that only a cluster has.
-        rm -rf "$rendered/configuration"
-        cp -r "$(dirname "$configuration")" "$rendered/configuration"
-        cp "$rendered"/stand-in/* "$rendered/configuration"
-        sed -Ei -e 's#"/etc/callgate-tls/#"#' -e 's#^preset *= "kubernetes"#&\nkeys = { ca_file = "ca.crt", token_file = "token" }#' \
-            "$rendered/configuration/sidecar.toml"
-        "$callgate" check --config "$rendered/configuration/sidecar.toml" >"$rendered/said" 2>&1 || { cat "$rendered/said" >&2 && exit 1; }
+        "$callgate" check --config "$configuration" --root "$pod" >"$rendered/said" 2>&1 || { cat "$rendered/said" >&2 && exit 1; }
         ok "$configuration is accepted"
     done
     # Where the preset looks for the cluster's files, the pod has them.

@@ -6,7 +6,8 @@
 * `<!-- not run: WHY -->` before a block: it is only read by bash -n. Every such block is listed.
 * `<!-- needs: PROGRAM -->` before a block: it is run where scripts/tools.sh can get that program, and noted as skipped elsewhere.
 
-Each guide runs in a network namespace of its own if that is allowed, so its ports are free and lead nowhere.
+Each guide runs in a network namespace of its own if that is allowed, so its ports are free and lead nowhere. At its end it must have
+stopped what it started, removed what it wrote, and changed no file of the project.
 """
 
 import contextlib
@@ -78,6 +79,16 @@ def pattern(expected: str) -> re.Pattern[str]:
     return re.compile("^" + "".join("(?:.*\n)*?" if line == ".*" else f"{line}\n" for line in lines), re.M)
 
 
+def left_files(copy: Path) -> list[str]:
+    """What is in the copy and not in the project, or not as it is there; what npm installs and builds does not count."""
+    found = [path for path in copy.rglob("*") if path.is_file() and not {"node_modules", "dist"} & set(path.parts)]
+    return [
+        str(path.relative_to(copy))
+        for path in found
+        if not (original := ROOT / path.relative_to(copy)).is_file() or original.read_bytes() != path.read_bytes()
+    ]
+
+
 def play(path: Path) -> list[str]:
     """Runs one guide. Returns what is wrong with it."""
     name = path.name
@@ -102,16 +113,18 @@ def play(path: Path) -> list[str]:
         out_path, err_path = Path(directory, "out"), Path(directory, "err")
         with out_path.open("w") as out, err_path.open("w") as err:
             process = subprocess.Popen(command, cwd=copy, env=environment, stdout=out, stderr=err, start_new_session=True)
+            left = []
             try:
                 code = process.wait(TIMEOUT_S)
             except subprocess.TimeoutExpired:
                 code = "no end"
-            # What the guide left running in the background.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGTERM)
+                left.append("processes that it started")
+        left += left_files(copy)
         said = {int(part.split("\n", 1)[0]): part.split("\n", 1)[1] for part in out_path.read_text().split("\x01")[1:]}
         complained = err_path.read_text().split("\x01")[-1]
-    problems = []
+    problems = [f"{name}: leaves behind {what}" for what in left if code == 0]
     if code != 0:
         last = max(said, default=0)
         problems.append(f"{name}:{last}: the block ended with {code}\n{said.get(last, '')}\n{complained}")
