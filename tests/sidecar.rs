@@ -1,5 +1,5 @@
-//! `sidecar.toml`, the schema and the table in the README say the same: every key, with its type, default and meaning. The
-//! table is written anew by `UPDATE_README=1 cargo test --test sidecar`.
+//! `sidecar.toml`, the schema and docs/configuration.md say the same: every key, with its type, default and meaning. The page's
+//! tables are written anew by `UPDATE_DOCS=1 cargo test --test sidecar`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -59,16 +59,16 @@ fn the_example_has_no_line_that_the_test_cannot_read() {
 }
 
 #[test]
-fn the_readme_has_the_table_of_keys() {
-    let path = root().join("README.md");
-    let readme = fs::read_to_string(&path).unwrap();
-    let (before, rest) = readme.split_once(BEGIN).expect("README.md has a place for the table");
+fn the_documentation_has_every_key_under_the_heading_of_its_table() {
+    let path = root().join("docs/configuration.md");
+    let page = fs::read_to_string(&path).unwrap();
+    let (before, rest) = page.split_once(BEGIN).expect("docs/configuration.md has a place for the tables");
     let (found, after) = rest.split_once(END).expect("the place ends");
-    let wanted = format!("\n{}", table());
-    if std::env::var_os("UPDATE_README").is_some() {
+    let wanted = format!("\n{}", tables());
+    if std::env::var_os("UPDATE_DOCS").is_some() {
         fs::write(&path, format!("{before}{BEGIN}{wanted}{END}{after}")).unwrap();
     } else {
-        assert_eq!(found, wanted, "README.md is behind; run UPDATE_README=1 cargo test --test sidecar");
+        assert_eq!(found, wanted, "docs/configuration.md is behind; run UPDATE_DOCS=1 cargo test --test sidecar");
     }
 }
 
@@ -262,17 +262,32 @@ fn resolved<'s>(schema: &'s Value, part: &'s Value) -> &'s Value {
     }
 }
 
-fn table() -> String {
-    let mut table = String::from("| key | type | default | meaning |\n|---|---|---|---|\n");
+/// Every table of the file under a heading of its own, in the order in which `sidecar.toml` begins them.
+fn tables() -> String {
+    let mut tables: Vec<(String, String)> = Vec::new();
     for Key { path, kind, required, default, meaning } in keys() {
+        let (table, name) = path.rsplit_once('.').unwrap_or(("", &path));
         let default = match default {
             Some(default) => format!("`{}`", toml_text(&default)),
             None if required => "*required*".to_owned(),
             None => "none".to_owned(),
         };
-        table += &format!("| `{path}` | {kind} | {default} | {} |\n", meaning.replace('|', "\\|"));
+        let row = format!("| `{name}` | {kind} | {default} | {} |\n", meaning.replace('|', "\\|"));
+        match tables.iter_mut().find(|(begun, _)| begun == table) {
+            Some((_, rows)) => *rows += &row,
+            None => tables.push((table.to_owned(), row)),
+        }
     }
-    table
+    tables.iter().map(|(table, rows)| format!("\n{}\n\n{HEADER}{rows}", heading(table))).collect()
+}
+
+/// `issuers[].keys` as the file writes it.
+fn heading(table: &str) -> String {
+    match table.strip_suffix("[]") {
+        _ if table.is_empty() => "## Before the first table".to_owned(),
+        Some(name) => format!("## `[[{name}]]`"),
+        None => format!("## `[{}]`", table.replace("[]", "")),
+    }
 }
 
 /// Keys that name files which are not here, or that go with another kind of issuer than the example's.
@@ -291,5 +306,6 @@ const FOR_OTHERS: [&str; 12] = [
     "socket_mode",
 ];
 
+const HEADER: &str = "| key | type | default | meaning |\n|---|---|---|---|\n";
 const BEGIN: &str = "<!-- keys:begin -->";
 const END: &str = "<!-- keys:end -->";
