@@ -1,5 +1,5 @@
 //! `sidecar.toml`, the schema and docs/configuration.md say the same: every key, with its type, default and meaning. The page's
-//! tables are written anew by `UPDATE_DOCS=1 cargo test --test sidecar`.
+//! tables and the schema beside it are written anew by `UPDATE_DOCS=1 cargo test --test sidecar`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -52,7 +52,7 @@ fn the_example_has_every_key_with_its_default() {
 fn the_example_has_no_line_that_the_test_cannot_read() {
     // A key that is commented out is "# key = value"; prose never looks like that.
     let text = fs::read_to_string(root().join("sidecar.toml")).unwrap();
-    for line in text.lines() {
+    for line in text.lines().skip_while(|line| line.starts_with("#:schema ")) {
         assert!(!line.starts_with('#') || line.starts_with("# "), "{line}");
         assert!(line.chars().count() <= 130, "{line}");
     }
@@ -69,6 +69,33 @@ fn the_documentation_has_every_key_under_the_heading_of_its_table() {
         fs::write(&path, format!("{before}{BEGIN}{wanted}{END}{after}")).unwrap();
     } else {
         assert_eq!(found, wanted, "docs/configuration.md is behind; run UPDATE_DOCS=1 cargo test --test sidecar");
+    }
+}
+
+#[test]
+fn the_committed_schema_is_that_of_the_code() {
+    let path = root().join("docs/sidecar.schema.json");
+    let wanted = format!("{:#}\n", schema());
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(&path, wanted).unwrap();
+    } else {
+        let found = fs::read_to_string(&path).unwrap();
+        assert!(found == wanted, "docs/sidecar.schema.json is behind; run UPDATE_DOCS=1 cargo test --test sidecar");
+    }
+}
+
+#[test]
+fn every_example_names_the_schema_for_editors() {
+    let listed = Command::new("git").args(["ls-files", "*sidecar.toml"]).current_dir(root()).output().unwrap();
+    let schema = fs::canonicalize(root().join("docs/sidecar.schema.json")).unwrap();
+    let examples = String::from_utf8(listed.stdout).unwrap();
+    assert!(examples.lines().count() > 5, "the examples are found: {examples}");
+    for example in examples.lines() {
+        let text = fs::read_to_string(root().join(example)).unwrap();
+        let named = text.lines().next().and_then(|line| line.strip_prefix("#:schema "));
+        let named = named.unwrap_or_else(|| panic!("{example} does not begin with #:schema"));
+        let directory = root().join(example).parent().unwrap().to_owned();
+        assert_eq!(fs::canonicalize(directory.join(named)).unwrap(), schema, "{example}");
     }
 }
 
