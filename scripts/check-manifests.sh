@@ -83,6 +83,55 @@ scripts/compare_manifests.py --only Deployment "$rendered/protected.yaml" "$rend
 python scripts/check_pods.py "$rendered/protected-by-patch.yaml"
 ok 'kubectl patch with deploy/kubectl/sidecar.yaml makes the same Deployment as kustomize, and leaves its name alone'
 
+if need helm-python-sdk; then
+    scripts/render_chart.py >"$rendered/helm.yaml"
+    scripts/compare_manifests.py "$rendered/protected.yaml" "$rendered/helm.yaml"
+    for minor in "${minors[@]}"; do
+        kubernetes-validate --quiet --strict --kubernetes-version "$minor" "$rendered/helm.yaml"
+    done
+    python scripts/check_pods.py "$rendered/helm.yaml"
+    ok 'the Helm chart makes the same manifests as kustomize'
+    scripts/render_chart.py '{"callgate": {"image": {"digest": "sha256:'"$(printf '0%.0s' {1..64})"'"}, "adminPort": 9902, "user": 1000,
+        "networkPolicy": {"prometheusNamespace": "observability", "prometheusPorts": [9100]},
+        "volumeMounts": [{"name": "tls", "mountPath": "/etc/callgate-tls"}]}}' >"$rendered/helm-values.yaml"
+    for found in 'image: registry.example.com/callgate@sha256:0000' '- port: 9100' '- port: 9902' 'name: observability' \
+        'mountPath: /etc/callgate-tls' 'runAsUser: 1000' '"--admin", "127.0.0.1:9902"'; do
+        grep -qF -- "$found" <(sed 's/kubernetes.io.metadata.name/name/' "$rendered/helm-values.yaml") ||
+            { echo "the values do not make: $found" >&2 && exit 1; }
+    done
+    ok 'each value of the chart reaches the manifests'
+    for wrong in '{"image": {"repository": "callgate"}}' '{"adminPort": 99999}' '{"selectorLabel": {}}' '{"user": 0}' \
+        '{"image": {"tag": null}}' '{"selectorLabels": {"app.kubernetes.io/name": null}}'; do
+        ! scripts/render_chart.py "{\"callgate\": $wrong}" >"$rendered/wrong.yaml" 2>&1 ||
+            { echo "the chart accepts $wrong" >&2 && exit 1; }
+    done
+    ok 'values that are unknown or malformed are refused'
+    python - <<'PYTHON'
+import yaml
+readme = open("deploy/helm/callgate/README.md").read()
+def leaves(values, path=""):
+    for name, value in values.items():
+        whole = f"{path}{name}"
+        yield from leaves(value, f"{whole}.") if isinstance(value, dict) and value and name != "resources" else [whole]
+for name in leaves(yaml.safe_load(open("deploy/helm/callgate/values.yaml"))):
+    assert f"`{name}`" in readme, f"deploy/helm/callgate/README.md does not explain {name}"
+PYTHON
+    ok 'the chart explains every value'
+else
+    skip 'the Helm chart' "$unmet cannot be installed"
+fi
+
+if need systemd-analyze; then
+    # The program need not be installed here.
+    unit=$rendered/callgate@email.service
+    sed "s#/usr/local/bin/callgate#$(command -v true)#" 'deploy/systemd/callgate@.service' >"$unit"
+    systemd-analyze verify --man=no "$unit"
+    systemd-analyze security --no-pager --offline=yes --threshold=15 "$unit" >"$rendered/said" || { cat "$rendered/said" && exit 1; }
+    ok "the systemd unit is valid, and its exposure is $(sed -n 's/^.*: \([0-9.]*\) .*/\1/p' <(tail -n 1 "$rendered/said")) of 10, at most 1.5"
+else
+    skip 'the systemd unit' "$unmet cannot be installed"
+fi
+
 # A Kustomization of resources that the schemas do not know: only its alerts can be checked.
 kubectl kustomize deploy/monitoring >"$rendered/monitoring.yaml"
 python - "$rendered" <<'PYTHON'

