@@ -33,7 +33,7 @@ start email email_service
 callgate run --config "$directory/sidecar.toml" >"$directory/audit.log" 2>"$directory/callgate.log" &
 name_of[$!]=callgate
 
-# Whoever has ended says why in its last line.
+# A program that has ended says why in its last line.
 all_run() {
     local pid name
     for pid in "${!name_of[@]}"; do

@@ -33,7 +33,7 @@ enum Command {
     Check {
         #[command(flatten)]
         config: Config,
-        /// Also print the issuers with everything that goes without saying: defaults, and what presets stand for
+        /// Also print the tables of the issuers with all defaults and preset values
         #[arg(long)]
         expand: bool,
         /// Look below this directory for the files whose paths are absolute, as if it were the root of the machine or pod where the

@@ -104,7 +104,7 @@ impl fmt::Display for View {
             writeln!(f, "{count:>9} × {reason}, caller (unverified): {claimed}, issuer: {issuer}, {first} to {last}")?;
         }
         f.write_str(match self.answer() {
-            Answer::Enforced => "There is nothing to begin: requests that do not pass are refused.",
+            Answer::Enforced => "Nothing to do: requests that do not pass are already refused.",
             Answer::NotYet => {
                 "Not yet: these callers would be refused. Each reason has a paragraph in docs/reasons.md."
             }
