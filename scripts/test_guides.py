@@ -18,6 +18,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -119,6 +120,10 @@ def play(path: Path) -> list[str]:
             except subprocess.TimeoutExpired:
                 code = "no end"
             with contextlib.suppress(ProcessLookupError):
+                # One that was just stopped may take a moment.
+                for _ in range(20):
+                    os.killpg(process.pid, 0)
+                    time.sleep(0.1)
                 os.killpg(process.pid, signal.SIGTERM)
                 left.append("processes that it started")
         left += left_files(copy)
