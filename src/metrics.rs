@@ -37,6 +37,8 @@ pub struct Metrics {
     authentication: Histogram,
     request: Histogram,
     upstream: Histogram,
+    /// The service's own answers, by the first digit of their status.
+    upstream_responses: [IntCounter; 5],
     in_flight: IntGauge,
     requests_limit: IntGauge,
     connections: IntGauge,
@@ -94,6 +96,7 @@ impl Metrics {
                 "Time from the decision to the head of the upstream's answer.",
                 &REQUEST_BUCKETS,
             )?,
+            upstream_responses: upstream_responses(&into)?,
             in_flight: into.gauge("callgate_requests_in_flight", "Requests that have begun and not ended.")?,
             requests_limit: into.gauge("callgate_requests_limit", "Requests that may be in progress.")?,
             connections: into.gauge("callgate_connections", "Client connections that are open.")?,
@@ -139,6 +142,14 @@ impl Metrics {
         self.request.observe(times.request.as_secs_f64());
         if let Some(upstream) = times.upstream {
             self.upstream.observe(upstream.as_secs_f64());
+        }
+    }
+
+    /// Counts an answer of the service itself.
+    pub fn upstream_response(&self, status: u16) {
+        let class = usize::from(status / 100).checked_sub(1);
+        if let Some(counter) = class.and_then(|class| self.upstream_responses.get(class)) {
+            counter.inc();
         }
     }
 
@@ -245,6 +256,12 @@ impl Into<'_> {
     fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> Result<Histogram, prometheus::Error> {
         self.register(Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec()))?)
     }
+}
+
+fn upstream_responses(into: &Into<'_>) -> Result<[IntCounter; 5], prometheus::Error> {
+    let help = "Answers of the upstream itself, by the class of their status; what Callgate answers is not among them.";
+    let counters = into.counters("callgate_upstream_responses_total", help, &["class"])?;
+    Ok(["1xx", "2xx", "3xx", "4xx", "5xx"].map(|class| counters.with_label_values(&[class])))
 }
 
 fn audit_meters(into: &Into<'_>) -> Result<Meters, prometheus::Error> {

@@ -5,15 +5,20 @@ use std::ffi::OsStr;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::samples::{sample, wait_for_sample};
 use crate::support::http::{Answer, Connection};
-use crate::support::issuer::now;
+use crate::support::issuer::{Issuer, now};
 use crate::support::process::{Ended, Process, run};
 use crate::support::request::Request;
-use crate::support::stage::Stage;
+use crate::support::server::Server;
+use crate::support::setup::{AUDIENCE, Setup};
+use crate::support::sidecar::Sidecar;
+use crate::support::stage::{Stage, binary};
 use crate::support::tools;
 
 /// Where the watchers' files are.
@@ -88,6 +93,28 @@ fn every_metric_is_in_the_documentation_and_no_other() {
         assert!(exposed.contains(&name), "docs/operations.md has {name}, which is no metric");
     }
     stage.end();
+}
+
+#[test]
+fn answers_of_the_service_are_counted_by_their_class_and_refusals_are_not() {
+    let issuer = Issuer::start("https://auth.internal.example");
+    let failing = Server::local(Arc::new(|mut connection: Connection| {
+        while let Some(head) = connection.read_head()? {
+            connection.read_body(Connection::request_body(&head))?;
+            connection.send_answer("503 Service Unavailable", &[], b"")?;
+        }
+        Ok(())
+    }))
+    .unwrap();
+    let sidecar = Sidecar::start(binary(), &Setup::before(failing.address()).trusting(&issuer).toml()).unwrap();
+    sidecar.wait_for_readiness(200).unwrap();
+    let token = issuer.mint(&issuer.claims("billing", AUDIENCE));
+    let ask = |request: Request| sidecar.connect().exchange(request.bytes()).unwrap().status();
+    assert_eq!((ask(Request::send().bearer(&token)), ask(Request::send())), (503, 401));
+    wait_for_sample(&sidecar, "callgate_upstream_responses_total", &["5xx"], |answers| answers > 0.5);
+    for (class, answers) in [("1xx", 0.0), ("2xx", 0.0), ("3xx", 0.0), ("4xx", 0.0), ("5xx", 1.0)] {
+        assert_eq!(sample(&sidecar, "callgate_upstream_responses_total", &[class]), Some(answers), "{class}");
+    }
 }
 
 #[test]
