@@ -258,8 +258,8 @@ impl Listening {
                 () = self.reloader.run(asked.hangups, asked.reloads) => {}
                 () = announce::remind(|| self.reloader.reported()) => {}
                 signal = signals.next() => {
-                    let lame_duck = self.reloader.shutdown().lame_duck;
-                    tracing::info!(signal, ?lame_duck, "Callgate is stopping.");
+                    let lame_duck_seconds = self.reloader.shutdown().lame_duck.as_secs_f64();
+                    tracing::info!(signal, lame_duck_seconds, "Callgate is stopping.");
                 }
             }
             self.draining.store(true, Ordering::Relaxed);

@@ -35,7 +35,7 @@ pub struct Reloader {
 /// Why another configuration cannot come into force.
 #[derive(Debug, thiserror::Error)]
 pub enum ReloadError {
-    #[error("it has {} errors", .0.errors())]
+    #[error("{}", counted(.0.errors(), "error"))]
     Config(Problems),
     #[error("{} cannot change without a restart", .0.join(", "))]
     Fixed(Vec<&'static str>),
@@ -54,6 +54,17 @@ pub enum Occasion {
     /// `callgate reload`.
     Request,
     Signal,
+}
+
+impl Occasion {
+    /// The word in the log.
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Change => "change",
+            Self::Request => "request",
+            Self::Signal => "signal",
+        }
+    }
 }
 
 impl Reloader {
@@ -114,8 +125,8 @@ impl Reloader {
         match self.attempt().await {
             Ok(warnings) => {
                 self.metrics.config.succeeded(SystemTime::now().into());
-                tracing::info!(%file, ?occasion, warnings, "The configuration was loaded again and is in force.");
-                Ok(format!("{file} is in force, with {warnings} warnings"))
+                tracing::info!(%file, occasion = occasion.as_str(), warnings, "The configuration was loaded again and is in force.");
+                Ok(format!("{file} is in force, with {}", counted(warnings, "warning")))
             }
             Err(fault) => {
                 self.metrics.config.failed();
@@ -126,7 +137,7 @@ impl Reloader {
                         said += &format!("\n{problem:#}");
                     }
                 }
-                tracing::error!(%file, ?occasion, error = %fault, "The configuration was not loaded again; the old one stays in force.");
+                tracing::error!(%file, occasion = occasion.as_str(), error = %fault, "The configuration was not loaded again; the old one stays in force.");
                 Err(said)
             }
         }
@@ -167,6 +178,10 @@ impl Reloader {
         self.running(|running| *running = next);
         Ok(warnings)
     }
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Compiles a file on a thread where waiting for a disk delays nobody.
