@@ -1,4 +1,4 @@
-"""The report: medians of the rounds as Markdown tables, the bars as ratios with pass or miss, and the plot."""
+"""The report: medians of the rounds as Markdown tables, the targets as ratios with pass or miss, and the plot."""
 
 import statistics
 from pathlib import Path
@@ -92,7 +92,7 @@ def markdown(readings, figures):
         "Each product ran on one core with one worker thread, one at a time in turn; the load (64 connections, POST of "
         "1 KiB) and the upstream (an nginx that answers 202) on the other. All figures are medians of the rounds, and ratios of "
         "CPU per request the medians of the ratios that each round gave.",
-        "## The bars\n\n" + bars(figures),
+        "## Targets\n\n" + bars(figures),
         "![CPU per request](benchmarks.svg)",
         "## CPU per request, in microseconds\n\n" + table(readings, figures, "cpu", "{:.1f}"),
         "## Requests per second\n\n" + table(readings, figures, "rate", "{:,.0f}"),
