@@ -86,16 +86,31 @@ fn the_committed_schema_is_that_of_the_code() {
 
 #[test]
 fn every_example_names_the_schema_for_editors() {
-    let listed = Command::new("git").args(["ls-files", "*sidecar.toml"]).current_dir(root()).output().unwrap();
     let schema = fs::canonicalize(root().join("docs/sidecar.schema.json")).unwrap();
-    let examples = String::from_utf8(listed.stdout).unwrap();
-    assert!(examples.lines().count() > 5, "the examples are found: {examples}");
-    for example in examples.lines() {
-        let text = fs::read_to_string(root().join(example)).unwrap();
+    let mut examples = vec![root().join("sidecar.toml")];
+    for directory in ["deploy", "examples", "tests"] {
+        find_examples(&root().join(directory), &mut examples);
+    }
+    assert!(examples.len() > 5, "the examples are found: {examples:?}");
+    for example in examples {
+        let text = fs::read_to_string(&example).unwrap();
         let named = text.lines().next().and_then(|line| line.strip_prefix("#:schema "));
-        let named = named.unwrap_or_else(|| panic!("{example} does not begin with #:schema"));
-        let directory = root().join(example).parent().unwrap().to_owned();
-        assert_eq!(fs::canonicalize(directory.join(named)).unwrap(), schema, "{example}");
+        let named = named.unwrap_or_else(|| panic!("{} does not begin with #:schema", example.display()));
+        let meant = example.parent().unwrap().join(named);
+        assert_eq!(fs::canonicalize(meant).unwrap(), schema, "{}", example.display());
+    }
+}
+
+/// Every file named `sidecar.toml` below a directory.
+fn find_examples(directory: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap();
+        if path.is_dir() && name != "node_modules" {
+            find_examples(&path, found);
+        } else if name == "sidecar.toml" {
+            found.push(path);
+        }
     }
 }
 
