@@ -43,7 +43,7 @@ use crate::metrics::IssuerMetrics;
 use crate::mode::Modes;
 use crate::upstream::UpstreamPeer;
 
-use admission::{InFlightLimit, asks_for_websocket, ignore_upgrade};
+use admission::{InFlightLimit, asks_for_websocket, ignore_upgrade, is_body_too_slow};
 use context::{RequestContext, answered};
 use head::request_head;
 use outage::OutageLog;
@@ -77,6 +77,8 @@ pub struct Gate {
     sinks: Arc<RecordSinks>,
     draining: Arc<AtomicBool>,
     in_flight: InFlightLimit,
+    /// Those of them without a proven caller.
+    without_caller: InFlightLimit,
     fresh: PoolKeys,
     outages: OutageLog,
 }
@@ -91,6 +93,7 @@ impl Gate {
             sinks,
             draining,
             in_flight: InFlightLimit::default(),
+            without_caller: InFlightLimit::default(),
             fresh: PoolKeys::default(),
             outages: OutageLog::default(),
         }
@@ -196,6 +199,10 @@ impl ProxyHttp for Gate {
         let too_large = session.body_bytes_read() as u64 > ctx.policy.limits.body_size && !session.was_upgraded();
         if too_large {
             return Error::e_explain(BODY_TOO_LARGE, "the body is too large");
+        }
+        let (received, grace) = (session.body_bytes_read() as u64, ctx.policy.limits.read_timeout);
+        if ctx.share.is_some() && !end && is_body_too_slow(received, ctx.since_decision(), grace) {
+            return Error::e_explain(ErrorType::ReadTimedout, "the body comes too slowly").map_err(Error::into_down);
         }
         ctx.check_expiry(now())
     }

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, UPGRADE};
 use http::{HeaderName, Method, Version};
@@ -36,11 +37,26 @@ impl InFlightLimit {
     }
 }
 
+/// How many of the requests in progress may be without a proven caller: those of public routes, and those that are only reported.
+/// Half, so that they never keep out who shows a token.
+pub const fn share_without_caller(limits: &Limits) -> usize {
+    limits.requests.div_ceil(2)
+}
+
+/// Whether a body comes slower than a request without a proven caller may send it: `grace` for its beginning, and [`BODY_RATE`] from
+/// then on. It would keep its place for as long as it likes otherwise.
+pub const fn is_body_too_slow(received: u64, since: Duration, grace: Duration) -> bool {
+    since.saturating_sub(grace).as_millis() * BODY_RATE > received as u128 * 1000
+}
+
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
+
+/// The lowest rate of a body, in bytes per second on average.
+const BODY_RATE: u128 = 500;
 
 /// Judges a request of HTTP/2, whose head was never on the wire as text. One that had too many fields has lost them.
 ///
@@ -122,5 +138,20 @@ mod tests {
         assert_eq!(limit.enter(2).err().map(|refused| refused.reason()), Some(Reason::Overloaded));
         drop(first);
         assert!(limit.enter(2).is_ok());
+    }
+
+    #[test]
+    fn a_body_may_begin_within_its_time_and_must_then_come_at_its_rate() {
+        for (received, seconds, is_too_slow) in [
+            (0, 30, false),
+            (0, 31, true),
+            (500, 31, false),
+            (499, 31, true),
+            (35_000, 100, false),
+            (34_999, 100, true),
+        ] {
+            let (since, grace) = (Duration::from_secs(seconds), Duration::from_secs(30));
+            assert_eq!(is_body_too_slow(received, since, grace), is_too_slow, "{received} {seconds}");
+        }
     }
 }

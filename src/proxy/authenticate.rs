@@ -6,7 +6,7 @@ use std::time::Duration;
 use pingora::proxy::Session;
 use tokio::time::Instant;
 
-use super::admission::{judge_http2, judge_length};
+use super::admission::{judge_http2, judge_length, share_without_caller};
 use super::context::RequestContext;
 use super::head::{RequestSummary, content_length, request_head};
 use super::stream_info::StreamInfo;
@@ -88,12 +88,16 @@ impl Gate {
         ctx.decided();
         match decision {
             Decision::Forward(accepted, proof) => ctx.accept(accepted, proof, took),
-            Decision::Pass => ctx.verdict = Verdict::Pass,
+            Decision::Pass => {
+                ctx.share = Some(self.without_caller.enter(share_without_caller(&ctx.policy.limits))?);
+                ctx.verdict = Verdict::Pass;
+            }
             Decision::Reject(refused) => {
                 ctx.refused = refused.facts;
                 if ctx.policy.modes.of(head, ctx.refused.issuer) == Mode::Enforce {
                     return Err(refused.rejection);
                 }
+                ctx.share = Some(self.without_caller.enter(share_without_caller(&ctx.policy.limits))?);
                 ctx.reason = Some(refused.rejection.reason());
                 ctx.verdict = Verdict::WouldReject;
                 ctx.claimed_caller = ctx.policy.authenticator.claimed_caller(head);

@@ -45,6 +45,8 @@ pub struct RequestContext {
     pub permit: Option<InFlight>,
     /// HTTP/2: the bytes of a refusal's body that were left to the connection to send.
     pub refusal_bytes: u64,
+    /// Its place among those of them without a proven caller, if it has none.
+    pub share: Option<InFlight>,
     /// Whether it asks for a connection of its own, for another protocol.
     pub is_tunnel: bool,
     /// The first try to reach the upstream, or the one after it.
@@ -107,6 +109,7 @@ impl RequestContext {
             connection: None,
             permit: None,
             refusal_bytes: 0,
+            share: None,
             is_tunnel: false,
             attempt: Try::First,
             ends: false,
@@ -134,6 +137,7 @@ impl RequestContext {
     /// Takes down that the request is refused.
     pub fn refuse(&mut self, rejection: &Rejection) {
         self.reason = Some(rejection.reason());
+        self.share = None;
         if self.verdict == Verdict::WouldReject {
             self.verdict = Verdict::Reject;
         }
@@ -169,6 +173,11 @@ impl RequestContext {
         if let Some(connection) = &self.connection {
             connection.linger();
         }
+    }
+
+    /// How long ago it was decided about.
+    pub fn since_decision(&self) -> Duration {
+        self.decided.map_or(Duration::ZERO, |decided| decided.elapsed())
     }
 
     /// Marks the moment of the decision.

@@ -24,8 +24,13 @@ pub trait ConnectionSlot: Send + Sync {
     /// The connection has no request in progress: it waits for the whole head of one.
     fn begin_waiting(&self);
 
-    /// It has a request.
-    fn end_waiting(&self);
+    /// So many bytes of an unfinished head are kept. All connections share a budget for them; beyond it the connection is closed that
+    /// has waited longest.
+    fn head_grows(&self, bytes: usize);
+
+    /// It has a request. `false` if it is being closed to make room, and must not begin one.
+    #[must_use]
+    fn end_waiting(&self) -> bool;
 
     /// It has carried a request of a proven caller.
     fn caller_proven(&self);

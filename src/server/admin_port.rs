@@ -31,7 +31,9 @@ impl Application for AdminPort {
                 read = read(&mut stream, &mut buffer, idle) => read,
                 _ = stop.wait_for(|stopped| *stopped) => return,
             };
-            slot.end_waiting();
+            if !slot.end_waiting() {
+                return;
+            }
             let answer = match read {
                 Read::Request(request) => self.0.answer(&request, from).await,
                 Read::Refused(status) => refusal(status),

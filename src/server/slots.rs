@@ -3,13 +3,13 @@
 //! else out.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use pingora::server::ShutdownWatch;
 use prometheus::{IntCounter, IntGauge};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout;
 
 use crate::proxy::stream_info::ConnectionSlot;
@@ -23,6 +23,8 @@ pub struct Slots {
     evicted: IntCounter,
     epoch: Instant,
     table: Mutex<Table>,
+    /// The bytes of unfinished heads that all connections keep.
+    head_bytes: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -36,11 +38,15 @@ struct Table {
 
 /// What is known of an open connection.
 struct Entry {
-    /// Milliseconds after the epoch, and one; 0 if it does not wait for a request. Every connection begins by waiting.
+    /// Milliseconds after the epoch, and one; 0 if it does not wait for a request, or [`CUT`]. Every connection begins by waiting.
     waits_since: AtomicU64,
     /// Whether it has carried a request of a proven caller.
     is_proven: AtomicBool,
+    /// The bytes of an unfinished head.
+    head_bytes: AtomicUsize,
     stop: watch::Sender<bool>,
+    /// The connection is to be dropped as it is.
+    cut: Notify,
 }
 
 struct Candidate {
@@ -60,7 +66,15 @@ impl Slots {
     /// Room for that many connections, which are counted in `open`.
     pub fn new(limit: usize, open: IntGauge, evicted: IntCounter) -> Self {
         let permits = Arc::new(Semaphore::new(limit));
-        Self { permits, limit, open, evicted, epoch: Instant::now(), table: Mutex::default() }
+        Self {
+            permits,
+            limit,
+            open,
+            evicted,
+            epoch: Instant::now(),
+            table: Mutex::default(),
+            head_bytes: AtomicUsize::new(0),
+        }
     }
 
     /// A place, if one is free.
@@ -105,7 +119,7 @@ impl Slots {
     fn make_room(&self) {
         let mut table = self.table();
         if table.candidates.is_empty() {
-            table.candidates = table.waiting();
+            table.candidates = table.candidates();
         }
         while let Some(Candidate { id, waits_since }) = table.candidates.pop() {
             if let Some(entry) = table.entries.get(&id)
@@ -118,12 +132,31 @@ impl Slots {
         }
     }
 
+    /// Cuts off the connections that have waited longest for the end of a head, until there is some room again for others.
+    fn cut_heads(&self) {
+        let table = self.table();
+        for (_, waits_since, id) in table.waiting(|entry| entry.head_bytes.load(Ordering::Relaxed) > 0) {
+            if self.head_bytes.load(Ordering::Relaxed) <= HEAD_BUDGET / 4 * 3 {
+                return;
+            }
+            if let Some(entry) = table.entries.get(&id)
+                && entry.waits_since.compare_exchange(waits_since, CUT, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+            {
+                self.head_bytes.fetch_sub(entry.head_bytes.swap(0, Ordering::Relaxed), Ordering::Relaxed);
+                self.evicted.inc();
+                entry.cut.notify_one();
+            }
+        }
+    }
+
     fn register(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> Slot {
         self.open.inc();
         let mut table = self.table();
         let entry = Arc::new(Entry {
             waits_since: AtomicU64::new(self.now()),
             is_proven: AtomicBool::new(false),
+            head_bytes: AtomicUsize::new(0),
+            cut: Notify::new(),
             stop: watch::Sender::new(table.is_stopping),
         });
         let id = table.next;
@@ -144,19 +177,26 @@ impl Slots {
 }
 
 impl Table {
-    /// Some of the connections that wait and were not asked to end, the one to go first at the end. One search serves many
-    /// newcomers: there may be as many connections as the limit says.
-    fn waiting(&self) -> Vec<Candidate> {
+    /// The connections that wait, were not asked to end, and are wanted: whether each is of a proven caller, since when it waits, and
+    /// its number. The one to go first comes first.
+    fn waiting(&self, is_wanted: impl Fn(&Entry) -> bool) -> Vec<(bool, u64, u64)> {
         let mut waiting: Vec<_> = self
             .entries
             .iter()
-            .filter(|(_, entry)| !*entry.stop.borrow())
+            .filter(|(_, entry)| !*entry.stop.borrow() && is_wanted(entry))
             .map(|(id, entry)| {
                 (entry.is_proven.load(Ordering::Relaxed), entry.waits_since.load(Ordering::Relaxed), *id)
             })
-            .filter(|(_, waits_since, _)| *waits_since > 0)
+            .filter(|(_, waits_since, _)| !matches!(*waits_since, 0 | CUT))
             .collect();
         waiting.sort_unstable();
+        waiting
+    }
+
+    /// Some of the connections that wait, the one to go first at the end. One search serves many newcomers: there may be as many
+    /// connections as the limit says.
+    fn candidates(&self) -> Vec<Candidate> {
+        let mut waiting = self.waiting(|_| true);
         // While there are others, those of proven callers are not even found: the list may be used much later.
         let unproven = waiting.iter().take_while(|(is_proven, _, _)| !is_proven).count();
         waiting.truncate(if unproven > 0 { unproven.min(CANDIDATES) } else { CANDIDATES });
@@ -169,6 +209,21 @@ impl Slot {
     pub fn stopped(&self) -> ShutdownWatch {
         self.entry.stop.subscribe()
     }
+
+    /// Waits until the connection is to be dropped as it is, because of the head that it has begun and not ended.
+    pub async fn cut(&self) {
+        self.entry.cut.notified().await;
+    }
+
+    fn set_head_bytes(&self, bytes: usize) -> usize {
+        let before = self.entry.head_bytes.swap(bytes, Ordering::Relaxed);
+        let total = &self.slots.head_bytes;
+        if bytes > before {
+            let grown = bytes - before;
+            return total.fetch_add(grown, Ordering::Relaxed) + grown;
+        }
+        total.fetch_sub(before - bytes, Ordering::Relaxed)
+    }
 }
 
 impl ConnectionSlot for Slot {
@@ -177,8 +232,17 @@ impl ConnectionSlot for Slot {
         let _ = self.entry.waits_since.compare_exchange(0, self.slots.now(), Ordering::Relaxed, Ordering::Relaxed);
     }
 
-    fn end_waiting(&self) {
-        self.entry.waits_since.store(0, Ordering::Relaxed);
+    fn head_grows(&self, bytes: usize) {
+        if self.set_head_bytes(bytes) > HEAD_BUDGET {
+            self.slots.cut_heads();
+        }
+    }
+
+    fn end_waiting(&self) -> bool {
+        if self.entry.head_bytes.load(Ordering::Relaxed) > 0 {
+            self.set_head_bytes(0);
+        }
+        self.entry.waits_since.swap(0, Ordering::Relaxed) != CUT
     }
 
     fn caller_proven(&self) {
@@ -188,10 +252,17 @@ impl ConnectionSlot for Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
+        self.set_head_bytes(0);
         self.slots.open.dec();
         self.slots.table().entries.remove(&self.id);
     }
 }
+
+/// The bytes of unfinished heads that all connections together may keep. A buffer may be twice as large as what is in it.
+const HEAD_BUDGET: usize = 8 * 1024 * 1024;
+
+/// In the place of a time: the connection is cut off.
+const CUT: u64 = u64::MAX;
 
 /// How long a connection that was asked to end is waited for before another one is asked.
 const LOOK: Duration = Duration::from_millis(100);
@@ -243,7 +314,7 @@ mod tests {
         let slots = slots(3);
         let open = waiting(&slots, 3);
         open[0].caller_proven();
-        open[1].end_waiting();
+        assert!(open[1].end_waiting());
         let newcomer = tokio::spawn({
             let slots = Arc::clone(&slots);
             async move { slots.take().await }
@@ -265,6 +336,27 @@ mod tests {
         let _newcomer = slots.try_take().unwrap();
         assert!(open.iter().all(|slot| !is_stopped(slot)));
         assert!(slots.try_take().is_none());
+    }
+
+    #[test]
+    fn unfinished_heads_beyond_the_budget_cost_those_that_have_waited_longest() {
+        let slots = slots(100);
+        let open = waiting(&slots, 10);
+        open[0].caller_proven();
+        let tenth = HEAD_BUDGET / 10;
+        for slot in &open {
+            slot.head_grows(tenth);
+        }
+        assert_eq!(slots.evicted.get(), 0);
+        open[9].head_grows(2 * tenth);
+        let is_cut = |slot: &Slot| slot.entry.waits_since.load(Ordering::Relaxed) == CUT;
+        let cut: Vec<_> = open.iter().map(is_cut).collect();
+        assert_eq!(cut, [false, true, true, true, true, false, false, false, false, false]);
+        assert!(!open[1].end_waiting() && open[0].end_waiting() && open[9].end_waiting());
+        let left = slots.head_bytes.load(Ordering::Relaxed);
+        assert_eq!(left, 4 * tenth, "of 5 to 8");
+        drop(open);
+        assert_eq!(slots.head_bytes.load(Ordering::Relaxed), 0);
     }
 
     #[test]

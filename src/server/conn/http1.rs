@@ -58,7 +58,9 @@ pub async fn serve(
             Arrival::Gone => return,
             Arrival::Refused(rejection) => return turn_away(server, &mut stream, &limits, &rejection).await,
         };
-        stream.connection.slot().end_waiting();
+        if !stream.connection.slot().end_waiting() {
+            return;
+        }
         served += 1;
         let after = if served < limits.requests_per_connection { After::Keep } else { After::Close };
         let framing = match meet(server, &mut stream, length, &limits, after).await {
@@ -165,7 +167,7 @@ async fn arrival(
             return Arrival::Head(length);
         }
         match deadline.wait(stream, latest).await {
-            Read::Data if begun => {}
+            Read::Data if begun => stream.connection.slot().head_grows(stream.ahead().len()),
             Read::Data => {
                 begun = true;
                 latest = Instant::now() + limits.head_time;

@@ -169,7 +169,8 @@ impl<'a> Streams<'a> {
             return;
         }
         self.served += 1;
-        self.slot.end_waiting();
+        // Only unfinished heads of HTTP/1 are cut off.
+        let _ = self.slot.end_waiting();
         let limits = self.server.gate.limits();
         // As a response of HTTP/1 says it with `Connection: close`.
         if self.served >= limits.requests_per_connection || limits != self.limits || self.server.gate.is_draining() {
