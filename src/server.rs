@@ -164,6 +164,7 @@ impl Service {
         let limit = descriptors::make_room(config.limits.connections, config.limits.requests);
         let listener = bind("listen.address", &config.listen).await?;
         let admin_listener = bind("admin.address", &ListenAddress::Tcp(config.admin)).await?;
+        let http2 = config.http2;
         let tls = match config.tls.clone() {
             Some(files) => Some(TlsListener::new(files).await?),
             None => None,
@@ -196,7 +197,7 @@ impl Service {
         let sinks = Arc::new(RecordSinks { audit, metrics: Arc::clone(&metrics), tracer });
         let gate = Gate::new(Arc::clone(&policy), sinks, Arc::clone(&draining));
         metrics.connections_limit().set(i64::try_from(limit).unwrap_or(i64::MAX));
-        let guarded = Guarded { connections: ConnectionServer::new(gate), tls: tls.clone() };
+        let guarded = Guarded { connections: ConnectionServer::new(gate, http2), tls: tls.clone() };
         let slots = Slots::new(limit, metrics.connections().clone(), evicted.clone());
         let acceptor = Acceptor::new(guarded, slots);
         let reloader = Reloader::new(path.to_owned(), config, Arc::clone(&policy), metrics, level, deny_list);

@@ -228,7 +228,8 @@ fn uncommented() -> String {
     let text = fs::read_to_string(root().join("sidecar.toml")).unwrap();
     let is_key = |line: &str| {
         let name = line.split_once(" = ").map_or("", |(name, _)| name);
-        line.starts_with('[') || !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+        line.starts_with('[')
+            || !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
     };
     text.lines()
         .map(|line| line.strip_prefix("# ").filter(|line| is_key(line)).unwrap_or(line))

@@ -12,6 +12,7 @@ pub const AUDIENCE: &str = "email-service";
 #[derive(Clone, Debug)]
 pub struct Setup {
     listen: String,
+    listen_more: String,
     admin: String,
     upstream: String,
     upstream_more: String,
@@ -28,6 +29,7 @@ impl Setup {
     pub fn before_address(upstream: &str) -> Self {
         Self {
             listen: "127.0.0.1:0".to_owned(),
+            listen_more: String::new(),
             admin: "127.0.0.1:0".to_owned(),
             upstream: upstream.to_owned(),
             upstream_more: String::new(),
@@ -39,6 +41,13 @@ impl Setup {
     pub fn listening(mut self, listen: &str, admin: &str) -> Self {
         self.listen = listen.to_owned();
         self.admin = admin.to_owned();
+        self
+    }
+
+    /// More keys of the table `[listen]`.
+    pub fn listening_more(mut self, keys: &str) -> Self {
+        self.listen_more.push_str(keys);
+        self.listen_more.push('\n');
         self
     }
 
@@ -76,9 +85,9 @@ impl Setup {
 
     /// The whole file.
     pub fn toml(&self) -> String {
-        let Self { listen, admin, upstream, upstream_more, more } = self;
+        let Self { listen, listen_more, admin, upstream, upstream_more, more } = self;
         format!(
-            "[listen]\naddress = \"{listen}\"\n\n[upstream]\naddress = \"{upstream}\"\n{upstream_more}\n\
+            "[listen]\naddress = \"{listen}\"\n{listen_more}\n[upstream]\naddress = \"{upstream}\"\n{upstream_more}\n\
              [admin]\naddress = \"{admin}\"\n{more}"
         )
     }

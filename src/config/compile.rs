@@ -33,7 +33,7 @@ use findings::all;
 pub fn compile(file: File, findings: &mut Findings<'_, '_>) -> Result<Compiled, Reported> {
     let root = KeyPath::root();
     let listen = listen::listen(&file.listen, &root.key("listen"), findings);
-    let tls = listen::tls::tls(file.listen.tls.as_ref(), &root.key("listen").key("tls"), findings);
+    let tls = listen::tls::tls(&file.listen, &root.key("listen").key("tls"), findings);
     let upstream = upstream::upstream(&file.upstream, &root.key("upstream"), findings);
     let admin = listen::admin(&file.admin, &root.key("admin"), findings);
     let differ = listen::differ(listen.as_ref().ok(), admin.as_ref().ok(), upstream.as_ref().ok(), findings);
@@ -58,6 +58,7 @@ pub fn compile(file: File, findings: &mut Findings<'_, '_>) -> Result<Compiled, 
     differ?;
     Ok(Compiled {
         listen: listen?,
+        http2: file.listen.http2,
         tls: tls?,
         upstream: upstream?,
         admin: admin?,

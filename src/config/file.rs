@@ -21,7 +21,7 @@ pub use forwarding::{Forwarding, RequestId};
 pub use issuers::{Algorithm, ClaimValue, Issuer, Preset};
 pub use keys::{AllKeys, KeyUse, Keys};
 pub use limits::{Closing, Limits, TokenCache};
-pub use listen::{Admin, Listen, Tls};
+pub use listen::{Admin, Listen};
 pub use operation::{Audit, Format, Level, Log, Reload, Shutdown, Tracing, WhenFull};
 pub use revocation::Revocation;
 pub use routes::{Mode, PublicRoute, ReportRoute};

@@ -12,6 +12,7 @@ impl Compiled {
             ("audit", self.audit != next.audit),
             ("limits.connections", self.limits.connections != next.limits.connections),
             ("listen.address", self.listen.to_string() != next.listen.to_string()),
+            ("listen.http2", self.http2 != next.http2),
             ("listen.socket_mode", self.listen.mode() != next.listen.mode()),
             ("listen.tls", self.tls != next.tls),
             ("log.format", self.log.format != next.log.format),
@@ -102,6 +103,8 @@ mod tests {
             let table = format!("address = \"unix:/run/a.sock\"\nsocket_mode = \"{mode}\"");
             load(&GOOD.replacen("address = \"127.0.0.1:0\"", &table, 1))
         };
+        let http1 = load(&GOOD.replacen("[listen]", "[listen]\nhttp2 = false", 1));
+        assert_eq!(load(GOOD).fixed_changes(&http1), ["listen.http2"]);
         assert_eq!(socket("0660").fixed_changes(&socket("0666")), ["listen.socket_mode"]);
         assert!(socket("0660").fixed_changes(&socket("660")).is_empty());
         assert_eq!(

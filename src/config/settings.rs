@@ -25,6 +25,8 @@ use crate::route::PublicRoutes;
 pub struct Compiled {
     /// Where requests come in.
     pub listen: ListenAddress,
+    /// Whether HTTP/2 is spoken there.
+    pub http2: bool,
     /// TLS there.
     pub tls: Option<Tls>,
     pub upstream: Upstream,
@@ -111,6 +113,8 @@ pub struct Tls {
     pub key: PathBuf,
     /// Whoever has no certificate of these is not listened to.
     pub client_ca: Option<PathBuf>,
+    /// Whether HTTP/2 is offered.
+    pub http2: bool,
 }
 
 /// Where the audit records go.

@@ -25,6 +25,7 @@ use read_deadline::{Read, ReadDeadline};
 pub struct ConnectionServer {
     proxy: Arc<HttpProxy<Gate>>,
     gate: Gate,
+    http2: bool,
 }
 
 /// What a connection began with.
@@ -39,9 +40,9 @@ enum Beginning {
 }
 
 impl ConnectionServer {
-    /// Lets requests through this gate.
+    /// Lets requests through this gate, in HTTP/2 if that is spoken.
     #[must_use]
-    pub fn new(gate: Gate) -> Self {
+    pub fn new(gate: Gate, http2: bool) -> Self {
         // The first try and one more.
         let conf = ServerConf { max_retries: 2, ..ServerConf::default() };
         let mut proxy = http_proxy(&Arc::new(conf), gate.clone());
@@ -49,7 +50,7 @@ impl ConnectionServer {
         let mut options = pingora::apps::HttpServerOptions::default();
         options.allow_connect_method_proxying = true;
         proxy.server_options = Some(options);
-        Self { proxy: Arc::new(proxy), gate }
+        Self { proxy: Arc::new(proxy), gate, http2 }
     }
 
     /// Serves a connection to its end. `held` is let go when it has ended, and not before.
@@ -63,7 +64,9 @@ impl ConnectionServer {
         let mut deadline = ReadDeadline::new(stop);
         let beginning = match negotiated {
             Some(ALPN::H2) => Beginning::Http2,
+            // Without HTTP/2 its preface is a malformed request.
             Some(_) => Beginning::Http1 { latest: Instant::now() + limits.head_time },
+            None if !self.http2 => Beginning::Http1 { latest: Instant::now() + limits.head_time },
             None => beginning(&mut stream, &limits, &mut deadline).await,
         };
         match beginning {

@@ -121,7 +121,8 @@ fn acceptor(files: &Tls, contents: &[Content]) -> Result<Acceptor, TlsError> {
         None => builder.with_no_client_auth(),
     };
     let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(pair)));
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let http2 = files.http2.then(|| b"h2".to_vec());
+    config.alpn_protocols = http2.into_iter().chain([b"http/1.1".to_vec()]).collect();
     Ok(Acceptor::from_server_config(Arc::new(config)))
 }
 

@@ -192,3 +192,25 @@ async fn an_idle_connection_is_closed_in_time() {
     tokio::time::timeout(crate::support::http::PATIENCE, ended).await.expect("it is closed").unwrap().ok();
     stage.end();
 }
+
+#[test]
+fn where_http2_is_switched_off_its_first_bytes_are_a_malformed_request() {
+    for http2 in [true, false] {
+        let stage = Stage::set_with(|setup| if http2 { setup } else { setup.listening_more("http2 = false") });
+        let mut connection = stage.sidecar.connect();
+        connection.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").unwrap();
+        if http2 {
+            // The length of a frame of SETTINGS.
+            assert_eq!(connection.read_byte().unwrap(), Some(0));
+            drop(connection);
+        } else {
+            let refused = connection.read_answer("").unwrap();
+            assert_eq!(refused.status(), 400);
+            crate::support::refusal::assert_problem(&refused, "request_malformed");
+            assert_eq!(stage.audit(0)["reason"], "request_malformed");
+        }
+        let answer = stage.ask(&crate::support::request::Request::send().bearer(&stage.token()));
+        assert_eq!(answer.status(), 202, "HTTP/1.1 is spoken either way");
+        stage.end();
+    }
+}

@@ -12,8 +12,15 @@ pub struct Listen {
     pub address: String,
     /// Who may connect to that socket: the permissions of its file, in octal digits. If absent, `0660`: its owner and its group.
     pub socket_mode: Option<String>,
+    /// Whether HTTP/2 is spoken, with TLS or without. `false` leaves HTTP/1.1, and takes no frames at all.
+    #[serde(default = "default_http2")]
+    pub http2: bool,
     /// TLS for the callers. If absent, they speak plain HTTP.
     pub tls: Option<Tls>,
+}
+
+const fn default_http2() -> bool {
+    true
 }
 
 /// TLS for the callers.

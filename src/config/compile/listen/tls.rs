@@ -12,8 +12,8 @@ use crate::config::file;
 use crate::config::path::KeyPath;
 use crate::config::settings::Tls;
 
-pub fn tls(table: Option<&file::Tls>, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Result<Option<Tls>, Reported> {
-    let Some(table) = table else { return Ok(None) };
+pub fn tls(listen: &file::Listen, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Result<Option<Tls>, Reported> {
+    let Some(table) = &listen.tls else { return Ok(None) };
     let mut file = |written: &str, key: &str, kind: Pem| -> Result<(PathBuf, Vec<u8>), Reported> {
         let path = findings.path(written);
         pem(&path, kind, &at.key(key), findings).map(|content| (path, content))
@@ -23,7 +23,7 @@ pub fn tls(table: Option<&file::Tls>, at: &KeyPath, findings: &mut Findings<'_, 
     let client_ca = table.client_ca.as_deref().map(|written| file(written, "client_ca", Pem::Certificate)).transpose();
     let ((cert, chain), (key, secret)) = (cert?, key?);
     pair((&cert, &chain), (&key, &secret), at, findings)?;
-    Ok(Some(Tls { cert, key, client_ca: client_ca?.map(|(path, _)| path) }))
+    Ok(Some(Tls { cert, key, client_ca: client_ca?.map(|(path, _)| path), http2: listen.http2 }))
 }
 
 /// Whether a certificate and a key, each a path with what was read there, belong together.
