@@ -30,4 +30,5 @@ mod slow_clients; // heads that trickle, and connections without one
 mod strict_upstream; // an upstream that forgives nothing
 mod tls; // certificates on both sides
 mod unix_socket; // a listener without a port
+mod upstream_ends; // an upstream that says more than it should
 mod websocket; // tunnels, as long as their token
