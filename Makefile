@@ -1,10 +1,13 @@
 # Everything a person or CI runs. `make` alone lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench idle-gaps slow-clients manifests e2e guides image profile bench-instructions bench-peers bench-features fuzz fresh
+.PHONY: help setup demo test bench idle-gaps slow-clients manifests e2e guides image profile bench-instructions bench-peers bench-features fuzz attack fresh
 
 # Building the binary together with the demo gives Cargo the same features as `cargo test`, so nothing is built twice.
 DEMO := cargo build --quiet --bin callgate --example demo
+
+# What `make attack` attacks; CI has no time for the image's own profile.
+ATTACK_PROFILE := $(or $(CALLGATE_PROFILE),release)
 
 help: ## List the targets.
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/make \1|\2/' | \
@@ -33,6 +36,13 @@ test: ## Check format, lints, documentation and behaviour, and play the demo.
 fuzz: ## Fuzz every parser, ten minutes each (needs a nightly toolchain and cargo-fuzz).
 	CALLGATE_SEQUENCES=100000 CALLGATE_SEED=$$(date +%s) cargo test --test http http2_sequences -- --nocapture
 	FUZZ_REQUIRED=1 ./scripts/fuzz.sh 600
+
+attack: setup ## Attack the program within a pod's memory while good callers go on (SECONDS=5 for the short form, ONLY=part of a name, UPDATE=1: renew the table in docs).
+	@cargo build --quiet --profile $(ATTACK_PROFILE) --bin callgate
+	@cargo build --quiet --example peers_tokens
+	@CALLGATE=target/$(ATTACK_PROFILE)/callgate ./scripts/tools.sh run python3 -- \
+	    python3 -B tests/attack --seconds $(or $(SECONDS),25) --only '$(ONLY)' \
+	    $(if $(UPDATE),--document docs/security-model.md)
 
 bench: setup ## Measure what a request costs.
 	cargo bench

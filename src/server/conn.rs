@@ -69,11 +69,14 @@ impl ConnectionServer {
             None if !self.http2 => Beginning::Http1 { latest: Instant::now() + limits.head_time },
             None => beginning(&mut stream, &limits, &mut deadline).await,
         };
+        // In boxes of their own: a connection that says nothing has no need of the memory that either takes.
         match beginning {
-            Beginning::Http1 { latest } => http1::serve(self, Box::new(stream), deadline, latest, stop).await,
+            Beginning::Http1 { latest } => {
+                Box::pin(http1::serve(self, Box::new(stream), deadline, latest, stop)).await;
+            }
             Beginning::Http2 => {
                 stream.give_all();
-                http2::serve(self, stream, stop).await;
+                Box::pin(http2::serve(self, stream, stop)).await;
             }
             Beginning::Nothing => {}
         }

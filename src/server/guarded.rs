@@ -11,7 +11,7 @@ use super::accept::Application;
 use super::conn::ConnectionServer;
 use super::slots::Slot;
 use super::tls::TlsListener;
-use crate::proxy::stream_info::{ConnectionSlot as _, Held};
+use crate::proxy::stream_info::Held;
 
 /// What callers connect to.
 pub struct Guarded {
@@ -22,20 +22,19 @@ pub struct Guarded {
 #[async_trait]
 impl Application for Guarded {
     async fn serve(&self, stream: Stream, slot: Slot) {
-        let mut stop = slot.stopped();
-        let Some(tls) = &self.tls else {
-            return self.serve_http(Box::new(stream), slot).await;
+        let stream: protocols::Stream = match &self.tls {
+            None => Box::new(stream),
+            // In a box of its own, which is gone with the handshake.
+            Some(tls) => match Box::pin(self.handshake(tls, stream, &slot)).await {
+                Some(stream) => stream,
+                None => return,
+            },
         };
-        slot.begin_waiting();
-        let accepted = tokio::select! {
-            accepted = timeout(self.connections.head_time(), tls.accept(stream)) => accepted,
-            _ = stop.wait_for(|stopped| *stopped) => return,
-        };
-        match accepted {
-            Ok(Ok(stream)) => self.serve_http(Box::new(stream), slot).await,
-            // A scanner, a client that does not trust us, or one that we do not trust: no request was made.
-            Ok(Err(error)) => tracing::debug!(%error, "A TLS handshake failed."),
-            Err(_) => tracing::debug!("A TLS handshake did not end in time."),
+        let (stop, slot) = (slot.stopped(), Arc::new(slot));
+        tokio::select! {
+            biased;
+            () = slot.cut() => {}
+            () = self.connections.serve(stream, Arc::clone(&slot) as Held, &stop) => {}
         }
     }
 
@@ -45,12 +44,24 @@ impl Application for Guarded {
 }
 
 impl Guarded {
-    async fn serve_http(&self, stream: protocols::Stream, slot: Slot) {
-        let (stop, slot) = (slot.stopped(), Arc::new(slot));
-        tokio::select! {
-            biased;
-            () = slot.cut() => {}
-            () = self.connections.serve(stream, Arc::clone(&slot) as Held, &stop) => {}
+    /// The stream within TLS, if the handshake succeeds in time.
+    async fn handshake(&self, tls: &TlsListener, stream: Stream, slot: &Slot) -> Option<protocols::Stream> {
+        let mut stop = slot.stopped();
+        let accepted = tokio::select! {
+            accepted = timeout(self.connections.head_time(), tls.accept(stream)) => accepted,
+            _ = stop.wait_for(|stopped| *stopped) => return None,
+        };
+        match accepted {
+            Ok(Ok(stream)) => Some(Box::new(stream)),
+            // A scanner, a client that does not trust us, or one that we do not trust: no request was made.
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "A TLS handshake failed.");
+                None
+            }
+            Err(_) => {
+                tracing::debug!("A TLS handshake did not end in time.");
+                None
+            }
         }
     }
 }

@@ -72,7 +72,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             token_size: size("8KiB"),
-            connections: 10_000,
+            connections: 4096,
             key_wait: duration("1s"),
             requests: 1024,
             requests_per_connection: 10_000,

@@ -1,0 +1,116 @@
+"""`make attack`: every attack in turn against the real program, within the memory that a pod gets, while good callers go on. It fails
+if the process dies, or if fewer than 99 % of the good callers' requests or of the liveness probes are answered."""
+
+import argparse
+import asyncio
+import contextlib
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import stage
+from attacks import ATTACKS, Cost
+from stage import ROOT, Memory, Stage
+
+TOKENS = ROOT / "target" / "attack"
+SHARE = 0.99
+BEGIN, END = "<!-- made by make attack -->", "<!-- until here -->"
+
+
+async def play(scene, attack, seconds):
+    """Lets the attack begin, and then counts what good callers see."""
+    cost = Cost()
+    task = asyncio.create_task(attack(scene, cost))
+    await asyncio.sleep(min(3, seconds / 3))
+    scene.begin_calls(seconds)
+    calling = asyncio.create_task(asyncio.to_thread(scene.calls))
+    while not (await asyncio.wait([calling], timeout=0.2))[0]:
+        scene.peak()
+    seen = calling.result()
+    if task.done():
+        task.result()
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    return cost, seen
+
+
+def run(attack, needs, seconds, connections):
+    memory = Memory(stage.memory_limit())
+    scene = Stage(TOKENS, memory, connections, **needs)
+    try:
+        scene.begin_calls(2)
+        quiet = scene.calls()
+        cost, seen = asyncio.run(play(scene, attack, seconds))
+        is_alive, charged = scene.is_alive(), memory.peak()
+        peak = f"{scene.peak():.0f}" + (f" ({charged:.0f})" if charged else "")
+        return cost, quiet, seen, is_alive, peak if is_alive else f"died at {peak}"
+    finally:
+        scene.end()
+        memory.remove()
+
+
+def share(good, asked):
+    return good / asked if asked else 1.0
+
+
+def milliseconds(seconds):
+    return "–" if seconds is None else f"{seconds * 1000:.0f}"
+
+
+def judge(needs, cost, seen, is_alive):
+    """What must not be, in words."""
+    faults = [] if is_alive else ["the process died"]
+    if needs.get("audit") != "wait" and share(seen["good"], seen["asked"]) < SHARE:
+        faults.append(f"callers: {dict(seen['other'])}")
+    if share(seen["alive"], seen["probes"]) < SHARE:
+        faults.append(f"probes: {seen['alive']} of {seen['probes']}")
+    if cost.beside[1] and share(*cost.beside) < SHARE:
+        faults.append(f"on the same connection: {cost.beside[0]} of {cost.beside[1]}")
+    return faults
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="attack", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=25, help="how long each attack goes on")
+    parser.add_argument("--only", default="", help="a part of the names of the attacks to run")
+    parser.add_argument("--document", type=Path, help="put the table into this document, between its two marks")
+    options = parser.parse_args()
+    # As many connections as the system allows: the attackers have their own machines.
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    subprocess.check_call([ROOT / "target/debug/examples/peers_tokens", TOKENS, "1"])
+
+    connections, probe = stage.default_connections(), Memory(stage.memory_limit())
+    print(f"attack: {stage.binary()} within {probe.limit >> 20} MiB ({probe.text()}).", flush=True)
+    probe.remove()
+    lines = [
+        "| attack | what it costs the attacker | good callers answered | p99, quiet → attacked (ms) | probes answered | peak memory, with the kernel's (MiB) |",
+        "|---|---|--:|--:|--:|--:|",
+    ]
+    print(*lines, sep="\n", flush=True)
+    failed = []
+    for name, attack, needs in ATTACKS:
+        if options.only not in name:
+            continue
+        cost, quiet, seen, is_alive, peak = run(attack, needs, options.seconds, connections)
+        beside = f"; beside: {cost.beside[0]} of {cost.beside[1]}" if cost.beside[1] else ""
+        line = (
+            f"| {name} | {cost.text()} | {seen['good']} of {seen['asked']}{beside} "
+            f"| {milliseconds(quiet['p99'])} → {milliseconds(seen['p99'])} "
+            f"| {seen['alive']} of {seen['probes']} | {peak} |"
+        )
+        lines.append(line)
+        print(line, flush=True)
+        failed += [f"{name}: {fault}" for fault in judge(needs, cost, seen, is_alive)]
+    if options.document:
+        before, rest = options.document.read_text().split(BEGIN)
+        after = rest.split(END)[1]
+        options.document.write_text("".join([before, BEGIN, "\n", "\n".join(lines), "\n", END, after]))
+    for fault in failed:
+        print(f"attack: {fault}", file=sys.stderr)
+    sys.exit(bool(failed))
+
+
+main()
