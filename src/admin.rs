@@ -12,7 +12,7 @@ use http::StatusCode;
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::jwks_refresh::IssuerStatus;
+use crate::jwks_refresh::{IssuerStatus, JwksRefresher};
 use crate::metrics::Metrics;
 
 pub use exchange::{Answer, Read, Request, read, write};
@@ -20,8 +20,8 @@ pub use exchange::{Answer, Read, Request, read, write};
 /// What is answered on the admin port.
 pub struct Admin {
     pub metrics: Arc<Metrics>,
-    /// How the keys of the configuration in force are doing.
-    pub keys: Box<dyn Fn() -> Vec<IssuerStatus> + Send + Sync>,
+    /// What keeps the keys of the configuration in force.
+    pub keys: Box<dyn Fn() -> Arc<JwksRefresher> + Send + Sync>,
     /// Set when the process is on its way out: then it is not ready, and still alive.
     pub draining: Arc<AtomicBool>,
     /// Where a reload is asked for.
@@ -36,6 +36,8 @@ pub type ReloadRequest = oneshot::Sender<Result<String, String>>;
 struct Readiness {
     ready: bool,
     stopping: bool,
+    /// Whose keys it takes to be ready: `all` or `any`.
+    readiness: &'static str,
     issuers: Vec<IssuerReadiness>,
 }
 
@@ -43,6 +45,7 @@ struct Readiness {
 #[derive(Serialize)]
 struct IssuerReadiness {
     issuer: String,
+    required: bool,
     ready: bool,
     keys: usize,
     age_seconds: Option<u64>,
@@ -55,8 +58,9 @@ impl From<IssuerStatus> for IssuerReadiness {
     fn from(status: IssuerStatus) -> Self {
         let waiting = || (!status.ready).then(|| "the first fetch has not ended yet".to_owned());
         Self {
-            detail: status.fault.as_ref().map(ToString::to_string).or_else(waiting),
+            detail: status.detail().or_else(waiting),
             issuer: status.issuer,
+            required: status.required,
             ready: status.ready,
             keys: status.kids.len(),
             age_seconds: status.age.map(|age| age.as_secs()),
@@ -68,9 +72,14 @@ impl From<IssuerStatus> for IssuerReadiness {
 
 impl Admin {
     fn readiness(&self) -> Readiness {
-        let issuers: Vec<_> = (self.keys)().into_iter().map(IssuerReadiness::from).collect();
+        let keys = (self.keys)();
         let stopping = self.draining.load(Ordering::Relaxed);
-        Readiness { ready: !stopping && issuers.iter().all(|issuer| issuer.ready), stopping, issuers }
+        Readiness {
+            ready: !stopping && keys.is_ready(),
+            stopping,
+            readiness: keys.readiness().as_str(),
+            issuers: keys.status().into_iter().map(IssuerReadiness::from).collect(),
+        }
     }
 
     /// From now on every answer ends its connection, and `/readyz` says no. Requests are served as before.

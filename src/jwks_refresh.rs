@@ -22,7 +22,7 @@ use prometheus::Registry;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout};
 
-use self::error::FetchError;
+use self::error::{Asked, FetchError};
 use self::fetch::Fetch;
 use self::file::KeyFile;
 use self::http::{KeyServer, Start};
@@ -36,6 +36,7 @@ use self::waiting_room::WaitingRoom;
 use crate::clock::UnixTime;
 use crate::file_watcher::INTERVAL;
 use crate::issuers::{IssuerIndex, PerIssuer};
+use crate::keys::readiness::Readiness;
 use crate::keys::source::{Location, Origin, Source};
 use crate::keys::store::{KeySlot, Published};
 use crate::metrics::keys::KeyMetrics;
@@ -44,8 +45,11 @@ use crate::metrics::keys::KeyMetrics;
 /// own, which shares the tasks of the issuers that stay as they are.
 pub struct JwksRefresher {
     issuers: PerIssuer<Arc<IssuerTask>>,
+    /// Whether each of them is required.
+    required: PerIssuer<bool>,
     /// How many issuers the configuration has.
     configured: usize,
+    readiness: Readiness,
     metrics: KeyMetrics,
     clock: Clock,
 }
@@ -63,6 +67,8 @@ struct IssuerTask {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IssuerStatus {
     pub issuer: String,
+    /// Whether the instance needs its keys to be ready.
+    pub required: bool,
     /// Whether there are keys that are not stale: tokens can be judged.
     pub ready: bool,
     /// The names of the keys, stale ones too; `None` for a key without.
@@ -77,6 +83,16 @@ pub struct IssuerStatus {
     pub failures: u32,
     /// Why the last refresh failed, if it did.
     pub fault: Option<FetchError>,
+    /// What it asked for.
+    pub asked: Option<Asked>,
+}
+
+impl IssuerStatus {
+    /// Why the last refresh failed, if it did: [`FetchError::detail`].
+    #[must_use]
+    pub fn detail(&self) -> Option<String> {
+        self.fault.as_ref().map(|fault| fault.detail(self.asked.as_ref()))
+    }
 }
 
 impl JwksRefresher {
@@ -103,14 +119,16 @@ impl JwksRefresher {
         let sources = sources.into();
         let mut next = Self {
             issuers: PerIssuer::default(),
+            required: PerIssuer::default(),
             configured: sources.iter().count(),
+            readiness: self.readiness,
             metrics: self.metrics.clone(),
             clock: Arc::clone(&self.clock),
         };
         for source in sources {
             let origin = &source.origin;
             match self.issuers.iter().find(|task| task.origin == *origin && Arc::ptr_eq(&task.slot, &source.slot)) {
-                Some(task) => next.issuers.push(Arc::clone(task)),
+                Some(task) => next.push(Arc::clone(task), source.required),
                 None => {
                     if let Some(task) = self.issuers.iter().find(|task| task.origin.has_keys_of(origin)) {
                         task.copy_keys(&source);
@@ -149,12 +167,13 @@ impl JwksRefresher {
         self.metrics.watch(self.slots());
     }
 
-    /// The issuers that this refresher did not share with an earlier one, and that have no usable keys.
+    /// The required issuers that this refresher did not share with an earlier one, and that have no usable keys.
     #[must_use]
     pub fn newcomers_without_keys(&self, earlier: &Self) -> Vec<IssuerStatus> {
         let now = (self.clock)();
-        let newcomers = self.issuers.iter().filter(|task| !earlier.shares(task));
-        newcomers.map(|task| task.status(now)).filter(|status| !status.ready).collect()
+        let required = self.issuers.iter().zip(&self.required).filter(|(_, required)| **required);
+        let newcomers = required.filter(|(task, _)| !earlier.shares(task));
+        newcomers.map(|(task, _)| task.status(true, now)).filter(|status| !status.ready).collect()
     }
 
     /// Waits until every issuer has keys or had a first refresh without success, but not longer than this.
@@ -184,18 +203,45 @@ impl JwksRefresher {
         freshness
     }
 
+    /// The same with another rule for [`Self::is_ready`].
+    #[must_use]
+    pub fn with_readiness(self, readiness: Readiness) -> Self {
+        Self { readiness, ..self }
+    }
+
+    /// The rule by which the instance is ready.
+    #[must_use]
+    pub const fn readiness(&self) -> Readiness {
+        self.readiness
+    }
+
+    /// Whether enough issuers have usable keys for the instance to serve.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        let issuers: Vec<_> = self.status().iter().map(|status| (status.required, status.ready)).collect();
+        self.readiness.is_met(&issuers)
+    }
+
     /// How the issuers' keys are doing, in the order of the sources.
     #[must_use]
     pub fn status(&self) -> Vec<IssuerStatus> {
         let now = (self.clock)();
-        self.issuers.iter().map(|task| task.status(now)).collect()
+        self.issuers.iter().zip(&self.required).map(|(task, required)| task.status(*required, now)).collect()
     }
 
     fn empty(sources: &PerIssuer<Source>, registry: &Registry, clock: Clock) -> prometheus::Result<Self> {
         let at_scrape = Arc::clone(&clock);
         let metrics = KeyMetrics::register(registry, move || at_scrape())?;
         metrics.watch(sources.iter().map(|source| (source.origin.issuer.clone(), Arc::clone(&source.slot))).collect());
-        Ok(Self { issuers: PerIssuer::default(), configured: sources.iter().count(), metrics, clock })
+        let issuers = PerIssuer::default();
+        Ok(Self {
+            issuers,
+            required: PerIssuer::default(),
+            configured: sources.iter().count(),
+            readiness: Readiness::All,
+            metrics,
+            clock,
+        })
     }
 
     fn slots(&self) -> Vec<(String, Arc<KeySlot>)> {
@@ -221,7 +267,13 @@ impl JwksRefresher {
         }
     }
 
+    fn push(&mut self, task: Arc<IssuerTask>, required: bool) {
+        self.issuers.push(task);
+        self.required.push(required);
+    }
+
     fn keep(&mut self, source: Source, fetcher: impl Fetch) {
+        let required = source.required;
         let Origin { issuer, location, settings, .. } = &source.origin;
         let (schedule, cooldown) = match location {
             Location::File(_) => (Schedule::Poll(INTERVAL), settings.unknown_key_cooldown.min(INTERVAL / 4)),
@@ -232,8 +284,9 @@ impl JwksRefresher {
         let aging = Aging::of(&source);
         let snapshot = settings.snapshot_dir.as_ref().filter(|_| aging != Aging::Never);
         let (issuer, slot, origin) = (issuer.clone(), Arc::clone(&source.slot), source.origin.clone());
-        let snapshot = snapshot.map(|at| Snapshot::new(at, &origin.issuer, &origin.identity()));
         let metrics = self.metrics.issuer(&issuer, &FetchError::CLASSES);
+        let snapshot =
+            snapshot.map(|at| Snapshot::new(at, &issuer, &origin.identity(), metrics.snapshot_failures().clone()));
         let room = WaitingRoom::new(self.configured, metrics.waiting().clone());
         let state = RefreshState::new(cooldown, room, Instant::now());
         if let Some(published) = slot.latest().as_ref() {
@@ -253,7 +306,7 @@ impl JwksRefresher {
             source,
         };
         let handle = tokio::spawn(task.run()).abort_handle();
-        self.issuers.push(Arc::new(IssuerTask { origin, slot, state, handle, metrics: self.metrics.clone() }));
+        self.push(Arc::new(IssuerTask { origin, slot, state, handle, metrics: self.metrics.clone() }), required);
     }
 }
 
@@ -266,12 +319,13 @@ impl IssuerTask {
         }
     }
 
-    fn status(&self, now: UnixTime) -> IssuerStatus {
+    fn status(&self, required: bool, now: UnixTime) -> IssuerStatus {
         let published = self.slot.latest();
         let state = self.state.state();
         let keys = published.as_ref().map(|published| published.keys.keys()).unwrap_or_default();
         IssuerStatus {
             issuer: self.origin.issuer.clone(),
+            required,
             ready: published.as_ref().is_some_and(|published| published.usable(now).is_some()),
             kids: keys.iter().map(|key| key.kid().map(str::to_owned)).collect(),
             age: published.as_ref().map(|published| now.since(published.confirmed)),
@@ -279,6 +333,7 @@ impl IssuerTask {
             next_refresh: (!state.in_flight).then(|| state.scheduled.saturating_duration_since(Instant::now())),
             failures: state.failures,
             fault: state.fault,
+            asked: state.asked,
         }
     }
 }

@@ -186,7 +186,7 @@ impl Service {
         let (ask_reload, reloads) = mpsc::channel(1);
         let admin = Admin {
             metrics: Arc::clone(&metrics),
-            keys: Box::new(move || keys.load().refresher.status()),
+            keys: Box::new(move || Arc::clone(&keys.load().refresher)),
             draining: Arc::clone(&draining),
             reloads: ask_reload,
         };

@@ -18,6 +18,7 @@ mod parts {
         pub mod document;
         pub mod jwk;
         pub mod jwks;
+        pub mod readiness;
         #[allow(dead_code)]
         pub mod source;
         pub mod store;

@@ -181,7 +181,7 @@ fn fetch(mut source: Source) -> Result<Option<String>, CommandFault> {
         };
         refresher.first_attempts(patience).await;
         let status = refresher.status().into_iter().next();
-        status.filter(|status| !status.ready).and_then(|status| status.fault).map(|fault| fault.to_string())
+        status.filter(|status| !status.ready).and_then(|status| status.detail())
     }))
 }
 

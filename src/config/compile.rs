@@ -1,12 +1,15 @@
 //! The rules: from what was written to what it means. Every rule looks at one part, reports what is wrong there, and goes on,
 //! so that all findings come at once. Only a file without any error becomes a [`Compiled`].
 
+use std::fs::{self, OpenOptions};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use super::file::File;
+use super::file::{self, File};
 use super::path::KeyPath;
 use super::settings::{Compiled, Issuer, Log, Reload};
 use crate::issuers::PerIssuer;
+use crate::keys::readiness::Readiness;
 
 mod address;
 mod caller;
@@ -68,6 +71,10 @@ pub fn compile(file: File, findings: &mut Findings<'_, '_>) -> Result<Compiled, 
         revocation: revocation?,
         forwarding,
         modes: modes?,
+        readiness: match file.readiness {
+            file::Readiness::All => Readiness::All,
+            file::Readiness::Any => Readiness::Any,
+        },
         limits: limits?,
         cache: cache?,
         audit: audit?,
@@ -93,9 +100,26 @@ fn snapshot_dir(
             if path.exists() && !path.is_dir() {
                 return Err(findings.error(key, format!("{path:?} is no directory")));
             }
+            // A directory that does not exist yet is made when the first keys are kept.
+            if path.exists()
+                && let Err(error) = probe(&path)
+            {
+                let message = format!(
+                    "this user cannot write into {path:?}: {}; a restart during an outage would have no keys",
+                    error.kind()
+                );
+                return Err(findings.error(key, message));
+            }
             Ok(Some(path))
         }
     }
+}
+
+/// Makes and removes a file, which is the only proof that it can be done on every file system.
+fn probe(directory: &Path) -> io::Result<()> {
+    let path = directory.join(format!(".callgate-check-{}", std::process::id()));
+    OpenOptions::new().write(true).create_new(true).open(&path)?;
+    fs::remove_file(path)
 }
 
 fn with_snapshots(issuers: PerIssuer<Issuer>, directory: Option<&Path>) -> PerIssuer<Issuer> {

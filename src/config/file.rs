@@ -18,7 +18,7 @@ mod upstream;
 
 pub use caller::{Caller, IssuerCaller};
 pub use forwarding::{Forwarding, RequestId};
-pub use issuers::{Algorithm, ClaimValue, Issuer, Preset};
+pub use issuers::{Algorithm, ClaimValue, Issuer, Preset, Readiness};
 pub use keys::{AllKeys, KeyUse, Keys};
 pub use limits::{Closing, Limits, TokenCache};
 pub use listen::{Admin, Listen};
@@ -43,6 +43,10 @@ pub struct File {
     /// counts and records it as one that would be refused. `report` protects nothing: it is for finding out.
     #[serde(default)]
     pub mode: Mode,
+    /// Whose missing keys make the instance not ready: `all`, those of each required issuer; `any`, those of all required issuers
+    /// together, so that one whose keys are there is enough.
+    #[serde(default)]
+    pub readiness: Readiness,
     /// The trusted issuers of tokens, one `[[issuers]]` for each. At least one.
     pub issuers: Vec<Issuer>,
     /// How the upstream learns who is calling.

@@ -51,6 +51,7 @@ mod tests {
         "log.level",
         "mode",
         "public",
+        "readiness",
         "report",
         "revocation",
         "shutdown",

@@ -14,6 +14,7 @@ use crate::authenticator;
 use crate::forwarding::ForwardingPolicy;
 use crate::identity::CallerRule;
 use crate::issuers::PerIssuer;
+use crate::keys::readiness::Readiness;
 use crate::keys::source::{Origin, is_loopback};
 use crate::limits::Limits;
 use crate::mode::Modes;
@@ -41,6 +42,8 @@ pub struct Compiled {
     pub forwarding: ForwardingPolicy,
     /// What is refused and what is only reported.
     pub modes: Modes,
+    /// Whose missing keys make the instance not ready.
+    pub readiness: Readiness,
     pub limits: Limits,
     /// The bytes for accepted tokens; 0 for none.
     pub cache: u64,
@@ -94,6 +97,8 @@ pub struct Issuer {
     pub rules: authenticator::Issuer,
     /// Where its keys come from.
     pub origin: Origin,
+    /// Whether the instance needs its keys to be ready.
+    pub required: bool,
     /// Its table with everything in it that goes without saying: defaults, and what its preset stands for.
     pub expanded: String,
 }

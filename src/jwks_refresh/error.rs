@@ -4,6 +4,8 @@
 use std::error::Error;
 use std::io;
 
+use reqwest::Url;
+
 use crate::file_watcher::FileError;
 use crate::keys::jwks::KeySetError;
 use crate::keys::source::AddressError;
@@ -21,6 +23,8 @@ pub enum FetchError {
     Discovery(&'static str),
     #[error("the document cannot be used: {0}")]
     Document(KeySetError),
+    #[error("the answer is compressed (Content-Encoding: {0}), though only identity was asked for")]
+    Encoded(&'static str),
     #[error("{what} cannot be used: {why}")]
     File { what: &'static str, why: FileError },
     #[error("the name of the host cannot be resolved")]
@@ -43,7 +47,67 @@ pub enum FetchError {
     TooManyRedirects,
 }
 
+/// What a fetch asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    pub what: &'static str,
+    /// Where, without query and shortened.
+    pub url: String,
+}
+
+impl Asked {
+    /// A document by this name at this URL.
+    #[must_use]
+    pub fn new(what: &'static str, url: &Url) -> Self {
+        let mut url = url.clone();
+        url.set_query(None);
+        url.set_fragment(None);
+        Self { what, url: url.as_str().chars().take(URL_SHOWN).collect() }
+    }
+}
+
 impl FetchError {
+    /// What to do about it, unless the error says it itself.
+    #[must_use]
+    pub const fn next_step(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Certificate(_) => {
+                "set ca_file to the authority of the server's certificate, or have the certificate renewed"
+            }
+            Self::ConnectionRefused => "nothing listens there: check host and port",
+            Self::Connection => "check the network policy, and that the port speaks TLS if the URL is https",
+            Self::Discovery(_) => "compare issuer with the document, or give keys.url instead of keys.discovery",
+            Self::Document(_) => return None,
+            Self::Encoded(_) => "the server must answer without compression when asked for identity",
+            Self::File { .. } => "check that the file is mounted and that this user may read it",
+            Self::HostUnknown => "check the host's name and the DNS of this machine",
+            Self::JwksUri(_) => "give keys.url, or set jwks_host",
+            Self::Protocol => "if the port speaks TLS, the URL must be https",
+            Self::Redirect(_) | Self::TooManyRedirects => "give the URL to which the redirects lead",
+            Self::Setup => "check the proxy variables of the environment, or unset use_proxy_env",
+            Self::Status(401 | 403) => "the server wants credentials: set token_file or client_cert",
+            Self::Status(404) => "no document there: check the URL; without a discovery document give keys.url",
+            Self::Status(500..) => "the server fails: look at the issuer's own log",
+            Self::Status(_) => "the server answers with no document: check the URL",
+            Self::Timeout => "check network policies and the issuer's load; timeout is the limit",
+            Self::TooLarge => "this is no key set: check the URL",
+        })
+    }
+
+    /// All that is known of a failure, as one sentence for logs, `/readyz` and `explain`: the error with its class, what was asked
+    /// where, and the next step.
+    #[must_use]
+    pub fn detail(&self, asked: Option<&Asked>) -> String {
+        let mut text = format!("{self} ({})", self.class());
+        if let Some(Asked { what, url }) = asked {
+            text += &format!(", asked for the {what} at {url}");
+        }
+        if let Some(step) = self.next_step() {
+            text += &format!("; {step}");
+        }
+        text
+    }
+
     /// The class it is counted under: one of a few stable words.
     #[must_use]
     pub const fn class(&self) -> &'static str {
@@ -53,7 +117,7 @@ impl FetchError {
             Self::Discovery(_) | Self::JwksUri(_) => "discovery",
             Self::Document(_) => "document",
             Self::File { .. } | Self::Setup => "file",
-            Self::Protocol | Self::TooLarge => "answer",
+            Self::Encoded(_) | Self::Protocol | Self::TooLarge => "answer",
             Self::Redirect(_) | Self::TooManyRedirects => "redirect",
             Self::Status(_) => "status",
             Self::Timeout => "timeout",
@@ -116,6 +180,9 @@ impl From<&rustls::Error> for FetchError {
         })
     }
 }
+
+/// How many characters of a URL are shown.
+const URL_SHOWN: usize = 200;
 
 /// How many bytes a key document, a discovery document or a file that belongs to a fetch may have.
 pub const BODY_MAX: usize = 1024 * 1024;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use reqwest::Url;
 use reqwest::header::HeaderValue;
 
-use super::error::FetchError;
+use super::error::{Asked, FetchError};
 
 /// A way to get an issuer's key document.
 pub(super) trait Fetch: Send + 'static {
@@ -19,6 +19,11 @@ pub(super) trait Fetch: Send + 'static {
 
     /// Learns that the document of the latest fetch is a usable key set.
     fn accepted(&mut self) {}
+
+    /// What the latest fetch asked for last, if it asked a server.
+    fn asked(&self) -> Option<&Asked> {
+        None
+    }
 
     /// Drops what was kept from earlier fetches, after one was given up.
     fn forget(&mut self) {}

@@ -11,7 +11,7 @@ use reqwest::{Client, Url};
 use self::client::TlsMaterial;
 use self::document::{HttpDocument, Request};
 use super::discovery;
-use super::error::FetchError;
+use super::error::{Asked, FetchError};
 use super::fetch::{Cause, Fetch, Fetched, Validators};
 use super::file::read;
 use crate::file_watcher::FileError;
@@ -21,10 +21,11 @@ use crate::keys::source::{FetchSettings, check, discovery_documents};
 pub(super) struct KeyServer {
     start: Start,
     settings: FetchSettings,
-    /// IssuerTask while it works. A new one looks at everything anew: names, the system's roots.
+    /// Kept while it works. A new one resolves names and reads the system's roots again.
     client: Option<(TlsMaterial, Client)>,
     /// Where the discovery document said that the keys are.
     discovered: Option<Url>,
+    asked: Option<Asked>,
 }
 
 /// Where a fetch begins.
@@ -37,7 +38,7 @@ pub(super) enum Start {
 
 impl KeyServer {
     pub const fn new(start: Start, settings: FetchSettings) -> Self {
-        Self { start, settings, client: None, discovered: None }
+        Self { start, settings, client: None, discovered: None, asked: None }
     }
 
     async fn attempt(&mut self, cause: Cause, known: Option<&Validators>) -> Result<Fetched, FetchError> {
@@ -54,6 +55,7 @@ impl KeyServer {
             },
             cause,
         };
+        self.asked = Some(Asked::new("key set", &url));
         Ok(match request.get(url.clone()).await? {
             HttpDocument::Document { body, etag, fresh_for } => {
                 let validators = etag.map(|etag| Validators { url, etag });
@@ -78,8 +80,12 @@ impl KeyServer {
         };
         let request = Request { client, credentials, etag: None, cause };
         let [openid, oauth] = discovery_documents(base);
+        self.asked = Some(Asked::new("discovery document", &openid));
         let (from, page) = match request.get(openid.clone()).await {
-            Err(FetchError::Status(404)) => (oauth.clone(), request.get(oauth).await?),
+            Err(FetchError::Status(404)) => {
+                self.asked = Some(Asked::new("discovery document", &oauth));
+                (oauth.clone(), request.get(oauth).await?)
+            }
             found => (openid, found?),
         };
         let HttpDocument::Document { body, .. } = page else { return Err(FetchError::Status(304)) };
@@ -134,6 +140,10 @@ impl Fetch for KeyServer {
             self.forget();
         }
         answer
+    }
+
+    fn asked(&self) -> Option<&Asked> {
+        self.asked.as_ref()
     }
 
     fn forget(&mut self) {

@@ -4,7 +4,7 @@
 use std::fmt::{Display, Write as _};
 use std::time::Duration;
 
-use super::error::FetchError;
+use super::error::{Asked, FetchError};
 use super::snapshot::SnapshotError;
 use crate::clock::UnixTime;
 use crate::keys::jwks::{JwkError, Key, KeySet, LeftOut};
@@ -56,19 +56,30 @@ impl RefreshLog {
     }
 
     /// Tells that refreshing fails, if that is news.
-    pub fn failure(&mut self, fault: &FetchError, service: Service, wait: Duration) {
+    pub fn failure(&mut self, fault: &FetchError, asked: Option<&Asked>, service: Service, wait: Duration) {
         let issuer = &self.issuer;
         let is_known = self.trouble.as_ref().is_some_and(|(known, before)| known == fault && *before == service);
+        let detail = fault.detail(asked);
         let retry_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
         match service {
             _ if is_known => {
-                tracing::debug!(issuer, error = %fault, retry_ms, "The keys of an issuer are still not refreshed.")
+                tracing::debug!(issuer, error = detail, retry_ms, "The keys of an issuer are still not refreshed.")
             }
             Service::Up => {
-                tracing::warn!(issuer, error = %fault, retry_ms, "The keys of an issuer were not refreshed; the known ones serve on.");
+                tracing::warn!(
+                    issuer,
+                    error = detail,
+                    retry_ms,
+                    "The keys of an issuer were not refreshed; the last known keys stay in use."
+                );
             }
             Service::Down => {
-                tracing::error!(issuer, error = %fault, retry_ms, "An issuer has no usable keys; its tokens are answered with 503.");
+                tracing::error!(
+                    issuer,
+                    error = detail,
+                    retry_ms,
+                    "An issuer has no usable keys; its tokens are answered with 503."
+                );
             }
         }
         self.trouble = Some((fault.clone(), service));

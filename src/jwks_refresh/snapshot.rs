@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
+use prometheus::IntCounter;
 use serde::{Deserialize, Serialize};
 use tokio::task::{JoinHandle, spawn_blocking};
 
@@ -20,6 +21,8 @@ use crate::file_watcher::FileError;
 pub(super) struct Snapshot {
     file: SnapshotFile,
     saving: Option<JoinHandle<Result<(), SnapshotError>>>,
+    /// Counts the writes that failed.
+    failures: IntCounter,
 }
 
 /// A document from an earlier time.
@@ -67,7 +70,7 @@ struct Heading {
 
 impl Snapshot {
     /// The snapshot, in this directory, of the keys that an issuer has at a location.
-    pub fn new(directory: &Path, issuer: &str, location: &str) -> Self {
+    pub fn new(directory: &Path, issuer: &str, location: &str, failures: IntCounter) -> Self {
         // Any two names differ, and none leads out of the directory.
         let name = digest(&SHA256, format!("{issuer}\n{location}").as_bytes());
         let name: String = name.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
@@ -77,7 +80,7 @@ impl Snapshot {
             issuer: issuer.to_owned(),
             location: location.to_owned(),
         };
-        Self { file, saving: None }
+        Self { file, saving: None, failures }
     }
 
     /// Reads it back, if there is one that is fit to serve.
@@ -98,7 +101,8 @@ impl Snapshot {
             None => Ok(()),
         };
         let (file, document) = (self.file.clone(), document.to_owned());
-        self.saving = Some(spawn_blocking(move || file.save(&document, confirmed)));
+        let failures = self.failures.clone();
+        self.saving = Some(spawn_blocking(move || file.save(&document, confirmed).inspect_err(|_| failures.inc())));
         before
     }
 }
@@ -217,7 +221,11 @@ mod tests {
     const HOUR: Duration = Duration::from_secs(3600);
 
     fn snapshot(directory: &Path) -> Snapshot {
-        Snapshot::new(directory, "https://a.example", "https://a.example/keys")
+        Snapshot::new(directory, "https://a.example", "https://a.example/keys", failures())
+    }
+
+    fn failures() -> IntCounter {
+        IntCounter::new("failures", "h").expect("a metric")
     }
 
     async fn save(snapshot: &mut Snapshot, document: &[u8], confirmed: UnixTime) {
@@ -276,7 +284,7 @@ mod tests {
         save(&mut ours, b"x", NOW).await;
         for (issuer, location) in [("https://b.example", "https://a.example/keys"), ("https://a.example", "discovery")]
         {
-            let other = Snapshot::new(directory.path(), issuer, location);
+            let other = Snapshot::new(directory.path(), issuer, location, failures());
             assert_eq!(other.load(NOW, HOUR).await, Ok(None), "each has its own place");
             fs::copy(&ours.file.path, &other.file.path).expect("a copy");
             assert_eq!(other.load(NOW, HOUR).await, Err(SnapshotError::Stranger));

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
-use super::error::FetchError;
+use super::error::{Asked, FetchError};
 use super::missing_keys::MissingKeys;
 use super::waiting_room::WaitingRoom;
 use crate::clock::UnixTime;
@@ -68,6 +68,8 @@ pub(super) struct TaskState {
     /// How many refreshes failed since the last success, and why the last of them.
     pub failures: u32,
     pub fault: Option<FetchError>,
+    /// What the refresh that failed last asked for.
+    pub asked: Option<Asked>,
     pub last_success: Option<UnixTime>,
     /// The time of the next refresh that is made in any case.
     pub scheduled: Instant,
@@ -114,6 +116,7 @@ impl RefreshState {
             changed: None,
             failures: 0,
             fault: None,
+            asked: None,
             last_success: None,
             scheduled: now,
             cooled: now,

@@ -182,7 +182,7 @@ impl<F: Fetch> Task<F> {
             if success.change == KeyChange::Changed {
                 state.changed = Some(ended);
             }
-            (state.failures, state.fault) = (0, None);
+            (state.failures, state.fault, state.asked) = (0, None, None);
             state.last_success = Some(now);
             state.scheduled = ended + wait;
             if cause == Cause::Request {
@@ -202,11 +202,12 @@ impl<F: Fetch> Task<F> {
         self.metrics.failed(fault.class(), now.plus(wait));
         let published = self.source.slot.latest();
         let is_usable = published.as_ref().is_some_and(|published| published.usable(now).is_some());
-        self.log.failure(&fault, if is_usable { Service::Up } else { Service::Down }, wait);
+        let asked = self.fetcher.asked().cloned();
+        self.log.failure(&fault, asked.as_ref(), if is_usable { Service::Up } else { Service::Down }, wait);
         self.state.write(|state| {
             state.attempts += 1;
             state.in_flight = false;
-            (state.failures, state.fault) = (failures, Some(fault));
+            (state.failures, state.fault, state.asked) = (failures, Some(fault), asked);
             state.scheduled = scheduled;
             if cause == Cause::Request {
                 state.cooled = cooled;

@@ -120,7 +120,7 @@ impl Bench {
         let (slot, registry, begun) = (Arc::new(KeySlot::default()), Registry::new(), Instant::now());
         let skew = Arc::new(AtomicU64::new(0));
         let origin = origin(ISSUER, Location::Url(url("https://auth.example/keys")), settings);
-        let source = Source { origin, slot: Arc::clone(&slot) };
+        let source = Source { origin, slot: Arc::clone(&slot), required: true };
         let set_forward = Arc::clone(&skew);
         let skewed = move || Duration::from_secs(set_forward.load(Ordering::SeqCst));
         let clock: Clock = Arc::new(move || MIDNIGHT.plus(begun.elapsed()).plus(skewed()));

@@ -17,6 +17,8 @@ pub struct Source {
     pub origin: Origin,
     /// Where the keys are published for the requests.
     pub slot: Arc<KeySlot>,
+    /// Whether the instance needs its keys to be ready.
+    pub required: bool,
 }
 
 /// Where a key document is.

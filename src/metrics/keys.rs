@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
-use prometheus::{Error, Histogram, HistogramOpts, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{Error, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 use crate::clock::UnixTime;
 use crate::keys::store::KeySlot;
@@ -19,6 +19,7 @@ pub struct KeyMetrics {
     waits: IntCounterVec,
     wait_seconds: Histogram,
     waiting: IntGaugeVec,
+    snapshot_failures: IntCounterVec,
     watched: Watched,
 }
 
@@ -32,6 +33,7 @@ pub struct IssuerKeyMetrics {
     last_success: IntGauge,
     next_refresh: IntGauge,
     waiting: IntGauge,
+    snapshot_failures: IntCounter,
     refreshes: IntCounterVec,
 }
 
@@ -72,12 +74,20 @@ impl KeyMetrics {
                 Opts::new("callgate_key_waits_total", "Requests that asked for fresher keys, by what they learned."),
                 &["issuer", "result"],
             )?,
+            snapshot_failures: IntCounterVec::new(
+                Opts::new(
+                    "callgate_key_snapshot_write_failures_total",
+                    "Snapshots of the issuer's keys that could not be written into keys.snapshot_dir.",
+                ),
+                &["issuer"],
+            )?,
             waiting: gauges("callgate_key_waiting_requests", "Requests that wait for the issuer's keys now.")?,
             wait_seconds: Histogram::with_opts(
                 HistogramOpts::new("callgate_key_wait_seconds", "Time that requests waited for fresher keys.")
                     .buckets(vec![0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0]),
             )?,
         };
+        registry.register(Box::new(metrics.snapshot_failures.clone()))?;
         registry.register(Box::new(metrics.waiting.clone()))?;
         registry.register(Box::new(metrics.keys.clone()))?;
         registry.register(Box::new(metrics.last_success.clone()))?;
@@ -125,6 +135,7 @@ impl KeyMetrics {
             last_success: self.last_success.with_label_values(&[issuer]),
             next_refresh: self.next_refresh.with_label_values(&[issuer]),
             waiting: self.waiting.with_label_values(&[issuer]),
+            snapshot_failures: self.snapshot_failures.with_label_values(&[issuer]),
             refreshes: self.refreshes.clone(),
         }
     }
@@ -137,6 +148,12 @@ impl KeyMetrics {
 }
 
 impl IssuerKeyMetrics {
+    /// Counts the snapshots that could not be written.
+    #[must_use]
+    pub const fn snapshot_failures(&self) -> &IntCounter {
+        &self.snapshot_failures
+    }
+
     /// How many requests wait for the keys.
     #[must_use]
     pub const fn waiting(&self) -> &IntGauge {

@@ -46,6 +46,7 @@ impl Assembly {
             Some(running) => running.reconfigured(sources),
             None => JwksRefresher::start(sources, metrics.registry())?,
         };
+        let refresher = refresher.with_readiness(config.readiness);
         Ok(Self { authenticator, refresher, deny_list, upstream })
     }
 
@@ -92,7 +93,7 @@ impl Verifier {
             if let Some(slot) = running.and_then(|refresher| refresher.slot_for(&issuer.origin)) {
                 rules.keys = slot;
             }
-            sources.push(Source { origin: issuer.origin, slot: Arc::clone(&rules.keys) });
+            sources.push(Source { origin: issuer.origin, slot: Arc::clone(&rules.keys), required: issuer.required });
             issuers.push(rules);
         }
         let authenticator = Authenticator::new(issuers, config.caller, config.public, config.limits.token_size);

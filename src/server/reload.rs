@@ -154,8 +154,7 @@ impl Reloader {
         assembly.refresher.first_attempts(NEW_KEYS).await;
         // What has keys now must not lose them to a slip in an address, and an issuer that is new must be able to speak.
         if let Some(status) = assembly.refresher.newcomers_without_keys(&before.refresher).into_iter().next() {
-            let detail =
-                status.fault.map_or_else(|| "they were not fetched in time".to_owned(), |fault| fault.to_string());
+            let detail = status.detail().unwrap_or_else(|| "they were not fetched in time".to_owned());
             return Err(ReloadError::Keys { issuer: status.issuer, detail });
         }
         if let Some((file, slot)) = &assembly.deny_list

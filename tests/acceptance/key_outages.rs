@@ -164,3 +164,39 @@ fn proxies_of_the_environment_are_used_only_if_the_configuration_says_so() {
     assert_eq!(told.unwrap_or_else(|answer| panic!("{}", answer.text())).status(), 503);
     assert_eq!(outage.ask(&proxied), 503);
 }
+
+/// One unreachable issuer of two made the instance unready although the other's tokens passed.
+#[test]
+fn outage_of_one_issuer_makes_the_instance_unready_only_if_it_is_needed() {
+    let (up, down) = (Issuer::start("https://up.example"), Issuer::start("https://down.example"));
+    down.go_down();
+    let email = EmailService::start();
+    let setup = |optional: &str, all: &str| {
+        let keys = format!("keys = {{ url = \"{}\" }}\n{optional}", down.jwks_url());
+        let setup = Setup::before(email.address()).trusting(&up).trusting_with(&down, &keys);
+        let top = if all.is_empty() { String::new() } else { format!("readiness = \"{all}\"\n") };
+        Sidecar::start(binary(), &(top + &setup.toml())).unwrap()
+    };
+    let token = up.mint(&up.claims("billing", AUDIENCE));
+    for (optional, all, status) in [("", "", 503), ("", "any", 200), ("required = false", "", 200)] {
+        let sidecar = setup(optional, all);
+        let told = sidecar.wait_for_readyz(|answer| answer.status() == status && answer.text().contains("refused"));
+        let told = told.unwrap_or_else(|answer| panic!("{}\n{}", answer.text(), sidecar.log())).json();
+        assert_eq!(
+            (&told["ready"], &told["readiness"]),
+            (&(status == 200).into(), &if all.is_empty() { "all" } else { all }.into())
+        );
+        assert_eq!(
+            (&told["issuers"][1]["ready"], &told["issuers"][1]["required"]),
+            (&false.into(), &optional.is_empty().into())
+        );
+        let detail = told["issuers"][1]["detail"].as_str().unwrap();
+        assert!(detail.contains("(unreachable)") && detail.contains(&down.jwks_url()), "{detail}");
+        // What the alert looks at says it in each case.
+        let metrics = sidecar.ask_admin("/metrics").text();
+        assert!(metrics.contains("callgate_key_set_usable{issuer=\"https://down.example\"} 0"), "{metrics}");
+        let answer = sidecar.connect().exchange(Request::send().bearer(&token).bytes()).unwrap();
+        assert_eq!(answer.status(), 202, "the other's tokens pass");
+    }
+    assert_eq!(email.received().len(), 3);
+}

@@ -77,7 +77,7 @@ fn issuer(mut table: file::Issuer, at: &KeyPath, findings: &mut Findings<'_, '_>
         recorded: recorded?,
         ..authenticator::Issuer::new(requirement, Arc::default())
     };
-    Ok(Issuer { rules, origin: origin?, expanded })
+    Ok(Issuer { rules, origin: origin?, required: table.required, expanded })
 }
 
 fn trust_domain(table: &file::Issuer, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Result<(), Reported> {

@@ -33,6 +33,10 @@ pub struct Issuer {
     /// What becomes of its tokens that do not pass, if not what `mode` says. Whoever names an issuer that is only reported is
     /// only reported.
     pub mode: Option<Mode>,
+    /// Whether the instance needs this issuer's keys to be ready; `readiness` says how. With `false`, an outage of the issuer
+    /// concerns its own callers only, and a reload goes through without its keys.
+    #[serde(default = "default_required")]
+    pub required: bool,
     /// By how much the issuer's clock and ours may differ, in whole seconds. 0s to 5m.
     #[serde(default = "default_leeway")]
     pub leeway: Duration,
@@ -68,6 +72,16 @@ pub enum Preset {
     Kubernetes,
     Rfc9068,
     Spiffe,
+}
+
+/// Whose missing keys make an instance not ready.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(title = "readiness")]
+pub enum Readiness {
+    #[default]
+    All,
+    Any,
 }
 
 /// The value a required claim must have.
@@ -131,4 +145,8 @@ const HMAC: &str = "with a shared secret every service that can verify a token c
 
 fn default_leeway() -> Duration {
     duration("30s")
+}
+
+const fn default_required() -> bool {
+    true
 }

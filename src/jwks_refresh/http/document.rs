@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
+use reqwest::header::{
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, ETAG, HeaderMap, HeaderValue,
+    IF_NONE_MATCH,
+};
 use reqwest::{Client, StatusCode, Url};
 
 use super::lifetime;
@@ -28,6 +31,7 @@ pub(super) enum HttpDocument {
 impl Request<'_> {
     pub async fn get(self, url: Url) -> Result<HttpDocument, FetchError> {
         let mut request = self.client.get(url).header(ACCEPT, HeaderValue::from_static(ACCEPTED));
+        request = request.header(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         if let Some(credentials) = self.credentials {
             request = request.header(AUTHORIZATION, credentials);
         }
@@ -45,6 +49,9 @@ impl Request<'_> {
             StatusCode::NOT_MODIFIED if self.etag.is_some() => return Ok(HttpDocument::NotModified { fresh_for }),
             other => return Err(FetchError::Status(other.as_u16())),
         }
+        if let Some(coding) = content_coding(response.headers()) {
+            return Err(FetchError::Encoded(coding));
+        }
         let etag = etag(response.headers());
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await? {
@@ -61,7 +68,19 @@ fn etag(headers: &HeaderMap) -> Option<HeaderValue> {
     headers.get(ETAG).filter(|etag| etag.len() <= ETAG_MAX).cloned()
 }
 
-const ACCEPTED: &str = "application/jwk-set+json, application/json";
+/// The coding of the body (RFC 9110 §8.4), if it has one: none was asked for.
+fn content_coding(headers: &HeaderMap) -> Option<&'static str> {
+    let coding = headers.get(CONTENT_ENCODING)?.to_str().unwrap_or_default().trim().to_ascii_lowercase();
+    match coding.as_str() {
+        "" | "identity" => None,
+        known => {
+            Some(["br", "compress", "deflate", "gzip", "zstd"].into_iter().find(|it| *it == known).unwrap_or("other"))
+        }
+    }
+}
+
+/// Servers that know no type for key sets send any other; what the document is decides.
+const ACCEPTED: &str = "application/jwk-set+json, application/json, */*;q=0.1";
 
 /// The longest entity tag that is kept, in bytes.
 const ETAG_MAX: usize = 256;

@@ -339,3 +339,33 @@ async fn a_discovery_document_of_another_issuer_leads_nowhere() {
     assert!(matches!(fetched(settings, start).await, Err(FetchError::Discovery(_))));
     assert_eq!(server.seen().len(), 1, "its keys are not fetched");
 }
+
+#[tokio::test]
+async fn an_uncompressed_key_set_is_asked_for_and_what_comes_compressed_is_named() {
+    let server = Server::start(|_| Reply::ok(DOCUMENT).with("Content-Encoding: identity"));
+    assert!(fetched(FetchSettings::default(), keys(&server.url("/keys"))).await.is_ok());
+    let head = server.seen().remove(0);
+    assert!(head.contains("accept-encoding: identity\r\n"), "{head}");
+    assert!(head.contains("accept: application/jwk-set+json, application/json, */*;q=0.1\r\n"), "{head}");
+    for (sent, named) in [("gzip", "gzip"), ("BR", "br"), ("gzip, br", "other"), ("\"<secret>\"", "other")] {
+        let answer = against(Reply::ok(DOCUMENT).with(&format!("Content-Encoding: {sent}"))).await;
+        assert_eq!(answer, Err(FetchError::Encoded(named)));
+    }
+}
+
+#[tokio::test]
+async fn a_failure_says_what_was_asked_where_and_what_to_do() {
+    let server = Server::start(|_| Reply::status("404 Not Found"));
+    let failed = async |start| {
+        let mut server = KeyServer::new(start, FetchSettings::default());
+        let error = fetch(&mut server, Cause::Schedule, None).await.err().expect("a failure");
+        error.detail(server.asked())
+    };
+    let url = server.url("/keys");
+    let told = failed(keys(&format!("{url}?secret=1"))).await;
+    let step = "no document there: check the URL; without a discovery document give keys.url";
+    assert_eq!(told, format!("HTTP 404 (status), asked for the key set at {url}; {step}"));
+    let told = failed(discovery(&server.url(""))).await;
+    let oauth = server.url("/.well-known/oauth-authorization-server");
+    assert_eq!(told, format!("HTTP 404 (status), asked for the discovery document at {oauth}; {step}"));
+}

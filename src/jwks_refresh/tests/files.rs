@@ -37,7 +37,8 @@ impl Watched {
     async fn start(path: std::path::PathBuf) -> Self {
         let slot = Arc::new(KeySlot::default());
         let settings = FetchSettings { stale_limit: Duration::from_secs(1), ..FetchSettings::default() };
-        let source = Source { origin: origin(ISSUER, Location::File(path), settings), slot: Arc::clone(&slot) };
+        let source =
+            Source { origin: origin(ISSUER, Location::File(path), settings), slot: Arc::clone(&slot), required: true };
         let refresher = JwksRefresher::start(vec![source], &Registry::new()).expect("a refresher");
         refresher.first_attempts(Duration::from_secs(10)).await;
         Self { refresher, slot }

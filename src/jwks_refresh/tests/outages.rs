@@ -136,7 +136,7 @@ async fn one_issuer_in_trouble_delays_no_other() {
     let mut bench = Bench::start(&good, FetchSettings::default()).await;
     let location = Location::Discovery(url("https://bad.example"));
     let origin = origin("https://bad.example", location, FetchSettings::default());
-    let source = Source { origin, slot: Arc::default() };
+    let source = Source { origin, slot: Arc::default(), required: true };
     Arc::get_mut(&mut bench).expect("not shared yet").refresher.keep(source, bad);
     good.publishes(&["new"]);
     let asked = Instant::now();
@@ -151,7 +151,7 @@ async fn a_server_that_never_answers_is_given_up_in_time() {
     let address = listener.local_addr().expect("it is bound");
     let settings = FetchSettings { timeout: Duration::from_millis(50), ..FetchSettings::default() };
     let origin = origin(ISSUER, Location::Url(url(&format!("http://{address}/"))), settings);
-    let source = Source { origin, slot: Arc::default() };
+    let source = Source { origin, slot: Arc::default(), required: true };
     let refresher = JwksRefresher::start(vec![source], &Registry::new()).expect("a refresher");
     refresher.first_attempts(Duration::from_secs(10)).await;
     assert_eq!(refresher.status().remove(0).fault, Some(FetchError::Timeout));

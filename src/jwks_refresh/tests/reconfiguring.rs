@@ -6,13 +6,20 @@ use crate::keys::source::JwksHost;
 /// The bench's source with other settings, and a slot of its own.
 fn source(settings: FetchSettings) -> Source {
     let location = Location::Url(url("https://auth.example/keys"));
-    Source { origin: origin(ISSUER, location, settings), slot: Arc::default() }
+    Source { origin: origin(ISSUER, location, settings), slot: Arc::default(), required: true }
 }
 
 /// A refresher of one source that is kept from this issuer.
 fn refresher(bench: &Bench, source: Source, issuer: &Issuer) -> JwksRefresher {
     let (metrics, clock) = (bench.refresher.metrics.clone(), Arc::clone(&bench.clock));
-    let mut refresher = JwksRefresher { issuers: PerIssuer::default(), configured: 1, metrics, clock };
+    let mut refresher = JwksRefresher {
+        issuers: PerIssuer::default(),
+        required: PerIssuer::default(),
+        configured: 1,
+        readiness: Readiness::All,
+        metrics,
+        clock,
+    };
     refresher.keep(source, issuer.clone());
     refresher
 }
