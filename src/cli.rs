@@ -3,6 +3,7 @@
 
 mod documents;
 mod explain;
+mod fetch;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -29,7 +30,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Report every problem of a configuration; bind no port and ask no network
+    /// Report every problem of a configuration; bind no port, and ask no network without --fetch
     Check {
         #[command(flatten)]
         config: Config,
@@ -40,6 +41,9 @@ enum Command {
         /// sidecar will run
         #[arg(long, value_name = "DIR")]
         root: Option<PathBuf>,
+        /// Also ask each issuer for its keys once, and say what came or why nothing did; exit 1 if an issuer has none
+        #[arg(long)]
+        fetch: bool,
     },
     /// Print the completions of a shell
     Completions { shell: clap_complete::Shell },
@@ -108,8 +112,11 @@ struct Rollout {
 pub fn run() -> ExitCode {
     let (mut out, mut err) = (io::stdout(), io::stderr());
     let said = match Cli::parse().command {
-        Command::Check { config: Config { config }, expand, root } => {
-            check(&config, root.as_deref(), expand, &mut out, &mut err)
+        Command::Check { config: Config { config }, expand, root, fetch } => {
+            match check(&config, root.as_deref(), expand, &mut out, &mut err) {
+                Ok(0) if fetch => fetch::run(&config, root.as_deref(), &mut out),
+                said => said,
+            }
         }
         Command::Completions { shell } => documents::completions(Cli::command(), shell, &mut out),
         Command::Drain(Admin { admin }) => drain::run(&admin, &mut err),

@@ -200,3 +200,28 @@ fn outage_of_one_issuer_makes_the_instance_unready_only_if_it_is_needed() {
     }
     assert_eq!(email.received().len(), 3);
 }
+
+#[test]
+fn check_asks_the_issuers_once_and_says_what_came() {
+    let outage = Outage::new();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("sidecar.toml");
+    std::fs::write(&file, outage.setup("", "").toml()).unwrap();
+    let check = |more: &[&str]| {
+        let command = std::process::Command::new(binary()).arg("check").args(more).arg("--config").arg(&file).output();
+        let output = command.unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    assert_eq!((check(&[]).0, outage.issuer.fetches()), (Some(0), 0), "it asks nobody unless it is told to");
+    let (code, said) = check(&["--fetch"]);
+    assert!(code == Some(0) && said.contains("fetched   https://auth.internal.example: 1 keys: \"key-1\""), "{said}");
+    assert_eq!(outage.issuer.fetches(), 1);
+    outage.issuer.behave(Behaviour::Failing);
+    let (code, said) = check(&["--fetch"]);
+    assert_eq!(code, Some(1));
+    let wanted = format!(
+        "failed    https://auth.internal.example: HTTP 500 (status), asked for the key set at {}; the server fails",
+        outage.issuer.jwks_url()
+    );
+    assert!(said.contains(&wanted), "{said}");
+}
