@@ -26,3 +26,17 @@ pub enum TokenForwarding {
     Forward,
     Withhold,
 }
+
+impl ForwardingPolicy {
+    /// The id that the client sent, if it is kept and fit for logs.
+    #[must_use]
+    pub fn kept_request_id(&self, sent: Option<&[u8]>) -> Option<String> {
+        let id = sent.filter(|_| self.request_id == RequestIds::Keep)?;
+        let is_sound = (1..=REQUEST_ID_MAX).contains(&id.len())
+            && id.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.~+/=:".contains(byte));
+        is_sound.then(|| String::from_utf8_lossy(id).into_owned())
+    }
+}
+
+/// The longest request id that is kept, in characters.
+const REQUEST_ID_MAX: usize = 128;

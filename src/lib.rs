@@ -29,6 +29,7 @@ pub mod authenticator;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod downstream;
 pub mod drain;
 pub mod explain;
 pub mod file_watcher;

@@ -25,6 +25,8 @@ pub struct Limits {
     pub read_timeout: Duration,
     /// How long a client may take to accept a piece of an answer.
     pub write_timeout: Duration,
+    /// How long both sides of a tunnel may be silent.
+    pub tunnel_idle_time: Duration,
     /// The largest body of a request.
     pub body_size: u64,
     /// How long a request may wait for keys that are not in the current set.

@@ -1,21 +1,17 @@
-//! The gate: Pingora's phases, each a few lines that ask the core and do what it says. Nothing reaches the upstream unless it was
-//! judged, at the door or in `request_filter`. What came so far is recorded in `logging`, and what did not at the door.
+//! The gate: Pingora's phases, each a few lines. Nothing reaches the upstream unless `request_filter` has authenticated it, for both
+//! protocols, by the very head that is forwarded. Each request is recorded once: in `logging`, or when its context is dropped.
 
 mod admission;
 mod authenticate;
-pub(crate) mod client;
-pub(crate) mod context;
+mod context;
 pub mod error_response;
-pub(crate) mod head;
-pub(crate) mod judged;
 mod outage;
+pub mod policy;
 pub mod record;
-mod refusal;
 mod retry;
-pub(crate) mod stream_info;
 mod tunnel;
 mod upstream_error;
-pub mod upstream_request;
+mod upstream_request;
 
 use std::os::fd::RawFd;
 use std::sync::Arc;
@@ -33,42 +29,21 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType};
 
 use crate::audit::{Audit, Verdict};
-use crate::authenticator::Authenticator;
 use crate::clock::UnixTime;
-use crate::forwarding::ForwardingPolicy;
-use crate::issuers::PerIssuer;
-use crate::jwks_refresh::JwksRefresher;
+use crate::downstream::stream_info::StreamInfo;
 use crate::limits::{CloseAtExpiry, Limits};
-use crate::metrics::IssuerMetrics;
-use crate::mode::Modes;
-use crate::upstream::UpstreamPeer;
+use crate::rejection::Rejection;
 
-use admission::{InFlightLimit, asks_for_websocket, ignore_upgrade, is_body_too_slow};
-use context::{RequestContext, answered};
-use head::request_head;
+use admission::{InFlightLimit, asks_for_websocket, check_http2, check_length, ignore_upgrade, is_body_too_slow};
+use authenticate::authenticate;
+use context::{RequestContext, Tunnel};
+use error_response::respond;
 use outage::OutageLog;
-use record::RecordSinks;
-use refusal::{refuse, turn_away};
+use policy::Policy;
+use record::{RecordSinks, RequestSummary};
 use retry::{PoolKeys, Try};
-use stream_info::StreamInfo;
 use tunnel::TunnelConnect;
 use upstream_error::{BODY_TOO_LARGE, rejection_of};
-
-/// Everything that one configuration says about requests. It is replaced whole.
-pub struct Policy {
-    pub authenticator: Authenticator,
-    /// The metrics of its issuers.
-    pub issuers: PerIssuer<IssuerMetrics>,
-    /// What a refusal leads to.
-    pub modes: Modes,
-    pub refresher: Arc<JwksRefresher>,
-    /// Where accepted requests go, with the timeouts of that connection.
-    pub upstream: UpstreamPeer,
-    /// The name of this service in challenges, plain characters only.
-    pub realm: String,
-    pub limits: Limits,
-    pub forward: ForwardingPolicy,
-}
 
 /// The proxy application. Clones are the same gate.
 #[derive(Clone)]
@@ -99,6 +74,7 @@ impl Gate {
         }
     }
 
+    /// A request that begins now.
     pub(crate) fn begin(&self) -> RequestContext {
         RequestContext::begin(self.policy.load_full(), Arc::clone(&self.sinks))
     }
@@ -115,6 +91,15 @@ impl Gate {
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
     }
+
+    /// Decides whether a request may pass.
+    async fn admit(&self, session: &mut Session, ctx: &mut RequestContext) -> Result<(), Rejection> {
+        let limits = ctx.policy.limits;
+        let has_too_many_fields = ctx.info.as_deref().is_some_and(StreamInfo::has_too_many_fields);
+        check_http2(session.req_header(), has_too_many_fields, &limits)?;
+        authenticate(session, ctx, &self.in_flight, &self.without_caller).await?;
+        check_length(session.req_header(), &limits)
+    }
 }
 
 #[async_trait]
@@ -126,27 +111,29 @@ impl ProxyHttp for Gate {
     }
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut RequestContext) -> pingora::Result<bool> {
-        let connection = StreamInfo::of(session);
-        let judged = match connection.as_deref().and_then(StreamInfo::handed_on) {
-            Some(judged) => {
-                let (taken_up, passes) = judged.take_up(&request_head(session.req_header()));
-                *ctx = taken_up;
-                passes
-            }
-            None => self.judge_within(session, ctx).await,
-        };
-        if ctx.identity().is_some()
-            && let Some(connection) = &connection
-        {
-            connection.slot().caller_proven();
+        let head = session.req_header();
+        ctx.info = StreamInfo::of(head);
+        let client = ctx.info.as_deref().and_then(|info| info.peer().client.clone());
+        ctx.record.describe(&RequestSummary::of(head), client);
+        if self.is_draining() {
+            ctx.close_connection();
         }
-        ctx.connection = connection;
-        if let Err(rejection) = judged {
-            return turn_away(session, &rejection, ctx).await;
+        let admitted = self.admit(session, ctx).await;
+        if ctx.record.identity().is_some()
+            && let Some(info) = &ctx.info
+        {
+            info.connection().slot().caller_proven();
+        }
+        if let Err(rejection) = admitted {
+            ctx.record.refuse(&rejection);
+            // A client that does not take it changes nothing.
+            respond(session, &rejection, ctx).await;
+            return Ok(true);
         }
         // A tunnel is for those who showed a token.
-        ctx.is_tunnel = ctx.verdict != Verdict::Pass && asks_for_websocket(session.req_header());
-        if !ctx.is_tunnel {
+        if ctx.record.verdict() != Verdict::Pass && asks_for_websocket(session.req_header()) {
+            ctx.tunnel = Some(Tunnel::default());
+        } else {
             ignore_upgrade(session.req_header_mut());
         }
         if ctx.policy.limits.close_at_expiry == CloseAtExpiry::Always {
@@ -157,8 +144,8 @@ impl ProxyHttp for Gate {
 
     async fn upstream_peer(&self, _: &mut Session, ctx: &mut RequestContext) -> pingora::Result<Box<HttpPeer>> {
         let mut peer = ctx.policy.upstream.peer();
-        if ctx.is_tunnel {
-            TunnelConnect::prepare(&mut peer, ctx.policy.upstream.addresses().cloned());
+        if let Some(tunnel) = &ctx.tunnel {
+            TunnelConnect::prepare(&mut peer, ctx.policy.upstream.addresses().cloned(), tunnel.clone());
         }
         if ctx.attempt == Try::Second {
             self.fresh.force_new_connection(&mut peer);
@@ -201,7 +188,7 @@ impl ProxyHttp for Gate {
             return Error::e_explain(BODY_TOO_LARGE, "the body is too large");
         }
         let (received, grace) = (session.body_bytes_read() as u64, ctx.policy.limits.read_timeout);
-        if ctx.share.is_some() && !end && is_body_too_slow(received, ctx.since_decision(), grace) {
+        if ctx.share.is_some() && !end && is_body_too_slow(received, ctx.record.since_decision(), grace) {
             return Error::e_explain(ErrorType::ReadTimedout, "the body comes too slowly").map_err(Error::into_down);
         }
         ctx.check_expiry(now())
@@ -213,13 +200,14 @@ impl ProxyHttp for Gate {
         answer: &mut ResponseHeader,
         ctx: &mut RequestContext,
     ) -> pingora::Result<()> {
-        ctx.upstream_answered();
+        ctx.record.upstream_answered();
         self.outages.answered();
         if answer.status == StatusCode::SWITCHING_PROTOCOLS {
-            if !ctx.is_tunnel {
-                return Error::e_explain(ErrorType::InvalidHTTPHeader, "an upgrade that nobody asked for")
+            let Some(tunnel) = &ctx.tunnel else {
+                return Error::e_explain(ErrorType::InvalidHTTPHeader, "an upgrade that was not asked for")
                     .map_err(Error::into_up);
-            }
+            };
+            tunnel.open();
             if ctx.policy.limits.close_at_expiry != CloseAtExpiry::Never {
                 ctx.end_at_expiry(now());
             }
@@ -241,12 +229,12 @@ impl ProxyHttp for Gate {
 
     async fn response_filter(
         &self,
-        session: &mut Session,
+        _: &mut Session,
         _: &mut ResponseHeader,
-        _: &mut RequestContext,
+        ctx: &mut RequestContext,
     ) -> pingora::Result<()> {
         if self.is_draining() {
-            session.set_keepalive(None);
+            ctx.close_connection();
         }
         Ok(())
     }
@@ -264,26 +252,21 @@ impl ProxyHttp for Gate {
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut RequestContext) -> FailToProxy {
+        ctx.close_connection();
         let closed = FailToProxy { error_code: 0, can_reuse_downstream: false };
         let Some(rejection) = rejection_of(error, ctx) else { return closed };
-        // What would have been refused is told with that reason; the status says the rest.
-        if ctx.verdict != Verdict::WouldReject {
-            ctx.reason = Some(rejection.reason());
-        }
+        ctx.record.fail(rejection.reason());
         if *error.esource() == ErrorSource::Upstream {
-            self.outages.failed(rejection.reason(), error, &ctx.request_id);
+            self.outages.failed(rejection.reason(), error, &ctx.record.request_id);
         }
-        session.set_keepalive(None);
-        ctx.linger();
-        // The answer's head may be on its way already: then the cut connection says what happened.
-        if answered(session).is_none() && refuse(session, &rejection, ctx).await.is_err() {
+        if !respond(session, &rejection, ctx).await {
             return closed;
         }
         FailToProxy { error_code: rejection.reason().status(), can_reuse_downstream: false }
     }
 
     async fn logging(&self, session: &mut Session, _: Option<&Error>, ctx: &mut RequestContext) {
-        ctx.record(session).await;
+        ctx.record.finish_session(session, ctx.refusal_bytes).await;
     }
 
     /// Pingora's own line would hold the path with its query; the record has what is needed.
@@ -296,7 +279,7 @@ impl ProxyHttp for Gate {
     }
 
     fn request_summary(&self, _: &Session, ctx: &RequestContext) -> String {
-        format!("request_id: {}", ctx.request_id)
+        format!("request_id: {}", ctx.record.request_id)
     }
 }
 

@@ -33,6 +33,7 @@ pub enum Reason {
     TokenNotYetValid,
     TokenRevoked,
     TokenTooLarge,
+    TunnelIdle,
     TypeRefused,
     UpstreamTimeout,
     UpstreamUnreachable,
@@ -40,7 +41,7 @@ pub enum Reason {
 
 impl Reason {
     /// All reasons, in the order of their declaration.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::AlgorithmRefused,
         Self::AudienceMismatch,
         Self::BodyTooLarge,
@@ -67,6 +68,7 @@ impl Reason {
         Self::TokenNotYetValid,
         Self::TokenRevoked,
         Self::TokenTooLarge,
+        Self::TunnelIdle,
         Self::TypeRefused,
         Self::UpstreamTimeout,
         Self::UpstreamUnreachable,
@@ -102,6 +104,7 @@ impl Reason {
             Self::TokenNotYetValid => "token_not_yet_valid",
             Self::TokenRevoked => "token_revoked",
             Self::TokenTooLarge => "token_too_large",
+            Self::TunnelIdle => "tunnel_idle",
             Self::TypeRefused => "type_refused",
             Self::UpstreamTimeout => "upstream_timeout",
             Self::UpstreamUnreachable => "upstream_unreachable",
@@ -138,6 +141,7 @@ impl Reason {
             Self::TokenNotYetValid => "The token is not valid yet",
             Self::TokenRevoked => "The token has been revoked",
             Self::TokenTooLarge => "The token is too large",
+            Self::TunnelIdle => "Nothing passed through the WebSocket for too long",
             Self::TypeRefused => "The token's type is not accepted",
             Self::UpstreamTimeout => "The service did not answer in time",
             Self::UpstreamUnreachable => "The service could not be reached",
@@ -150,7 +154,7 @@ impl Reason {
         match self {
             Self::RequestMalformed => 400,
             Self::MethodRefused => 405,
-            Self::RequestTimeout => 408,
+            Self::RequestTimeout | Self::TunnelIdle => 408,
             Self::BodyTooLarge => 413,
             Self::HeadTooLarge => 431,
             Self::InternalError => 500,

@@ -33,8 +33,9 @@ use crate::audit::{self, Audit};
 use crate::config::{self, Compiled, ListenAddress};
 use crate::metrics::Metrics;
 use crate::metrics::cache::CacheMetrics;
+use crate::proxy::Gate;
+use crate::proxy::policy::Policy;
 use crate::proxy::record::RecordSinks;
-use crate::proxy::{Gate, Policy};
 use crate::trace;
 
 pub use assembly::Verifier;

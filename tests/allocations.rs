@@ -14,13 +14,14 @@ use callgate::algorithm::Algorithm;
 use callgate::audit::Verdict;
 use callgate::authenticator::{Authenticator, Decision, Issuer};
 use callgate::clock::UnixTime;
+use callgate::downstream::response_writer::last_response;
 use callgate::identity::{CallerRule, ClaimPath};
 use callgate::jwt::parse::{Parts, Unverified};
 use callgate::jwt::verify::verify;
 use callgate::keys::jwks::Reading;
 use callgate::keys::store::{KeySlot, Published};
 use callgate::metrics::{Metrics, Times};
-use callgate::proxy::error_response::{After, Answer};
+use callgate::proxy::error_response::ErrorResponse;
 use callgate::rejection::{Reason, Rejection};
 use callgate::request::{Authorization, RequestHead};
 use callgate::requirement::Requirement;
@@ -92,7 +93,15 @@ fn recording_and_refusing_allocate_no_more_than_is_known() {
         ("count a request", 0, measure(|| metrics.request(Verdict::Forward, None, Some(&issuer), &times))),
         ("count a caller", 0, measure(|| metrics.callers.count("billing"))),
         ("write a record", 1, measure(|| drop(record().line().unwrap()))),
-        ("refuse", 15, measure(|| drop(Answer::refuse(&rejection, "email", "r1").into_bytes(After::Keep, false)))),
+        (
+            "refuse",
+            // The head is a map of fields, as for every response.
+            19,
+            measure(|| {
+                let response = ErrorResponse::new(&rejection, "email", "r1").unwrap();
+                drop(last_response(response.head, response.body, false).unwrap());
+            }),
+        ),
     ]);
 }
 

@@ -52,12 +52,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("jwks_refresh", &["algorithm", "clock", "file_watcher", "issuers", "jwt", "keys", "metrics", "rejection"]),
     ("revocation::watcher", &["file_watcher", "metrics", "revocation"]),
     ("upstream", &[]),
+    ("downstream", &["http1", "rejection"]),
     (
         "proxy",
         &[
             "audit",
             "authenticator",
             "clock",
+            "downstream",
             "forwarding",
             "http1",
             "identity",
@@ -97,6 +99,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "audit",
             "authenticator",
             "config",
+            "downstream",
             "file_watcher",
             "http1",
             "issuers",
@@ -163,19 +166,20 @@ const CORE: &[&str] = &[
 /// Where a crate may be named. A crate that is not listed may be named nowhere in `src`.
 const CRATES: &[(&str, &[&str])] = &[
     ("arc_swap", &["keys", "proxy", "revocation", "server"]),
-    ("async_trait", &["proxy", "server", "upstream"]),
+    ("async_trait", &["downstream", "proxy", "server", "upstream"]),
     ("aws_lc_rs", &["jwt", "jwks_refresh"]),
     ("base64", &["jwt", "keys"]),
-    ("bytes", &["jwks_refresh", "proxy", "server"]),
+    ("bytes", &["jwks_refresh", "downstream", "proxy", "server"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
     ("clap_mangen", &["cli"]),
-    ("h2", &["proxy", "server"]),
-    ("http", &["admin", "config", "jwks_refresh", "proxy", "server"]),
+    ("futures_core", &["downstream"]),
+    ("h2", &["downstream", "proxy", "server"]),
+    ("http", &["admin", "config", "jwks_refresh", "downstream", "proxy", "server"]),
     ("httpdate", &["jwks_refresh"]),
     ("jsonwebtoken", &["jwt"]),
     ("nix", &["proxy", "server"]),
-    ("pingora", &["proxy", "server", "upstream"]),
+    ("pingora", &["downstream", "proxy", "server", "upstream"]),
     ("prometheus", &["audit", "cli", "metrics", "jwks_refresh", "server", "trace"]),
     ("quick_cache", &["authenticator"]),
     ("reqwest", &["jwks_refresh", "trace"]),
@@ -210,6 +214,7 @@ const CRATES: &[(&str, &[&str])] = &[
             "cli",
             "file_watcher",
             "jwks_refresh",
+            "downstream",
             "proxy",
             "server",
             "trace",
@@ -225,7 +230,7 @@ const CRATES: &[(&str, &[&str])] = &[
 ];
 
 /// The rooms whose files still use each other in a circle. The list may only become shorter.
-const CIRCULAR: &[&str] = &["audit", "config", "identity", "metrics", "proxy", "server", "trace"];
+const CIRCULAR: &[&str] = &["audit", "config", "identity", "metrics", "server", "trace"];
 
 /// What the core must not contain, and why.
 const BANNED_IN_CORE: &[(&str, &str)] = &[

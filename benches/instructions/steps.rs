@@ -11,12 +11,13 @@ use callgate::algorithm::Algorithm;
 use callgate::audit::{Verdict, timestamp};
 use callgate::authenticator::{Authenticator, Issuer};
 use callgate::clock::UnixTime;
+use callgate::downstream::response_writer::last_response;
 use callgate::identity::{CallerRule, ClaimPath};
 use callgate::jwt::parse::{Parts, Unverified};
 use callgate::keys::jwks::Reading;
 use callgate::keys::store::{KeySlot, Published};
 use callgate::metrics::{Metrics, Times};
-use callgate::proxy::error_response::{After, Answer};
+use callgate::proxy::error_response::ErrorResponse;
 use callgate::rejection::{Reason, Rejection};
 use callgate::request::{Authorization, RequestHead};
 use callgate::requirement::Requirement;
@@ -171,7 +172,8 @@ impl Stage {
 fn refuse(reason: Reason, detail: &'static str) {
     twice(|| {
         let rejection = Rejection::new(reason, detail);
-        let answer = Answer::refuse(black_box(&rejection), "email-service", "019b7c1e0f0a7c3e9d1a2b3c4d5e6f70");
-        answer.into_bytes(After::Keep, false)
+        let response = ErrorResponse::new(black_box(&rejection), "email-service", "019b7c1e0f0a7c3e9d1a2b3c4d5e6f70")
+            .expect("a response");
+        last_response(response.head, response.body, false)
     });
 }

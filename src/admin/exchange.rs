@@ -7,7 +7,7 @@ use http::StatusCode;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
 
-use crate::http1::head::{Framing, Head, Search, judge};
+use crate::http1::head::{Framing, Head, Search};
 use crate::http1::target::shown_path;
 
 /// A request, as far as it matters here.
@@ -62,8 +62,8 @@ async fn read_begun(stream: &mut (impl AsyncRead + Unpin), buffer: &mut Vec<u8>)
         }
         if let Some(length) = found {
             let head: Vec<u8> = buffer.drain(..length).collect();
-            return judge(&head, FIELDS)
-                .map_or(Read::Refused(StatusCode::BAD_REQUEST), |judged| Read::Request(Request::of(&judged, &head)));
+            return Head::parse(&head, FIELDS)
+                .map_or(Read::Refused(StatusCode::BAD_REQUEST), |head| Read::Request(Request::of(&head)));
         }
         if !matches!(stream.read_buf(buffer).await, Ok(1..)) {
             return Read::Gone;
@@ -72,16 +72,13 @@ async fn read_begun(stream: &mut (impl AsyncRead + Unpin), buffer: &mut Vec<u8>)
 }
 
 impl Request {
-    fn of(judged: &Head<'_>, head: &[u8]) -> Self {
-        let names_origin = |line: &[u8]| {
-            line.split(|byte| *byte == b':').next().is_some_and(|name| name.eq_ignore_ascii_case(b"origin"))
-        };
+    fn of(head: &Head<'_>) -> Self {
         Self {
-            method: judged.method.to_owned(),
-            path: String::from_utf8_lossy(shown_path(judged.target)).into_owned(),
-            is_from_browser: head.split(|byte| *byte == b'\n').skip(1).any(names_origin),
+            method: head.method.to_owned(),
+            path: String::from_utf8_lossy(shown_path(head.target)).into_owned(),
+            is_from_browser: head.fields.iter().any(|(name, _)| name.eq_ignore_ascii_case(b"origin")),
             // Nobody reads a body here.
-            persists: judged.persists && judged.framing == Framing::Length(0),
+            persists: head.persists && head.framing == Framing::Length(0),
         }
     }
 }

@@ -47,6 +47,7 @@ mod tests {
         "limits.requests",
         "limits.requests_per_connection",
         "limits.token_size",
+        "limits.tunnel_idle_time",
         "limits.write_timeout",
         "log.level",
         "mode",

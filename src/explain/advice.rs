@@ -63,6 +63,7 @@ pub const fn advice(reason: Reason) -> &'static str {
         Reason::TokenTooLarge => {
             "The issuer makes smaller tokens, or 'limits.token_size' in sidecar.toml allows larger ones."
         }
+        Reason::TunnelIdle => "Whoever uses the WebSocket sends a ping from time to time.",
         Reason::TypeRefused => {
             "The caller uses an access token, not another kind of token of the same issuer; compare 'typ'."
         }

@@ -1,35 +1,30 @@
-//! A request's head (RFC 9112 §2–3, §5–6), read as strictly as the strictest of those who read it after us. What comes out says
-//! where the request ends and what it is judged by; the head itself goes on to Pingora unchanged.
+//! A request's head (RFC 9112 §2–3, §5–6), read as strictly as the strictest of those who read it after us. It is read once:
+//! what comes out is what is judged, forwarded and recorded.
 
 use super::fields::{disguise, elements, is_token, is_value_byte, trimmed};
 use super::target;
 use crate::rejection::{Reason, Rejection};
 
-/// A sound head: where its request ends, and what is asked about it before it goes on.
-#[derive(Clone, Copy, Debug)]
+/// A sound head, with its parts exactly as sent.
+#[derive(Clone, Debug)]
 pub struct Head<'a> {
-    /// The method exactly as sent.
     pub method: &'a str,
-    /// The target exactly as sent.
     pub target: &'a [u8],
+    pub version: Version,
+    /// Names and values, the latter without the white space around them.
+    pub fields: Vec<(&'a [u8], &'a [u8])>,
     pub framing: Framing,
     /// Whether the client may send another request on its connection (RFC 9112 §9.3).
     pub persists: bool,
     /// Whether the client waits for `100 Continue` before it sends the body (RFC 9110 §10.1.1).
     pub expects_continue: bool,
-    pub authorization: Field<'a>,
-    pub request_id: Field<'a>,
-    pub traceparent: Field<'a>,
 }
 
-/// A field that should come once.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Field<'a> {
-    #[default]
-    Absent,
-    /// Its value, without the white space around it.
-    One(&'a [u8]),
-    Several,
+/// The version of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    Http10,
+    Http11,
 }
 
 /// How the bytes after a head are framed.
@@ -97,43 +92,32 @@ impl Sketch {
     }
 }
 
-/// Judges a whole head, its last empty line included, with at most that many fields.
-///
-/// # Errors
-/// `request_malformed`, `method_refused` or `head_too_large`.
-pub fn judge(head: &[u8], fields_max: usize) -> Result<Head<'_>, Rejection> {
-    let mut lines = head.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
-    let line = Line::read(lines.next().unwrap_or_default())?;
-    let mut fields = Fields::default();
-    let mut count = 0;
-    for field in lines.take_while(|field| !field.is_empty()) {
-        count += 1;
-        if count > fields_max {
-            let detail = format!("the request has more than {fields_max} header fields");
-            return Err(Rejection::new(Reason::HeadTooLarge, detail));
+impl<'a> Head<'a> {
+    /// Reads a whole head, its last empty line included, with at most that many fields.
+    ///
+    /// # Errors
+    /// `request_malformed`, `method_refused` or `head_too_large`.
+    pub fn parse(head: &'a [u8], fields_max: usize) -> Result<Self, Rejection> {
+        let mut lines = head.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+        let line = Line::read(lines.next().unwrap_or_default())?;
+        let mut fields = Fields { all: Vec::with_capacity(FIELDS_USUAL.min(fields_max)), ..Fields::default() };
+        for field in lines.take_while(|field| !field.is_empty()) {
+            if fields.all.len() == fields_max {
+                let detail = format!("the request has more than {fields_max} header fields");
+                return Err(Rejection::new(Reason::HeadTooLarge, detail));
+            }
+            fields.add(field)?;
         }
-        fields.add(field)?;
-    }
-    fields.framing(&line).map(|framing| Head {
-        method: line.method,
-        target: line.target,
-        framing,
-        persists: !fields.asks_for_close && (fields.asks_to_keep || line.version == Version::Http11),
-        expects_continue: fields.expects_continue,
-        authorization: fields.authorization,
-        request_id: fields.request_id,
-        traceparent: fields.traceparent,
-    })
-}
-
-impl<'a> Field<'a> {
-    /// The value, if there is exactly one.
-    #[must_use]
-    pub const fn only(self) -> Option<&'a [u8]> {
-        match self {
-            Self::One(value) => Some(value),
-            Self::Absent | Self::Several => None,
-        }
+        fields.framing(&line).map(|framing| Head {
+            method: line.method,
+            target: line.target,
+            version: line.version,
+            framing,
+            persists: !fields.asks_for_close && (fields.asks_to_keep || line.version == Version::Http11),
+            // RFC 9110 §10.1.1: of HTTP/1.0 it is ignored.
+            expects_continue: fields.expects_continue && line.version == Version::Http11,
+            fields: fields.all,
+        })
     }
 }
 
@@ -142,12 +126,6 @@ struct Line<'a> {
     method: &'a str,
     target: &'a [u8],
     version: Version,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Version {
-    Http10,
-    Http11,
 }
 
 impl<'a> Line<'a> {
@@ -163,15 +141,18 @@ impl<'a> Line<'a> {
             b"HTTP/1.0" => Version::Http10,
             _ => return malformed("the request line does not end with HTTP/1.1 or HTTP/1.0"),
         };
-        if !is_token(method) || method.len() > METHOD_MAX {
-            return malformed("the method is no token, or a very long one");
+        if method.len() > METHOD_MAX {
+            return malformed(format!("the method has more than {METHOD_MAX} characters"));
+        }
+        if !is_token(method) {
+            return malformed("the method is not a token of letters, digits and a few signs (RFC 9110 section 9.1)");
         }
         if is_refused_method(method) {
             return Err(method_refused());
         }
         if !target::is_sound(target, method) {
             return malformed(
-                "the target is neither a path, nor a URI of this service, nor has only visible ASCII characters",
+                "the target is not a path, an http URI or '*' with OPTIONS, it is too long, or it has a character that no URI has",
             );
         }
         // A token has only ASCII characters.
@@ -191,16 +172,14 @@ pub fn method_refused() -> Rejection {
     Rejection::new(Reason::MethodRefused, "CONNECT, TRACE and TRACK are not forwarded")
 }
 
-/// The fields that decide how the message is framed, as far as they have come.
+/// The fields that were read, and those of them that frame the message.
 #[derive(Default)]
 struct Fields<'a> {
+    all: Vec<(&'a [u8], &'a [u8])>,
     host: Option<&'a [u8]>,
     length: Option<&'a [u8]>,
     coding: Option<&'a [u8]>,
     upgrade: Option<&'a [u8]>,
-    authorization: Field<'a>,
-    request_id: Field<'a>,
-    traceparent: Field<'a>,
     expects_continue: bool,
     options: usize,
     /// Whether `Connection` lists `upgrade`, `close`, `keep-alive`.
@@ -215,10 +194,15 @@ impl<'a> Fields<'a> {
             return malformed("a header field is folded over several lines");
         }
         let Some((name, value)) = split(line) else { return malformed("a header line has no colon") };
-        if !is_token(name) || name.len() > NAME_MAX {
-            return malformed(
-                "a header name is no token: it is empty or endless, or has white space before its colon, or a strange character",
-            );
+        if name.len() > NAME_MAX {
+            return malformed(format!("a header name has more than {NAME_MAX} characters"));
+        }
+        if !is_token(name) {
+            return malformed(match name {
+                [] => "a header line begins with its colon",
+                [.., b' ' | b'\t'] => "a header name has white space before its colon",
+                _ => "a header name has a character that no token has (RFC 9110 section 5.6.2)",
+            });
         }
         if !value.iter().fold(true, |sound, byte| sound & is_value_byte(*byte)) {
             return malformed("a header value has a control character");
@@ -227,6 +211,7 @@ impl<'a> Fields<'a> {
             return malformed(format!("a header name could be read as {meant}, and is not it"));
         }
         let value = trimmed(value);
+        self.all.push((name, value));
         let place = match name.len() {
             4 if name.eq_ignore_ascii_case(b"host") => &mut self.host,
             6 if name.eq_ignore_ascii_case(b"expect") => return self.expect(value),
@@ -234,10 +219,7 @@ impl<'a> Fields<'a> {
             10 if name.eq_ignore_ascii_case(b"connection") => return self.connection(value),
             14 if name.eq_ignore_ascii_case(b"content-length") => &mut self.length,
             17 if name.eq_ignore_ascii_case(b"transfer-encoding") => &mut self.coding,
-            _ => {
-                self.take_down(name, value);
-                return Ok(());
-            }
+            _ => return Ok(()),
         };
         if place.replace(value).is_some() {
             return malformed(format!("{} is sent more than once", String::from_utf8_lossy(name)));
@@ -245,23 +227,16 @@ impl<'a> Fields<'a> {
         Ok(())
     }
 
-    /// Keeps what others judge.
-    fn take_down(&mut self, name: &[u8], value: &'a [u8]) {
-        let place = match name.len() {
-            11 if name.eq_ignore_ascii_case(b"traceparent") => &mut self.traceparent,
-            12 if name.eq_ignore_ascii_case(b"x-request-id") => &mut self.request_id,
-            13 if name.eq_ignore_ascii_case(b"authorization") => &mut self.authorization,
-            _ => return,
-        };
-        *place = if *place == Field::Absent { Field::One(value) } else { Field::Several };
-    }
-
-    /// Options are names of fields, which Pingora removes; it reads fewer than ten.
+    /// Options are names of fields, which Pingora removes. At ten of them it fails, after it has connected to the upstream
+    /// (`MAX_CONNECTION_NOMINATIONS` in `pingora-proxy`'s `proxy_common.rs`); so more than eight are refused here.
     fn connection(&mut self, value: &[u8]) -> Result<(), Rejection> {
         for option in elements(value) {
             self.options += 1;
-            if !is_token(option) || self.options > OPTIONS_MAX {
-                return malformed("Connection lists too much, or what is no token");
+            if self.options > OPTIONS_MAX {
+                return malformed(format!("Connection lists more than {OPTIONS_MAX} options"));
+            }
+            if !is_token(option) {
+                return malformed("Connection lists what is not a token");
             }
             if NOT_OPTIONS.iter().any(|field| option.eq_ignore_ascii_case(field)) {
                 return malformed("Connection lists a field that frames, addresses or traces the request");
@@ -290,7 +265,7 @@ impl<'a> Fields<'a> {
         let framing = match (self.coding, self.length) {
             (Some(_), Some(_)) => return malformed("Content-Length and Transfer-Encoding are both there"),
             (Some(_), None) if line.version == Version::Http10 => {
-                return malformed("HTTP/1.0 knows no Transfer-Encoding");
+                return malformed("Transfer-Encoding is not allowed in HTTP/1.0");
             }
             (Some(coding), None) if coding.eq_ignore_ascii_case(b"chunked") => Framing::Chunked,
             (Some(_), None) => return malformed("Transfer-Encoding is not 'chunked' alone"),
@@ -300,7 +275,7 @@ impl<'a> Fields<'a> {
         if !(websocket && self.asks_for_upgrade && line.version == Version::Http11 && line.method == "GET") {
             return Ok(framing);
         }
-        if framing == Framing::Length(0) && self.length.is_none() {
+        if framing == Framing::Length(0) {
             return Ok(Framing::Upgrade);
         }
         malformed("a request to upgrade has a body")
@@ -315,15 +290,21 @@ fn split(line: &[u8]) -> Option<(&[u8], &[u8])> {
 /// Digits and nothing else: no sign, no list, no white space.
 fn content_length(value: &[u8]) -> Result<u64, Rejection> {
     let digits = std::str::from_utf8(value).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
-    match digits.and_then(|digits| digits.parse::<u64>().ok()).filter(|length| *length <= LENGTH_MAX) {
+    let Some(digits) = digits.filter(|digits| !digits.is_empty()) else {
+        return malformed("Content-Length is not one whole number");
+    };
+    match digits.parse().ok().filter(|length| *length <= LENGTH_MAX) {
         Some(length) => Ok(length),
-        None => malformed("Content-Length is not one whole number"),
+        None => malformed("Content-Length is 2^63 or more"),
     }
 }
 
 fn malformed<T>(detail: impl Into<std::borrow::Cow<'static, str>>) -> Result<T, Rejection> {
     Err(Rejection::new(Reason::RequestMalformed, detail))
 }
+
+/// Most requests have fewer fields; more only cost another allocation.
+const FIELDS_USUAL: usize = 16;
 
 /// Longer than any registered method.
 const METHOD_MAX: usize = 32;

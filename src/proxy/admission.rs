@@ -1,5 +1,5 @@
-//! What is asked of every request before its token is looked at: that there is room for it, and that it is no more than a request.
-//! For HTTP/1 most of it was judged on the wire; here it holds for HTTP/2 as well.
+//! What is asked of every request before its token is looked at: that there is room for it, and that its head is sound. A head of
+//! HTTP/1 was read strictly by `http1`; here the same rules hold for HTTP/2.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -29,9 +29,9 @@ impl InFlightLimit {
     /// `overloaded`.
     pub fn enter(&self, limit: usize) -> Result<InFlight, Rejection> {
         let before = self.0.fetch_add(1, Ordering::Relaxed);
-        let place = InFlight(Arc::clone(&self.0));
+        let permit = InFlight(Arc::clone(&self.0));
         if before < limit {
-            return Ok(place);
+            return Ok(permit);
         }
         Err(Rejection::new(Reason::Overloaded, "as many requests as this proxy takes are in progress; try again"))
     }
@@ -58,11 +58,11 @@ impl Drop for InFlight {
 /// The lowest rate of a body, in bytes per second on average.
 const BODY_RATE: u128 = 500;
 
-/// Judges a request of HTTP/2, whose head was never on the wire as text. One that had too many fields has lost them.
+/// Checks the head of a request of HTTP/2, which was never on the wire as text. One that had too many fields has lost them.
 ///
 /// # Errors
 /// `method_refused`, `request_malformed` or `head_too_large`.
-pub fn judge_http2(head: &RequestHeader, has_too_many_fields: bool, limits: &Limits) -> Result<(), Rejection> {
+pub fn check_http2(head: &RequestHeader, has_too_many_fields: bool, limits: &Limits) -> Result<(), Rejection> {
     let malformed = |detail| Err(Rejection::new(Reason::RequestMalformed, detail));
     if head.version != Version::HTTP_2 {
         return Ok(());
@@ -113,11 +113,12 @@ pub fn ignore_upgrade(head: &mut RequestHeader) {
     head.remove_header::<HeaderName>(&HeaderName::from_static("http2-settings"));
 }
 
-/// Judges the length that a body is said to have.
+/// Checks the length that a head says its body has.
 ///
 /// # Errors
 /// `body_too_large`.
-pub fn judge_length(length: Option<u64>, limits: &Limits) -> Result<(), Rejection> {
+pub fn check_length(head: &RequestHeader, limits: &Limits) -> Result<(), Rejection> {
+    let length = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if length.is_some_and(|length| length > limits.body_size) { Err(body_too_large(limits)) } else { Ok(()) }
 }
 

@@ -1,120 +1,96 @@
-//! Judging a request, before Pingora has read it or after: the core decides about its token, and what it cannot decide for want of
-//! keys waits for them a bounded time. Here also stands what a refusal leads to, an answer or a report.
+//! Authenticating a request: the core decides about its token, and what it cannot decide for want of keys waits for them a bounded
+//! time. Here also stands what a refusal leads to, an answer or a report.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use http::HeaderValue;
+use http::header::AUTHORIZATION;
+use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 use tokio::time::Instant;
 
-use super::admission::{judge_http2, judge_length, share_without_caller};
+use super::admission::{InFlightLimit, share_without_caller};
 use super::context::RequestContext;
-use super::head::{RequestSummary, content_length, request_head};
-use super::stream_info::StreamInfo;
-use super::{Gate, Policy, now};
-use crate::audit::Verdict;
+use super::policy::Policy;
 use crate::authenticator::{Decision, Refused};
+use crate::http1::target::origin_path;
 use crate::issuers::IssuerIndex;
 use crate::jwks_refresh::Freshness;
 use crate::mode::Mode;
 use crate::rejection::Rejection;
-use crate::request::RequestHead;
+use crate::request::{Authorization, RequestHead};
 
-impl Gate {
-    /// Judges a request by its head, and by the length that its body is said to have. What is not refused here goes on to the
-    /// upstream.
-    ///
-    /// # Errors
-    /// Why it is refused.
-    pub async fn judge(
-        &self,
-        head: &RequestHead<'_>,
-        length: Option<u64>,
-        ctx: &mut RequestContext,
-    ) -> Result<(), Rejection> {
-        ctx.permit = Some(self.in_flight.enter(ctx.policy.limits.requests)?);
-        let latest = Instant::now() + ctx.policy.limits.key_wait;
-        let (decision, took) = loop {
-            let missing = match look(head, &ctx.policy) {
-                Ok(decided) => break decided,
-                Err(missing) => missing,
-            };
-            // A request that waits for keys has a place among those that do, and none among those in progress.
-            ctx.permit = None;
-            let freshness = missing.wait(&ctx.policy, latest).await;
-            if let Some(decided) = missing.settle(&ctx.policy, freshness) {
-                break decided;
-            }
+/// Authenticates a request by its head, the very one that is forwarded. It has a place among those in progress, and
+/// without a proven caller one among those that have none.
+///
+/// # Errors
+/// Why it is refused.
+pub async fn authenticate(
+    session: &mut Session,
+    ctx: &mut RequestContext,
+    in_flight: &InFlightLimit,
+    without_caller: &InFlightLimit,
+) -> Result<(), Rejection> {
+    let requests = ctx.policy.limits.requests;
+    ctx.permit = Some(in_flight.enter(requests)?);
+    let latest = Instant::now() + ctx.policy.limits.key_wait;
+    let (decision, took) = loop {
+        let missing = match look(&request_head(session.req_header()), &ctx.policy) {
+            Ok(decided) => break decided,
+            Err(missing) => missing,
         };
-        self.follow(head, length, ctx, decision, took)
-    }
-
-    /// Judges a request that nobody has judged before Pingora read it.
-    pub async fn judge_within(&self, session: &mut Session, ctx: &mut RequestContext) -> Result<(), Rejection> {
-        let header = session.req_header();
-        let client = StreamInfo::client_of(session);
-        ctx.begin_record(&RequestSummary::from_pingora(header), client);
-        let has_too_many_fields = StreamInfo::of(session).is_some_and(|info| info.has_too_many_fields());
-        judge_http2(header, has_too_many_fields, &ctx.policy.limits)?;
-        ctx.permit = Some(self.in_flight.enter(ctx.policy.limits.requests)?);
-        let latest = Instant::now() + ctx.policy.limits.key_wait;
-        let (decision, took) = loop {
-            let missing = match look(&request_head(session.req_header()), &ctx.policy) {
-                Ok(decided) => break decided,
-                Err(missing) => missing,
-            };
-            ctx.permit = None;
-            let freshness = tokio::select! {
-                freshness = missing.wait(&ctx.policy, latest) => freshness,
-                // Nobody waits for the answer any more.
-                () = is_reset(session) => Freshness::TimedOut,
-            };
-            if let Some(decided) = missing.settle(&ctx.policy, freshness) {
-                break decided;
-            }
+        // A request that waits for keys has a place among those that do, and none among those in progress.
+        ctx.permit = None;
+        let freshness = tokio::select! {
+            freshness = missing.wait(&ctx.policy, latest) => freshness,
+            // Nobody waits for the response any more.
+            () = client_left(session) => Freshness::TimedOut,
         };
-        let header = session.req_header();
-        self.follow(&request_head(header), content_length(header), ctx, decision, took)
+        if let Some(decided) = missing.settle(&ctx.policy, freshness) {
+            break decided;
+        }
+    };
+    ctx.record.decided();
+    match decision {
+        Decision::Forward(accepted, proof) => ctx.record.accept(accepted, proof, took),
+        Decision::Pass => {
+            ctx.share = Some(without_caller.enter(share_without_caller(&ctx.policy.limits))?);
+            ctx.record.pass();
+        }
+        Decision::Reject(refused) => {
+            let head = request_head(session.req_header());
+            ctx.record.set_refused_token(refused.facts);
+            if ctx.policy.modes.of(&head, ctx.record.refused_issuer()) == Mode::Enforce {
+                return Err(refused.rejection);
+            }
+            ctx.share = Some(without_caller.enter(share_without_caller(&ctx.policy.limits))?);
+            let claimed_caller = ctx.policy.authenticator.claimed_caller(&head);
+            ctx.record.would_reject(refused.rejection.reason(), claimed_caller);
+        }
     }
+    if ctx.permit.is_none() {
+        ctx.permit = Some(in_flight.enter(requests)?);
+    }
+    Ok(())
+}
 
-    /// Does what was decided about a request.
-    fn follow(
-        &self,
-        head: &RequestHead<'_>,
-        length: Option<u64>,
-        ctx: &mut RequestContext,
-        decision: Decision,
-        took: Duration,
-    ) -> Result<(), Rejection> {
-        ctx.decided();
-        match decision {
-            Decision::Forward(accepted, proof) => ctx.accept(accepted, proof, took),
-            Decision::Pass => {
-                ctx.share = Some(self.without_caller.enter(share_without_caller(&ctx.policy.limits))?);
-                ctx.verdict = Verdict::Pass;
-            }
-            Decision::Reject(refused) => {
-                ctx.refused = refused.facts;
-                if ctx.policy.modes.of(head, ctx.refused.issuer) == Mode::Enforce {
-                    return Err(refused.rejection);
-                }
-                ctx.share = Some(self.without_caller.enter(share_without_caller(&ctx.policy.limits))?);
-                ctx.reason = Some(refused.rejection.reason());
-                ctx.verdict = Verdict::WouldReject;
-                ctx.claimed_caller = ctx.policy.authenticator.claimed_caller(head);
-            }
-        }
-        if ctx.permit.is_none() {
-            ctx.permit = Some(self.in_flight.enter(ctx.policy.limits.requests)?);
-        }
-        judge_length(length, &ctx.policy.limits)
+/// Returns once the client has reset the stream of HTTP/2 that this request is, or left the connection of HTTP/1.
+async fn client_left(session: &mut Session) {
+    let session = session.as_downstream_mut();
+    if !session.is_http2() {
+        drop(session.read_body_or_idle(true).await);
+    } else if let Some(closed) = session.watch_h2_stream_close() {
+        drop(closed.await);
     }
 }
 
-/// Returns once the client has reset the stream of HTTP/2 that this request is.
-async fn is_reset(session: &mut Session) {
-    match session.as_downstream_mut().watch_h2_stream_close() {
-        Some(closed) => drop(closed.await),
-        None => std::future::pending().await,
+/// The parts of a head that decide.
+fn request_head(header: &RequestHeader) -> RequestHead<'_> {
+    let lines = header.headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
+    RequestHead {
+        method: header.method.as_str(),
+        path: origin_path(header.raw_path()),
+        authorization: Authorization::from_lines(lines),
     }
 }
 
@@ -130,7 +106,7 @@ struct MissingKey {
 /// Decides about a request with the keys that are there. It also says how long that took.
 fn look(head: &RequestHead<'_>, policy: &Policy) -> Result<(Decision, Duration), MissingKey> {
     let since = Instant::now();
-    let decision = policy.authenticator.decide(head, now());
+    let decision = policy.authenticator.decide(head, SystemTime::now().into());
     let took = since.elapsed();
     match decision {
         Decision::Reject(refused) => match refused.keys_wanted {
@@ -158,5 +134,30 @@ impl MissingKey {
             Freshness::TooSoon { .. } | Freshness::Unchanged => self.refused,
         };
         Some((Decision::Reject(refused), self.took))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_authorization_field_is_noticed() {
+        let mut header = RequestHeader::build_no_case("GET", b"/", None).unwrap();
+        assert!(matches!(request_head(&header).authorization, Authorization::Absent));
+        header.append_header("Authorization", "Bearer a").unwrap();
+        assert!(matches!(request_head(&header).authorization, Authorization::One(b"Bearer a")));
+        header.append_header("authorization", "Bearer b").unwrap();
+        assert!(matches!(request_head(&header).authorization, Authorization::Several));
+    }
+
+    #[test]
+    fn only_a_target_in_origin_form_has_a_path_that_a_rule_may_name() {
+        for (target, path) in
+            [("/a?b", Some("/a")), ("http://h/a?b", None), ("http://h", None), ("*", None), ("//a", Some("//a"))]
+        {
+            let header = RequestHeader::build_no_case("OPTIONS", target.as_bytes(), None).unwrap();
+            assert_eq!(request_head(&header).path, path, "{target}");
+        }
     }
 }

@@ -1,30 +1,29 @@
-//! Our own answers: the one place that turns a rejection into HTTP. Each is a problem document (RFC 9457) that names its
-//! reason, with the challenge of RFC 6750 where the caller's credentials are at fault. No token is ever repeated.
-
-use std::borrow::Cow;
+//! Our own responses: the one place that turns a rejection into HTTP, for both protocols, for what is refused, what has failed, and
+//! what is no request. Each is a problem document (RFC 9457) that names its reason, with the challenge of RFC 6750 where the
+//! caller's credentials are at fault. No token is ever repeated.
 
 use bytes::Bytes;
-use http::StatusCode;
-use pingora::http::ResponseHeader;
-use pingora::protocols::http::date::get_cached_date;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, Method, Version};
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::protocols::http::v2::server::HttpSession;
+use pingora::protocols::http::{HttpTask, ServerSession};
+use pingora::proxy::Session;
+use pingora::{ErrorType, OrErr as _};
 use serde::Serialize;
+use tokio::io::AsyncWriteExt as _;
 
+use super::context::RequestContext;
+use super::record::{End, RequestSummary, answered};
+use crate::downstream::response_writer;
+use crate::downstream::stream::ClientStream;
+use crate::http1::head::Sketch;
 use crate::rejection::{Challenge, Reason, Rejection};
 
-/// An answer ready to be written.
-pub struct Answer {
-    status: u16,
-    /// Without those that belong to the connection.
-    fields: Vec<(&'static str, Cow<'static, str>)>,
+/// A response ready to be written, without what belongs to the connection.
+pub struct ErrorResponse {
+    pub head: ResponseHeader,
     pub body: Bytes,
-}
-
-/// What becomes of a connection after an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum After {
-    /// It serves the next request.
-    Keep,
-    Close,
 }
 
 #[derive(Serialize)]
@@ -37,10 +36,12 @@ struct Problem<'a> {
     request_id: &'a str,
 }
 
-impl Answer {
-    /// The answer to a refused request. `realm` names this service to its callers.
-    #[must_use]
-    pub fn refuse(rejection: &Rejection, realm: &str, request_id: &str) -> Self {
+impl ErrorResponse {
+    /// The response to a refused request. `realm` names this service to its callers.
+    ///
+    /// # Errors
+    /// If a value is none of a header, which none of ours should be.
+    pub fn new(rejection: &Rejection, realm: &str, request_id: &str) -> pingora::Result<Self> {
         let (reason, detail) = (rejection.reason(), rejection.detail());
         let problem = Problem {
             r#type: &["urn:callgate:reason:", reason.as_str()].concat(),
@@ -55,14 +56,16 @@ impl Answer {
         let _ = serde_json::to_writer(&mut body, &problem);
         // A terminal shows its prompt on a line of its own.
         body.push(b'\n');
-        let mut fields = Vec::with_capacity(5);
-        fields.push(("content-type", Cow::Borrowed("application/problem+json")));
-        fields.push(("content-length", body.len().to_string().into()));
-        fields.push(("cache-control", "no-store".into()));
+        let mut head = ResponseHeader::build_no_case(reason.status(), Some(HEADERS))?;
+        head.insert_header(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"))?;
+        head.insert_header(CONTENT_LENGTH, body.len())?;
+        head.insert_header(CACHE_CONTROL, HeaderValue::from_static("no-store"))?;
         match reason.challenge() {
-            Challenge::Bare => fields.push((CHALLENGE, ["Bearer realm=\"", realm, "\""].concat().into())),
+            Challenge::Bare => {
+                head.insert_header(WWW_AUTHENTICATE, value(&["Bearer realm=\"", realm, "\""])?)?;
+            }
             Challenge::InvalidToken => {
-                let said = [
+                let challenge = [
                     "Bearer realm=\"",
                     realm,
                     "\", error=\"invalid_token\", error_description=\"",
@@ -71,65 +74,127 @@ impl Answer {
                     detail,
                     "\"",
                 ];
-                fields.push((CHALLENGE, said.concat().into()));
+                head.insert_header(WWW_AUTHENTICATE, value(&challenge)?)?;
             }
             Challenge::None => {}
         }
         if reason == Reason::MethodRefused {
-            fields.push(("allow", ALLOWED.into()));
+            head.insert_header(ALLOW, HeaderValue::from_static(ALLOWED))?;
         }
         if reason.status() == 503 {
-            fields.push(("retry-after", RETRY_AFTER_SECS.into()));
+            head.insert_header(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECS))?;
         }
-        Self { status: reason.status(), fields, body: body.into() }
+        Ok(Self { head, body: body.into() })
     }
 
     /// The same refusal for a gRPC caller: `Trailers-Only`, with the status in the head, which is all there is. The other fields
     /// stay, for whoever looks at them.
-    #[must_use]
-    pub fn for_grpc(mut self, rejection: &Rejection) -> Self {
-        self.fields.retain(|(name, _)| !matches!(*name, "content-length" | "content-type"));
-        self.fields.push(("content-type", "application/grpc".into()));
-        self.fields.push(("grpc-status", grpc_status(rejection.reason()).into()));
-        // A detail has only characters that need no escape here but this one.
-        self.fields.push(("grpc-message", rejection.to_string().replace('%', "%25").into()));
-        Self { status: 200, fields: self.fields, body: Bytes::new() }
-    }
-
-    /// The head for a session of Pingora's, which adds what belongs to the connection.
     ///
     /// # Errors
-    /// If a value is none of a header, which none of ours should be.
-    pub fn head(&self) -> pingora::Result<ResponseHeader> {
-        let mut head = ResponseHeader::build(self.status, Some(self.fields.len()))?;
-        for (name, value) in &self.fields {
-            head.append_header(*name, value.as_ref())?;
-        }
-        Ok(head)
+    /// Likewise.
+    pub fn for_grpc(mut self, rejection: &Rejection) -> pingora::Result<Self> {
+        let head = &mut self.head;
+        head.set_status(200)?;
+        head.remove_header(&CONTENT_LENGTH);
+        head.insert_header(CONTENT_TYPE, HeaderValue::from_static("application/grpc"))?;
+        head.insert_header("grpc-status", HeaderValue::from_static(grpc_status(rejection.reason())))?;
+        // A detail has only characters that need no escape here but this one.
+        head.insert_header("grpc-message", value(&[&rejection.to_string().replace('%', "%25")])?)?;
+        Ok(Self { head: self.head, body: Bytes::new() })
     }
+}
 
-    /// The answer as HTTP/1.1 (RFC 9112 §4).
-    #[must_use]
-    pub fn into_bytes(self, after: After, bodiless: bool) -> Vec<u8> {
-        let status = StatusCode::from_u16(self.status).unwrap_or_default();
-        let date = get_cached_date();
-        let connection = match after {
-            After::Keep => "keep-alive",
-            After::Close => "close",
-        };
-        let mut bytes = Vec::with_capacity(HEAD_USUAL + self.body.len());
-        let mut write = |parts: &[&[u8]]| parts.iter().for_each(|part| bytes.extend_from_slice(part));
-        let reason = status.canonical_reason().unwrap_or_default();
-        write(&[b"HTTP/1.1 ", status.as_str().as_bytes(), b" ", reason.as_bytes(), b"\r\n"]);
-        for (name, value) in &self.fields {
-            write(&[name.as_bytes(), b": ", value.as_bytes(), b"\r\n"]);
-        }
-        write(&[b"date: ", date.as_bytes(), b"\r\nconnection: ", connection.as_bytes(), b"\r\n\r\n"]);
-        if !bodiless {
-            write(&[&self.body]);
-        }
-        bytes
+fn value(parts: &[&str]) -> pingora::Result<HeaderValue> {
+    HeaderValue::from_maybe_shared(Bytes::from(parts.concat()))
+        .or_err(ErrorType::InvalidHTTPHeader, "in a response of ours")
+}
+
+/// Responds to a request that is refused or has failed, unless a response has begun: then the cut connection says what happened. The
+/// result is whether the client has a response.
+pub async fn respond(session: &mut Session, rejection: &Rejection, ctx: &mut RequestContext) -> bool {
+    // Nobody else has to wait for a client to take its response.
+    (ctx.permit, ctx.share) = (None, None);
+    if answered(session).is_some() {
+        return true;
     }
+    let request = session.req_header();
+    let is_head = request.method == Method::HEAD;
+    let response = ErrorResponse::new(rejection, &ctx.policy.realm, &ctx.record.request_id);
+    let response = if speaks_grpc(request) { response.and_then(|it| it.for_grpc(rejection)) } else { response };
+    let Ok(ErrorResponse { head, body }) = response else { return false };
+    let has_body = !is_head && !body.is_empty();
+    if let ServerSession::H2(stream) = &mut **session {
+        return write_http2(stream, head, body, has_body, ctx).is_ok();
+    }
+    let mut tasks = vec![HttpTask::Header(Box::new(head), !has_body)];
+    if has_body {
+        tasks.push(HttpTask::Body(Some(body), true));
+    }
+    session.write_response_tasks(tasks).await.is_ok()
+}
+
+/// Writes to a stream of HTTP/2 without waiting for the client: the head is not subject to flow control, and what the client's window
+/// does not take of the body is left to the connection.
+fn write_http2(
+    stream: &mut HttpSession,
+    head: ResponseHeader,
+    body: Bytes,
+    has_body: bool,
+    ctx: &mut RequestContext,
+) -> pingora::Result<()> {
+    stream.write_response_header(Box::new(head), !has_body)?;
+    if !has_body {
+        return Ok(());
+    }
+    let Some(mut writer) = stream.take_response_body_writer() else { return Ok(()) };
+    let length = body.len();
+    writer.reserve_capacity(length);
+    let is_taken = writer.capacity() >= length;
+    writer.send_data(body, true).or_err(ErrorType::WriteError, "the stream is closed")?;
+    if is_taken {
+        ctx.refusal_bytes = length as u64;
+    } else if let Some(info) = &ctx.info {
+        info.set_unread(writer);
+    }
+    Ok(())
+}
+
+/// Responds to what is no request of HTTP/1, and records it. Its connection is to be closed.
+pub async fn respond_to_malformed(
+    stream: &mut ClientStream,
+    head: &[u8],
+    rejection: &Rejection,
+    mut ctx: RequestContext,
+) {
+    let Sketch { method, path } = Sketch::of(head);
+    let summary = RequestSummary { method: &method, path: &path, ..RequestSummary::default() };
+    ctx.record.describe(&summary, stream.connection().peer.client.clone());
+    ctx.record.refuse(rejection);
+    stream.connection().linger();
+    let is_head = method == "HEAD";
+    let mut response_bytes = 0;
+    let encoded = ErrorResponse::new(rejection, &ctx.policy.realm, &ctx.record.request_id).and_then(|response| {
+        response_bytes = if is_head { 0 } else { response.body.len() as u64 };
+        response_writer::last_response(response.head, response.body, is_head)
+    });
+    let mut end = End::default();
+    if let Ok(encoded) = encoded
+        && stream.write_all(&encoded).await.is_ok()
+        && stream.flush().await.is_ok()
+    {
+        end = End { status: rejection.reason().status(), response_bytes, ..end };
+    }
+    ctx.record.finish(end).await;
+}
+
+/// gRPC is HTTP/2 with this type; its variants for browsers are read by their status.
+fn speaks_grpc(head: &RequestHeader) -> bool {
+    let mut types = head
+        .headers
+        .get_all(CONTENT_TYPE)
+        .iter()
+        .filter_map(|value| value.as_bytes().strip_prefix(b"application/grpc"));
+    head.version == Version::HTTP_2 && types.any(|rest| matches!(rest, [] | [b'+' | b';', ..]))
 }
 
 /// The code of gRPC for a reason: whose credentials are at fault, who may try again, and who should not.
@@ -145,32 +210,32 @@ const fn grpc_status(reason: Reason) -> &'static str {
     }
 }
 
-const CHALLENGE: &str = "www-authenticate";
-
 /// What is not refused, as far as it is registered (RFC 9110 §9.3, RFC 5789).
 const ALLOWED: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
 /// When a caller should try again after a 503: about the time of a refresh with its first backoff.
 const RETRY_AFTER_SECS: &str = "2";
 
-/// Room for what is usual, in bytes; more is found when it is needed.
-const HEAD_USUAL: usize = 512;
+/// How many fields there are at most, with those of the connection.
+const HEADERS: usize = 8;
+
+/// Room for a usual body, in bytes; more is found when it is needed.
 const BODY_USUAL: usize = 384;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn header(answer: &Answer, name: &str) -> Option<String> {
-        let head = answer.head().unwrap();
+    fn header(answer: &ErrorResponse, name: &str) -> Option<String> {
+        let head = &answer.head;
         assert!(head.headers.get_all(name).iter().count() < 2, "{name}");
         head.headers.get(name).map(|value| value.to_str().unwrap().to_owned())
     }
 
     #[test]
     fn a_missing_token_is_asked_for_without_an_error() {
-        let answer = Answer::refuse(&Rejection::new(Reason::TokenMissing, "send one"), "email", "r1");
-        assert_eq!(answer.status, 401);
+        let answer = ErrorResponse::new(&Rejection::new(Reason::TokenMissing, "send one"), "email", "r1").unwrap();
+        assert_eq!(answer.head.status, 401);
         assert_eq!(header(&answer, "www-authenticate").as_deref(), Some("Bearer realm=\"email\""));
         assert_eq!(header(&answer, "cache-control").as_deref(), Some("no-store"));
         assert_eq!(header(&answer, "retry-after"), None);
@@ -178,7 +243,7 @@ mod tests {
 
     #[test]
     fn a_failed_token_is_answered_with_its_reason_everywhere() {
-        let answer = Answer::refuse(&Rejection::new(Reason::TokenExpired, "since 'long'"), "email", "r1");
+        let answer = ErrorResponse::new(&Rejection::new(Reason::TokenExpired, "since 'long'"), "email", "r1").unwrap();
         assert_eq!(
             header(&answer, "www-authenticate").as_deref(),
             Some("Bearer realm=\"email\", error=\"invalid_token\", error_description=\"token_expired: since 'long'\"")
@@ -199,8 +264,8 @@ mod tests {
 
     #[test]
     fn missing_keys_are_our_fault_and_worth_another_try() {
-        let answer = Answer::refuse(&Rejection::new(Reason::KeysUnavailable, "later"), "email", "r1");
-        assert_eq!(answer.status, 503);
+        let answer = ErrorResponse::new(&Rejection::new(Reason::KeysUnavailable, "later"), "email", "r1").unwrap();
+        assert_eq!(answer.head.status, 503);
         assert_eq!(header(&answer, "retry-after").as_deref(), Some("2"));
         assert_eq!(header(&answer, "www-authenticate"), None);
     }
@@ -216,28 +281,12 @@ mod tests {
             (Reason::UpstreamTimeout, "4"),
         ] {
             let rejection = Rejection::new(reason, "100% sure");
-            let answer = Answer::refuse(&rejection, "email", "r1").for_grpc(&rejection);
-            assert_eq!(answer.status, 200);
+            let answer = ErrorResponse::new(&rejection, "email", "r1").unwrap().for_grpc(&rejection).unwrap();
+            assert_eq!(answer.head.status, 200);
             assert_eq!(header(&answer, "content-type").as_deref(), Some("application/grpc"));
             assert_eq!(header(&answer, "grpc-status").as_deref(), Some(status));
             assert_eq!(header(&answer, "grpc-message").as_deref(), Some(format!("{reason}: 100%25 sure").as_str()));
             assert!(answer.body.is_empty());
         }
-    }
-
-    #[test]
-    fn an_answer_without_a_session_is_whole_and_says_whether_it_is_the_last() {
-        let refusal = || Answer::refuse(&Rejection::new(Reason::RequestMalformed, "twice"), "email", "r1");
-        for (after, connection) in [(After::Close, "close"), (After::Keep, "keep-alive")] {
-            let text = String::from_utf8(refusal().into_bytes(after, false)).unwrap();
-            let (head, body) = text.split_once("\r\n\r\n").unwrap();
-            assert!(
-                head.starts_with("HTTP/1.1 400 Bad Request\r\ncontent-type: application/problem+json\r\n"),
-                "{head}"
-            );
-            assert!(head.ends_with(&format!("\r\nconnection: {connection}")), "{head}");
-            assert!(head.contains(&format!("\r\ncontent-length: {}\r\n", body.len())), "{head}");
-        }
-        assert!(refusal().into_bytes(After::Close, true).ends_with(b"\r\n\r\n"));
     }
 }

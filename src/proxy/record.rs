@@ -1,10 +1,23 @@
-//! Where a request's end is written down, once: audit, metrics and, if they are wanted, traces.
+//! What is known of a request. It is told once, when the request has ended or is dropped: to the audit, the counts and, if requests
+//! are traced, the span.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
 
-use crate::audit::Audit;
-use crate::metrics::Metrics;
-use crate::trace::Tracer;
+use http::{HeaderMap, StatusCode};
+use pingora::http::RequestHeader;
+use pingora::proxy::Session;
+
+use super::policy::Policy;
+use crate::audit::record::{EVENT, VERSION};
+use crate::audit::{Audit, PATH_SHOWN, Record, Verdict};
+use crate::authenticator::{Accepted, Facts, Proof};
+use crate::clock::UnixTime;
+use crate::identity::Identity;
+use crate::issuers::IssuerIndex;
+use crate::metrics::{Metrics, Times};
+use crate::rejection::{Reason, Rejection};
+use crate::trace::{Context, Place, Span, Tracer};
 
 /// All that hears of a request that has ended.
 pub struct RecordSinks {
@@ -12,4 +25,351 @@ pub struct RecordSinks {
     pub metrics: Arc<Metrics>,
     /// `None` if nothing is traced.
     pub tracer: Option<Tracer>,
+}
+
+/// What is written down of a request, and what it is known by elsewhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RequestSummary<'a> {
+    pub method: &'a str,
+    /// Without query.
+    pub path: &'a str,
+    /// `X-Request-Id`, if it came once.
+    pub request_id: Option<&'a [u8]>,
+    /// `traceparent`, if it came once.
+    pub traceparent: Option<&'a [u8]>,
+}
+
+/// One request and its answer, as far as they have come.
+pub struct RequestRecord {
+    policy: Arc<Policy>,
+    sinks: Arc<RecordSinks>,
+    /// Empty until the request is described.
+    pub request_id: String,
+    verdict: Verdict,
+    reason: Option<Reason>,
+    /// Only a decision to forward sets it.
+    accepted: Option<Arc<Accepted>>,
+    /// Who the token of a request that is only reported claims to be; unverified.
+    claimed_caller: Option<String>,
+    /// What is known of a token that was not accepted.
+    refused: Facts,
+    arrival: Option<Arrival>,
+    began: Instant,
+    decided: Option<Instant>,
+    upstream_answered: Option<Instant>,
+    state: RecordState,
+}
+
+/// What is known of a request from its beginning.
+struct Arrival {
+    method: String,
+    path: String,
+    client: Option<Arc<str>>,
+    context: Option<Context>,
+    span_context: Option<Place>,
+}
+
+/// What is known of a request at its end. A request that is cut has none of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct End {
+    /// 0 if there was no answer.
+    pub status: u16,
+    pub request_bytes: u64,
+    pub response_bytes: u64,
+}
+
+/// How far the request was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum RecordState {
+    Open,
+    Counted,
+    Recorded,
+}
+
+/// The status of the final response, `None` until its head was sent. A 1xx is not final (RFC 9110 §15.2), except 101, which ends HTTP
+/// on this connection.
+pub fn answered(session: &Session) -> Option<StatusCode> {
+    let status = session.response_written()?.status;
+    (!status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS).then_some(status)
+}
+
+impl<'a> RequestSummary<'a> {
+    /// That of a request with this head.
+    pub fn of(header: &'a RequestHeader) -> Self {
+        Self {
+            method: header.method.as_str(),
+            path: header.uri.path(),
+            request_id: only(&header.headers, "x-request-id"),
+            traceparent: only(&header.headers, "traceparent"),
+        }
+    }
+}
+
+fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
+    let mut values = headers.get_all(name).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return None };
+    Some(value.as_bytes())
+}
+
+impl RequestRecord {
+    /// Begins with a refusal: a request that is never decided about is one.
+    pub fn begin(policy: Arc<Policy>, sinks: Arc<RecordSinks>) -> Self {
+        sinks.metrics.in_flight().inc();
+        Self {
+            policy,
+            sinks,
+            request_id: String::new(),
+            verdict: Verdict::Reject,
+            reason: None,
+            accepted: None,
+            claimed_caller: None,
+            refused: Facts::default(),
+            arrival: None,
+            began: Instant::now(),
+            decided: None,
+            upstream_answered: None,
+            state: RecordState::Open,
+        }
+    }
+
+    /// Takes down what the request is, before it is decided about, and names it.
+    pub fn describe(&mut self, summary: &RequestSummary<'_>, client: Option<Arc<str>>) {
+        let kept = self.policy.forward.kept_request_id(summary.request_id);
+        self.request_id = kept.unwrap_or_else(|| uuid::Uuid::now_v7().simple().to_string());
+        let context = Context::read(summary.traceparent.into_iter());
+        let span_context = self.sinks.tracer.as_ref().and_then(|tracer| tracer.place(context.as_ref()));
+        let path = summary.path;
+        // Hardly any path is longer, and one with no more bytes has no more characters.
+        let path = if path.len() <= PATH_SHOWN { path.to_owned() } else { path.chars().take(PATH_SHOWN).collect() };
+        self.arrival = Some(Arrival { method: summary.method.to_owned(), path, client, context, span_context });
+    }
+
+    /// How long ago the token was decided about.
+    pub fn since_decision(&self) -> Duration {
+        self.decided.map_or(Duration::ZERO, |decided| decided.elapsed())
+    }
+
+    /// The token was decided about.
+    pub fn decided(&mut self) {
+        self.decided = Some(Instant::now());
+    }
+
+    /// The token was accepted. `took` is the time of the decision itself.
+    pub fn accept(&mut self, accepted: Arc<Accepted>, proof: Proof, took: Duration) {
+        self.verdict = Verdict::Forward;
+        let accepted = self.accepted.insert(accepted);
+        let Some(index) = accepted.facts.issuer else { return };
+        let issuer = self.policy.authenticator.issuers().get(index);
+        let (Some(issuer), Some(metrics)) = (issuer, self.policy.issuers.get(index)) else { return };
+        let now = SystemTime::now().into();
+        metrics.tokens.accepted(accepted.expires.minus(issuer.requirement.leeway()), now);
+        match proof {
+            Proof::Remembered => self.sinks.metrics.cache.hits.inc(),
+            Proof::Verified => {
+                self.sinks.metrics.cache.misses.inc();
+                metrics.tokens.verified(accepted.algorithm.name(), took, accepted.issued, now);
+            }
+        }
+    }
+
+    /// The request needs no token.
+    pub fn pass(&mut self) {
+        self.verdict = Verdict::Pass;
+    }
+
+    /// What is known of a token that was not accepted.
+    pub fn set_refused_token(&mut self, facts: Facts) {
+        self.refused = facts;
+    }
+
+    /// The issuer that a token named which was not accepted.
+    pub fn refused_issuer(&self) -> Option<IssuerIndex> {
+        self.refused.issuer
+    }
+
+    /// The request would be refused if refusing had begun.
+    pub fn would_reject(&mut self, reason: Reason, claimed_caller: Option<String>) {
+        self.verdict = Verdict::WouldReject;
+        self.reason = Some(reason);
+        self.claimed_caller = claimed_caller;
+    }
+
+    /// The request is refused.
+    pub fn refuse(&mut self, rejection: &Rejection) {
+        self.verdict = Verdict::Reject;
+        self.reason = Some(rejection.reason());
+    }
+
+    /// The request has failed. The reason of a refusal, or of what would have been one, stays: the status says the rest.
+    pub fn fail(&mut self, reason: Reason) {
+        self.reason.get_or_insert(reason);
+    }
+
+    /// What was decided.
+    pub const fn verdict(&self) -> Verdict {
+        self.verdict
+    }
+
+    /// When its token is no longer good.
+    pub fn expires(&self) -> Option<UnixTime> {
+        self.accepted.as_deref().map(|accepted| accepted.expires)
+    }
+
+    /// The caller, proven.
+    pub fn identity(&self) -> Option<&Identity> {
+        self.accepted.as_deref().map(|accepted| &accepted.identity)
+    }
+
+    /// What is known of the token.
+    fn facts(&self) -> &Facts {
+        self.accepted.as_deref().map_or(&self.refused, |accepted| &accepted.facts)
+    }
+
+    /// The upstream has answered.
+    pub fn upstream_answered(&mut self) {
+        self.upstream_answered = Some(Instant::now());
+    }
+
+    /// The `traceparent` for the upstream, if the request is traced.
+    pub fn traceparent(&self) -> Option<String> {
+        self.arrival.as_ref()?.span_context.as_ref().map(Place::traceparent)
+    }
+
+    /// Tells of a request that has ended. So many bytes of its response were left to the connection to send.
+    pub async fn finish_session(&mut self, session: &Session, unsent: u64) {
+        let end = End {
+            status: answered(session).map_or(0, |status| status.as_u16()),
+            request_bytes: session.body_bytes_read() as u64,
+            response_bytes: session.body_bytes_sent() as u64 + unsent,
+        };
+        self.finish(end).await;
+    }
+
+    /// Tells of a request that has come to this end.
+    pub async fn finish(&mut self, end: End) {
+        let times = self.times();
+        self.count(&times, end);
+        if let Some(record) = self.audit_record(SystemTime::now(), &times, end) {
+            self.sinks.audit.record(&record).await;
+        }
+        self.state = RecordState::Recorded;
+    }
+
+    fn times(&self) -> Times {
+        let since_decision = |end: Instant| self.decided.map(|decided| end.duration_since(decided));
+        Times {
+            authentication: self.decided.unwrap_or_else(Instant::now).duration_since(self.began),
+            request: self.began.elapsed(),
+            upstream: self.upstream_answered.and_then(since_decision),
+        }
+    }
+
+    fn issuer(&self) -> Option<&str> {
+        let issuer = self.policy.authenticator.issuers().get(self.facts().issuer?)?;
+        Some(issuer.requirement.issuer())
+    }
+
+    fn count(&mut self, times: &Times, end: End) {
+        let metrics = &self.sinks.metrics;
+        let issuer = self.facts().issuer.and_then(|index| self.policy.issuers.get(index));
+        metrics.request(self.verdict, self.reason, issuer, times);
+        if let (Verdict::Forward, Some(identity)) = (self.verdict, self.identity()) {
+            metrics.callers.count(identity.caller());
+        }
+        if let (Verdict::WouldReject, Some(reason)) = (self.verdict, self.reason) {
+            let now = UnixTime::from(SystemTime::now());
+            metrics.report.would_reject(self.claimed_caller.as_deref(), reason, self.issuer(), now);
+        }
+        self.emit_span(times, end);
+        self.state = RecordState::Counted;
+    }
+
+    fn emit_span(&mut self, times: &Times, end: End) {
+        let Some(tracer) = &self.sinks.tracer else { return };
+        let Some(arrival) = &mut self.arrival else { return };
+        let Some(place) = arrival.span_context.clone() else { return };
+        let caller = self.accepted.as_deref().map(|accepted| accepted.identity.caller().to_owned());
+        tracer.record(Span {
+            place,
+            method: arrival.method.clone(),
+            path: arrival.path.clone(),
+            status: end.status,
+            decision: self.verdict.as_str(),
+            reason: self.reason.map(Reason::as_str),
+            caller,
+            request_id: self.request_id.clone(),
+            client: arrival.client.clone(),
+            ended: SystemTime::now(),
+            took: times.request,
+            authentication: times.authentication,
+        });
+    }
+
+    fn audit_record(&self, time: SystemTime, times: &Times, end: End) -> Option<Record<'_>> {
+        let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        let arrival = self.arrival.as_ref()?;
+        let trace = arrival.span_context.as_ref().map(Place::trace);
+        let facts = self.facts();
+        Some(Record {
+            time,
+            event: EVENT,
+            version: VERSION,
+            request_id: &self.request_id,
+            trace_id: trace.or_else(|| arrival.context.as_ref().map(Context::trace)),
+            decision: self.verdict,
+            reason: self.reason,
+            caller: self.identity().map(Identity::caller),
+            claimed_caller: self.claimed_caller.as_deref(),
+            issuer: self.issuer(),
+            kid: facts.kid.as_deref(),
+            alg: facts.alg.as_deref(),
+            jti: facts.jti.as_deref(),
+            claims: &facts.claims,
+            method: &arrival.method,
+            path: &arrival.path,
+            status: end.status,
+            request_bytes: end.request_bytes,
+            response_bytes: end.response_bytes,
+            duration_us: micros(times.request),
+            authentication_us: micros(times.authentication),
+            upstream_us: times.upstream.map(micros),
+            client: arrival.client.as_deref(),
+        })
+    }
+}
+
+impl Drop for RequestRecord {
+    /// A request whose connection is cut never comes to its end; it is recorded all the same.
+    fn drop(&mut self) {
+        self.sinks.metrics.in_flight().dec();
+        if self.state == RecordState::Recorded || self.arrival.is_none() {
+            return;
+        }
+        let times = self.times();
+        if self.state == RecordState::Open {
+            self.count(&times, End::default());
+        }
+        if let Some(record) = self.audit_record(SystemTime::now(), &times, End::default()) {
+            self.sinks.audit.record_now(&record);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_summary_has_a_path_without_query_and_ids_that_came_once() {
+        let mut header = RequestHeader::build_no_case("GET", b"http://h/a?b", None).unwrap();
+        header.append_header("X-Request-Id", "r").unwrap();
+        header.append_header("traceparent", "t").unwrap();
+        let summary = RequestSummary::of(&header);
+        let (id, traceparent) = (Some(&b"r"[..]), Some(&b"t"[..]));
+        assert_eq!(summary, RequestSummary { method: "GET", path: "/a", request_id: id, traceparent });
+        header.append_header("x-request-id", "r").unwrap();
+        header.append_header("traceparent", "t").unwrap();
+        let summary = RequestSummary::of(&header);
+        assert_eq!((summary.request_id, summary.traceparent), (None, None));
+    }
 }

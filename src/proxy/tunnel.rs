@@ -5,7 +5,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -17,31 +17,39 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, OrErr as _};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
-use tokio::time::timeout;
+use tokio::time::{Sleep, sleep, timeout};
 
+use super::context::Tunnel;
 use crate::upstream::Addresses;
 
 /// Connects to an upstream for a tunnel.
 #[derive(Debug)]
 pub struct TunnelConnect {
-    /// How long it may take.
-    within: Duration,
+    connect_timeout: Duration,
+    read_timeout: Option<Duration>,
     /// The addresses of the upstream's name, if it has one.
     addresses: Option<Arc<Addresses>>,
+    tunnel: Tunnel,
 }
 
-/// A socket whose answers are never read in the same breath as the request was written.
+/// A socket whose first read after a write always finds nothing yet. Until the tunnel is open it has the time of the upstream to answer;
+/// after that the session on the client's side sees whether anything passes, and Pingora's own time would cut a tunnel whose
+/// upstream alone is silent.
 #[derive(Debug)]
-struct Patient<S> {
+struct TunnelSocket<S> {
     socket: S,
     has_written: bool,
+    read_timeout: Option<Duration>,
+    read_timer: Option<Pin<Box<Sleep>>>,
+    tunnel: Tunnel,
 }
 
 impl TunnelConnect {
     /// Has a connection to this peer opened so. It is nobody else's.
-    pub fn prepare(peer: &mut HttpPeer, addresses: Option<Arc<Addresses>>) {
-        let within = peer.options.connection_timeout.unwrap_or_default();
-        peer.options.custom_l4 = Some(Arc::new(Self { within, addresses }));
+    pub fn prepare(peer: &mut HttpPeer, addresses: Option<Arc<Addresses>>, tunnel: Tunnel) {
+        let connect_timeout = peer.options.connection_timeout.unwrap_or_default();
+        let read_timeout = peer.options.read_timeout.take();
+        peer.options.custom_l4 = Some(Arc::new(Self { connect_timeout, read_timeout, addresses, tunnel }));
         peer.group_key = TUNNELS;
     }
 }
@@ -50,43 +58,59 @@ impl TunnelConnect {
 impl Connect for TunnelConnect {
     async fn connect(&self, address: &SocketAddr) -> pingora::Result<Stream> {
         if let Some(addresses) = &self.addresses {
-            return addresses.connect().await.map(patient);
+            return addresses.connect().await.map(|socket| self.stream(socket));
         }
         let connect = async {
             match address {
                 SocketAddr::Inet(address) => {
                     let socket = TcpStream::connect(address).await?;
                     socket.set_nodelay(true)?;
-                    Ok(patient(socket))
+                    Ok(self.stream(socket))
                 }
                 SocketAddr::Unix(address) => {
                     let path = address.as_pathname().ok_or(io::ErrorKind::InvalidInput)?;
-                    UnixStream::connect(path).await.map(patient)
+                    UnixStream::connect(path).await.map(|socket| self.stream(socket))
                 }
             }
         };
-        match timeout(self.within, connect).await {
+        match timeout(self.connect_timeout, connect).await {
             Ok(connected) => connected.or_err(ErrorType::ConnectError, "while a tunnel was connected"),
             Err(_) => Error::e_explain(ErrorType::ConnectTimedout, "while a tunnel was connected"),
         }
     }
 }
 
-fn patient(socket: impl AsyncRead + AsyncWrite + Unpin + Send + Sync + std::fmt::Debug + 'static) -> Stream {
-    VirtualSocketStream::new(Box::new(Patient { socket, has_written: false })).into()
+impl TunnelConnect {
+    fn stream(&self, socket: impl AsyncRead + AsyncWrite + Unpin + Send + Sync + std::fmt::Debug + 'static) -> Stream {
+        let (read_timeout, tunnel) = (self.read_timeout, self.tunnel.clone());
+        let socket = TunnelSocket { socket, has_written: false, read_timeout, read_timer: None, tunnel };
+        VirtualSocketStream::new(Box::new(socket)).into()
+    }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for TunnelSocket<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if std::mem::take(&mut self.has_written) {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        Pin::new(&mut self.socket).poll_read(cx, buffer)
+        let this = &mut *self;
+        let read = Pin::new(&mut this.socket).poll_read(cx, buffer);
+        match this.read_timeout {
+            Some(read_timeout) if read.is_pending() && !this.tunnel.is_open() => {
+                let timer = this.read_timer.get_or_insert_with(|| Box::pin(sleep(read_timeout)));
+                ready!(timer.as_mut().poll(cx));
+                Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the upstream does not answer")))
+            }
+            _ => {
+                this.read_timer = None;
+                read
+            }
+        }
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for TunnelSocket<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.has_written = true;
         Pin::new(&mut self.socket).poll_write(cx, bytes)
@@ -101,7 +125,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync + std::fmt::Debug> VirtualSocket for Patient<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync + std::fmt::Debug> VirtualSocket for TunnelSocket<S> {
     /// Its options are set when it is made.
     fn set_socket_option(&self, _: VirtualSockOpt) -> io::Result<()> {
         Ok(())

@@ -9,7 +9,7 @@ use pingora::protocols::http::ServerSession;
 
 use super::context::RequestContext;
 use crate::audit::Verdict;
-use crate::forwarding::{ForwardingPolicy, RequestIds, TokenForwarding};
+use crate::forwarding::TokenForwarding;
 use crate::http1::fields::{elements, trimmed};
 use crate::http1::target;
 
@@ -24,7 +24,7 @@ pub fn prepare(upstream: &mut RequestHeader, session: &ServerSession, ctx: &Requ
         upstream.set_raw_path(&origin)?;
     }
     let is_ours = |name: &HeaderName| caller.is_alias(name.as_str()) || folds_to(name.as_str(), &RESERVED_HEADERS);
-    let is_unproven = matches!(ctx.verdict, Verdict::Pass | Verdict::WouldReject);
+    let is_unproven = matches!(ctx.record.verdict(), Verdict::Pass | Verdict::WouldReject);
     let is_stronger = |name: &HeaderName| is_unproven && folds_to(name.as_str(), &OVERRIDE_HEADERS);
     remove(upstream, |name| is_ours(name) || is_stronger(name));
     // CGI programs read it as HTTP_PROXY, which names the proxy of their own requests; and no trailer goes on.
@@ -36,15 +36,15 @@ pub fn prepare(upstream: &mut RequestHeader, session: &ServerSession, ctx: &Requ
     if rule.token == TokenForwarding::Withhold {
         upstream.remove_header(&AUTHORIZATION);
     }
-    let peer = ctx.connection.as_deref().and_then(|connection| connection.peer().address.as_deref());
+    let peer = ctx.info.as_deref().and_then(|info| info.peer().address.as_deref());
     set_forwarded_headers(upstream, session, peer, rule.trusted_hops)?;
-    upstream.append_header("x-request-id", ctx.request_id.as_str())?;
+    upstream.append_header("x-request-id", ctx.record.request_id.as_str())?;
     let version = if session.req_header().version == Version::HTTP_2 { "2 callgate" } else { "1.1 callgate" };
     upstream.append_header("Via", HeaderValue::from_static(version))?;
-    for (header, value) in caller.headers(ctx.identity()) {
+    for (header, value) in caller.headers(ctx.record.identity()) {
         upstream.insert_header(header.to_owned(), value)?;
     }
-    if let Some(traceparent) = ctx.traceparent() {
+    if let Some(traceparent) = ctx.record.traceparent() {
         upstream.insert_header("traceparent", traceparent)?;
     }
     Ok(())
@@ -90,14 +90,6 @@ pub fn end_once(piece: &mut Option<Bytes>, end: bool) {
     if end && piece.as_ref().is_some_and(Bytes::is_empty) {
         *piece = None;
     }
-}
-
-/// The id of a request under a rule: the client's, if it sent one, it is kept, and it is fit for logs.
-pub fn kept_request_id(sent: Option<&[u8]>, rule: ForwardingPolicy) -> Option<String> {
-    let id = sent.filter(|_| rule.request_id == RequestIds::Keep)?;
-    let sound = (1..=REQUEST_ID_MAX).contains(&id.len())
-        && id.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.~+/=:".contains(byte));
-    sound.then(|| String::from_utf8_lossy(id).into_owned())
 }
 
 /// Takes away from an answer what was only meant for the connection it came on (RFC 9110 §7.6.1). Pingora frames the answer anew
@@ -180,6 +172,3 @@ const OVERRIDE_HEADERS: [&str; 8] = [
 const PROXY: HeaderName = HeaderName::from_static("proxy");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-
-/// The longest request id that is kept, in characters.
-const REQUEST_ID_MAX: usize = 128;

@@ -12,7 +12,7 @@ use pingora::protocols::l4::stream::Stream;
 use super::accept::Application;
 use super::slots::Slot;
 use crate::admin::{Admin, Answer, Origin, Read, read, write};
-use crate::proxy::stream_info::ConnectionSlot as _;
+use crate::downstream::stream_info::ConnectionSlot as _;
 
 /// Serves the operators.
 pub struct AdminPort(pub Admin);

@@ -16,7 +16,7 @@ use crate::issuers::PerIssuer;
 use crate::jwks_refresh::JwksRefresher;
 use crate::keys::source::Source;
 use crate::metrics::Metrics;
-use crate::proxy::Policy;
+use crate::proxy::policy::Policy;
 use crate::revocation::list::DenyListSlot;
 use crate::revocation::watcher::DenyListWatcher;
 use crate::upstream::{Addresses, SystemResolver, UpstreamPeer};

@@ -1,5 +1,5 @@
-//! Where clients come in: one connection, from its first byte to its last. It finds out which HTTP is spoken, and hands over
-//! one request after another. What is no request, and a request that may not pass, is refused here, and recorded like any other.
+//! Serving one client connection, from its first byte to its last. It finds out which HTTP is spoken, and hands one request after
+//! another to Pingora. What is no request never becomes a session: it is answered and recorded here like any other refusal.
 
 mod http1;
 mod http2;
@@ -15,10 +15,10 @@ use pingora::server::ShutdownWatch;
 use pingora::server::configuration::ServerConf;
 use tokio::time::Instant;
 
+use crate::downstream::stream::ClientStream;
+use crate::downstream::stream_info::{ConnectionInfo, Held, Peer};
 use crate::limits::Limits;
 use crate::proxy::Gate;
-use crate::proxy::client::ClientStream;
-use crate::proxy::stream_info::{Held, Peer, StreamInfo};
 use read_deadline::{Read, ReadDeadline};
 
 /// The proxy as seen by its listener.
@@ -59,8 +59,8 @@ impl ConnectionServer {
         let peer =
             stream.get_socket_digest().and_then(|digest| Some(Peer::at(digest.peer_addr()?))).unwrap_or_default();
         let limits = self.gate.limits();
-        let connection = Arc::new(StreamInfo::begin(held, peer));
-        let Ok(mut stream) = ClientStream::new(stream, connection, limits.write_timeout) else { return };
+        let connection = Arc::new(ConnectionInfo::new(held, peer));
+        let mut stream = ClientStream::new(stream, connection, limits.write_timeout);
         let mut deadline = ReadDeadline::new(stop);
         let beginning = match negotiated {
             Some(ALPN::H2) => Beginning::Http2,
@@ -74,10 +74,7 @@ impl ConnectionServer {
             Beginning::Http1 { latest } => {
                 Box::pin(http1::serve(self, Box::new(stream), deadline, latest, stop)).await;
             }
-            Beginning::Http2 => {
-                stream.give_all();
-                Box::pin(http2::serve(self, stream, stop)).await;
-            }
+            Beginning::Http2 => Box::pin(http2::serve(self, stream, stop)).await,
             Beginning::Nothing => {}
         }
     }
@@ -98,11 +95,11 @@ impl ConnectionServer {
 async fn beginning(stream: &mut ClientStream, limits: &Limits, deadline: &mut ReadDeadline) -> Beginning {
     // A client that connects has a request to send. It may wait later, between its requests.
     let mut latest = Instant::now() + limits.head_time;
-    stream.connection.slot().begin_waiting();
+    stream.connection().slot().begin_waiting();
     loop {
-        let ahead = stream.ahead();
-        let common = ahead.len().min(PREFACE.len());
-        if ahead.get(..common) != PREFACE.get(..common) {
+        let buffered = stream.buffered();
+        let common = buffered.len().min(PREFACE.len());
+        if buffered.get(..common) != PREFACE.get(..common) {
             return Beginning::Http1 { latest };
         }
         if common == PREFACE.len() {

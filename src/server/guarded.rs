@@ -11,7 +11,7 @@ use super::accept::Application;
 use super::conn::ConnectionServer;
 use super::slots::Slot;
 use super::tls::TlsListener;
-use crate::proxy::stream_info::Held;
+use crate::downstream::stream_info::Held;
 
 /// What callers connect to.
 pub struct Guarded {

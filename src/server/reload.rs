@@ -17,7 +17,7 @@ use crate::admin::ReloadRequest;
 use crate::config::{self, Compiled, Problems, Shutdown};
 use crate::file_watcher::FileWatcher;
 use crate::metrics::Metrics;
-use crate::proxy::Policy;
+use crate::proxy::policy::Policy;
 use crate::revocation::list::DenyList;
 use crate::revocation::watcher::DenyListWatcher;
 

@@ -12,7 +12,7 @@ use prometheus::{IntCounter, IntGauge};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout;
 
-use crate::proxy::stream_info::ConnectionSlot;
+use crate::downstream::stream_info::ConnectionSlot;
 
 /// The places of one listener.
 pub struct Slots {

@@ -12,6 +12,7 @@ mod credentials; // headers that look like tokens, and tokens that come twice
 mod events; // answers that go on and on
 mod frames; // a client of HTTP/2 whose every frame is in the test's hand
 mod grpc; // a client and a server of the field
+mod http10; // clients that know no chunks
 mod http2; // the same in frames
 mod http2_bodies; // bodies in frames, and their one end
 mod http2_end; // and how they are told of the end

@@ -1,9 +1,16 @@
 //! What comes after a request on its connection: the next one, judged like the first, or the end.
 
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
+
 use crate::cases::bytes;
+use crate::support::http::{Connection, PATIENCE};
+use crate::support::issuer::Issuer;
 use crate::support::refusal::assert_problem;
 use crate::support::request::Request;
-use crate::support::stage::Stage;
+use crate::support::server::Server;
+use crate::support::setup::{AUDIENCE, Setup};
+use crate::support::stage::{Stage, start_ready};
 
 #[test]
 fn requests_sent_at_once_are_answered_in_order_and_each_is_judged() {
@@ -55,8 +62,68 @@ fn a_client_that_has_said_everything_still_gets_its_answers() {
     let stage = Stage::set();
     let good = Request::send().bearer(&stage.token()).bytes();
     let mut connection = stage.sidecar.connect();
-    connection.send([&good[..], &good].concat()).unwrap();
+    connection.send([&good[..], &Request::send().bytes(), &good].concat()).unwrap();
     connection.finish_sending().unwrap();
-    assert_eq!(connection.read_answer("").unwrap().status(), 202);
+    let statuses: Vec<_> = (0..3).map(|_| connection.read_answer("").unwrap().status()).collect();
+    assert_eq!(statuses, [202, 401, 202]);
+    assert!(matches!(connection.read_head(), Ok(None)), "and then the connection ends in order");
+    let statuses: Vec<_> = (0..3).map(|n| stage.audit(n)["status"].clone()).collect();
+    assert_eq!(statuses, [202, 401, 202]);
+    stage.end();
+}
+
+#[test]
+fn a_client_that_closes_its_side_waits_for_a_slow_answer_and_one_that_gives_up_frees_its_place() {
+    let (asked, questions) = mpsc::channel();
+    let asked = Mutex::new(asked);
+    let (go_on, wait) = mpsc::channel::<()>();
+    let wait = Mutex::new(wait);
+    let upstream = Server::local(Arc::new(move |mut connection: Connection| {
+        while connection.read_head()?.is_some() {
+            let _test_is_over = asked.lock().unwrap().send(());
+            let _test_is_over = wait.lock().unwrap().recv_timeout(PATIENCE);
+            connection.send_answer("200 OK", &[], b"at last")?;
+        }
+        Ok(())
+    }));
+    let upstream = upstream.unwrap();
+    let issuer = Issuer::start("https://auth.internal.example");
+    let sidecar = start_ready(&Setup::before(upstream.address()).trusting(&issuer).with("[limits]\nrequests = 1"));
+    let request = Request::new("GET", "/slow").bearer(&issuer.mint(&issuer.claims("billing", AUDIENCE))).bytes();
+
+    let mut half_closed = sidecar.connect();
+    half_closed.send(&request).unwrap();
+    half_closed.finish_sending().unwrap();
+    questions.recv_timeout(PATIENCE).unwrap();
+    go_on.send(()).unwrap();
+    let answer = half_closed.read_answer("").unwrap();
+    assert_eq!((answer.status(), answer.text()), (200, "at last".into()));
+
+    let mut gone = sidecar.connect();
+    gone.send(&request).unwrap();
+    questions.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(sidecar.connect().exchange(&request).unwrap().status(), 503, "the only place is taken");
+    // Longer than a client takes that closes its side because it has said everything.
+    std::thread::sleep(Duration::from_millis(1500));
+    drop(gone);
+    let audit = sidecar.audit_where(|record| record["status"] == 0).expect("it is recorded that it left");
+    assert_eq!((&audit["decision"], &audit["reason"]), (&"forward".into(), &serde_json::Value::Null));
+    // The upstream's connection of the one that left may still be waiting.
+    go_on.send(()).unwrap();
+    go_on.send(()).unwrap();
+    assert_eq!(sidecar.connect().exchange(&request).unwrap().status(), 200, "its place is another's");
+}
+
+#[test]
+fn a_refused_client_that_does_not_wait_changes_nothing_about_its_reason() {
+    let stage = Stage::set();
+    for _ in 0..20 {
+        let mut connection = stage.sidecar.connect();
+        connection.send(Request::send().bytes()).unwrap();
+    }
+    for n in 0..20 {
+        let record = stage.audit(n);
+        assert_eq!((&record["decision"], &record["reason"]), (&"reject".into(), &"token_missing".into()));
+    }
     stage.end();
 }

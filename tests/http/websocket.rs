@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::support::http::{Connection, Head, PATIENCE};
 use crate::support::issuer::Issuer;
-use crate::support::refusal::assert_unauthorized;
+use crate::support::refusal::{assert_problem, assert_unauthorized};
 use crate::support::request::Request;
 use crate::support::server::Server;
 use crate::support::setup::{AUDIENCE, Setup};
@@ -23,6 +23,10 @@ struct Scene {
 impl Scene {
     /// An upstream that switches protocols whether or not it is asked to, and then sends everything back in capitals.
     fn set(more: &str) -> Self {
+        Self::set_with(more, "")
+    }
+
+    fn set_with(more: &str, of_upstream: &str) -> Self {
         let upstream = Server::local(Arc::new(|mut connection: Connection| {
             let Some(head) = connection.read_head()? else { return Ok(()) };
             connection.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n")?;
@@ -37,7 +41,9 @@ impl Scene {
         let upstream = upstream.unwrap();
         let issuer = Issuer::start("https://auth.internal.example");
         let keys = format!("leeway = \"0s\"\nkeys = {{ url = \"{}\" }}", issuer.jwks_url());
-        let sidecar = start_ready(&Setup::before(upstream.address()).trusting_with(&issuer, &keys).with(more));
+        let sidecar = start_ready(
+            &Setup::before(upstream.address()).upstream(of_upstream).trusting_with(&issuer, &keys).with(more),
+        );
         Self { issuer, sidecar, _upstream: upstream }
     }
 
@@ -140,4 +146,50 @@ fn a_websocket_outlives_its_token_if_that_is_allowed() {
     assert_eq!(head.status(), 101);
     std::thread::sleep(Duration::from_secs(4));
     echo(&mut connection, "still here");
+}
+
+#[test]
+fn an_upgrade_may_say_that_it_has_no_body_and_must_not_have_one() {
+    let scene = Scene::set("");
+    let token = scene.token(60);
+    let (mut connection, head) = scene.open(&asking().bearer(&token).header("Content-Length", "0"));
+    assert_eq!((head.status(), head.header("x-caller")), (101, Some("billing")));
+    echo(&mut connection, "hello");
+    drop(connection);
+    let refused = scene.sidecar.connect().exchange(asking().bearer(&token).body(b"{}").bytes()).unwrap();
+    assert_problem(&refused, "request_malformed");
+}
+
+#[test]
+fn a_websocket_that_is_quiet_both_ways_is_closed_in_a_time_of_its_own() {
+    let times = "read_timeout = \"300ms\"\ntunnel_idle_time = \"2s\"";
+    let scene = Scene::set_with(&format!("[limits]\n{times}"), "read_timeout = \"300ms\"");
+    let (mut connection, head) = scene.open(&asking().bearer(&scene.token(60)));
+    assert_eq!(head.status(), 101);
+    for _ in 0..2 {
+        std::thread::sleep(Duration::from_millis(1200));
+        echo(&mut connection, "still here");
+    }
+    let quiet_since = Instant::now();
+    assert!(matches!(connection.read_byte(), Ok(None) | Err(_)), "it should be closed");
+    let took = quiet_since.elapsed();
+    assert!(took >= Duration::from_millis(1900) && took < PATIENCE, "it took {took:?}");
+    let audit = scene.sidecar.audit_where(|record| record["status"] == 101).expect("it is in the audit");
+    assert_eq!((&audit["decision"], &audit["reason"]), (&json!("forward"), &json!("tunnel_idle")));
+}
+
+#[test]
+fn an_upstream_that_does_not_answer_an_upgrade_is_given_up_in_its_time() {
+    let upstream = Server::local(Arc::new(|mut connection: Connection| {
+        while connection.read_head()?.is_some() {}
+        Ok(())
+    }));
+    let upstream = upstream.unwrap();
+    let issuer = Issuer::start("https://auth.internal.example");
+    let setup = Setup::before(upstream.address()).upstream("read_timeout = \"300ms\"").trusting(&issuer);
+    let sidecar = start_ready(&setup);
+    let token = issuer.mint(&issuer.claims("billing", AUDIENCE));
+    let answer = sidecar.connect().exchange(asking().bearer(&token).bytes()).unwrap();
+    assert_eq!(answer.status(), 504, "{}", answer.text());
+    assert_problem(&answer, "upstream_timeout");
 }

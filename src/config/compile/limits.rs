@@ -29,6 +29,8 @@ pub fn limits(table: &file::Limits, at: &KeyPath, findings: &mut Findings<'_, '_
     let idle_time = waited(&table.idle_time, HOUR, "idle_time");
     let read_timeout = waited(&table.read_timeout, HOUR, "read_timeout");
     let write_timeout = waited(&table.write_timeout, HOUR, "write_timeout");
+    let tunnel_idle = Span::wait(seconds(1), HOUR.saturating_mul(24));
+    let tunnel_idle_time = tunnel_idle.read(&table.tunnel_idle_time, &at.key("tunnel_idle_time"), findings);
     let key_wait = Span::wait(Duration::ZERO, seconds(30)).read(&table.key_wait, &at.key("key_wait"), findings);
     fits?;
     Ok(Limits {
@@ -43,6 +45,7 @@ pub fn limits(table: &file::Limits, at: &KeyPath, findings: &mut Findings<'_, '_
         idle_time: idle_time?,
         read_timeout: read_timeout?,
         write_timeout: write_timeout?,
+        tunnel_idle_time: tunnel_idle_time?,
         body_size: body_size? as u64,
         close_at_expiry: match table.close_at_expiry {
             file::Closing::Always => CloseAtExpiry::Always,

@@ -35,6 +35,8 @@ pub struct Limits {
     pub read_timeout: Duration,
     /// How long a client may take to accept a piece of its answer. 100ms to 1h.
     pub write_timeout: Duration,
+    /// How long both sides of a WebSocket may send nothing before it is closed. 1s to 24h.
+    pub tunnel_idle_time: Duration,
     /// The largest body of a request; it is counted as it passes. 0B to 1048576MiB.
     pub body_size: Size,
     /// Which streams end when the token that opened them expires: `upgrades` (WebSockets), `always`, or `never`.
@@ -82,6 +84,7 @@ impl Default for Limits {
             idle_time: duration("2m"),
             read_timeout: duration("30s"),
             write_timeout: duration("30s"),
+            tunnel_idle_time: duration("1h"),
             body_size: size("64MiB"),
             close_at_expiry: Closing::Upgrades,
         }

@@ -6,7 +6,7 @@ fn head(line: &str, fields: &[&str]) -> Vec<u8> {
 }
 
 fn judged(line: &str, fields: &[&str]) -> Result<Framing, Reason> {
-    judge(&head(line, fields), 16).map(|head| head.framing).map_err(|rejection| rejection.reason())
+    Head::parse(&head(line, fields), 16).map(|head| head.framing).map_err(|rejection| rejection.reason())
 }
 
 fn is_malformed(fields: &[&str]) -> bool {
@@ -30,7 +30,10 @@ fn a_tunnel_follows_only_a_whole_request_for_a_websocket() {
     assert_eq!(judged("GET / HTTP/1.0", &asked), Ok(Framing::Length(0)));
     assert_eq!(judged("GET / HTTP/1.1", &["Host: h", "Upgrade: websocket"]), Ok(Framing::Length(0)));
     assert_eq!(judged("GET / HTTP/1.1", &["Host: h", "Upgrade: h2c", "Connection: Upgrade"]), Ok(Framing::Length(0)));
-    assert_eq!(judged("GET / HTTP/1.1", &[&asked[..], &["Content-Length: 0"]].concat()), Err(Reason::RequestMalformed));
+    let with = |field| judged("GET / HTTP/1.1", &[&asked[..], &[field]].concat());
+    assert_eq!(with("Content-Length: 0"), Ok(Framing::Upgrade));
+    assert_eq!(with("Content-Length: 1"), Err(Reason::RequestMalformed));
+    assert_eq!(with("Transfer-Encoding: chunked"), Err(Reason::RequestMalformed));
 }
 
 #[test]

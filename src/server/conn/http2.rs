@@ -14,37 +14,27 @@ use h2::{Reason, SendStream};
 use http::header::CONTENT_TYPE;
 use pingora::apps::HttpServerApp as _;
 use pingora::http::RequestHeader;
+use pingora::protocols::Stream;
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v2::server::{H2Accept, H2Options, HttpSession, default_h2_options, handshake};
-use pingora::protocols::{Digest, GetSocketDigest as _, GetTimingDigest as _, Ssl as _, Stream};
 use pingora::server::ShutdownWatch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::ConnectionServer;
+use crate::downstream::stream::ClientStream;
+use crate::downstream::stream_info::{ConnectionInfo, StreamInfo};
 use crate::limits::Limits;
-use crate::proxy::client::ClientStream;
-use crate::proxy::stream_info::{Held, StreamInfo};
 
 /// Serves the streams of a connection until either side closes.
 pub async fn serve(server: &ConnectionServer, stream: ClientStream, stop: &ShutdownWatch) {
     let limits = server.gate.limits();
-    let shared = (stream.get_ssl_digest(), stream.get_timing_digest(), stream.get_socket_digest());
-    let peer = stream.connection.peer().clone();
-    let slot = Arc::clone(stream.connection.slot());
-    // Each stream has a state of its own, which outlives nothing but it.
-    let fresh = || {
-        let info = Arc::new(StreamInfo::begin(Arc::clone(&slot), peer.clone()));
-        let proxy_digest = info.digest().ok();
-        let (ssl_digest, timing_digest, socket_digest) = shared.clone();
-        (info, Arc::new(Digest { ssl_digest, timing_digest, proxy_digest, socket_digest }))
-    };
-    let held = Arc::clone(&stream.connection);
+    let held = Arc::clone(stream.connection());
+    let digest = Arc::clone(stream.digest());
     let handshake = timeout(limits.head_time, handshake(Box::new(stream), Some(options(&limits))));
     let Ok(Ok(connection)) = handshake.await else { return };
-    let mut streams = Streams::begin(server, stop, connection, limits, Arc::clone(&slot));
+    let mut streams = Streams::begin(server, stop, connection, limits, Arc::clone(&held));
     let mut stopping = stop.clone();
-    let (mut info, mut digest) = fresh();
     let end = loop {
         let deadline = streams.deadline();
         // The next request, once the audit takes the records of those that have ended: they would pile up otherwise, as many as the
@@ -63,9 +53,7 @@ pub async fn serve(server: &ConnectionServer, stream: ClientStream, stop: &Shutd
             _ = stopping.wait_for(|stopping| *stopping), if streams.announced.is_none() => streams.announce_end(),
             accepted = next => match accepted {
                 Ok(Some(H2Accept::Session(session))) => {
-                    let of_next = fresh();
-                    digest = of_next.1;
-                    streams.serve(session, std::mem::replace(&mut info, of_next.0));
+                    streams.serve(session);
                 }
                 Ok(Some(H2Accept::Rejected)) => {
                     if let Some(reason) = streams.count_malformed() {
@@ -112,7 +100,7 @@ struct Streams<'a> {
     connection: h2::server::Connection<Stream, Bytes>,
     /// Those of the beginning, which were announced and hold to the end.
     limits: Limits,
-    slot: Held,
+    info: Arc<ConnectionInfo>,
     /// A task returns a refusal whose body the client's window has not taken.
     tasks: JoinSet<Option<SendStream<Bytes>>>,
     /// Such refusals, and when their streams are reset.
@@ -132,15 +120,15 @@ impl<'a> Streams<'a> {
         stop: &'a ShutdownWatch,
         connection: h2::server::Connection<Stream, Bytes>,
         limits: Limits,
-        slot: Held,
+        info: Arc<ConnectionInfo>,
     ) -> Self {
-        slot.begin_waiting();
+        info.slot().begin_waiting();
         Self {
             server,
             stop,
             connection,
             limits,
-            slot,
+            info,
             tasks: JoinSet::new(),
             unread: VecDeque::new(),
             served: 0,
@@ -160,7 +148,7 @@ impl<'a> Streams<'a> {
     }
 
     /// Serves a stream in a task of its own, or refuses it if there is no room for another, or the connection has ended.
-    fn serve(&mut self, mut session: HttpSession, info: Arc<StreamInfo>) {
+    fn serve(&mut self, mut session: HttpSession) {
         let is_late = self.announced.is_some_and(|announced| announced.elapsed() > GOAWAY_GRACE);
         self.since_announced += u32::from(self.announced.is_some());
         // A stream that was reset is none any more for the protocol, and its task may still have something to do.
@@ -170,13 +158,15 @@ impl<'a> Streams<'a> {
         }
         self.served += 1;
         // Only unfinished heads of HTTP/1 are cut off.
-        let _ = self.slot.end_waiting();
+        let _ = self.info.slot().end_waiting();
         let limits = self.server.gate.limits();
         // As a response of HTTP/1 says it with `Connection: close`.
         if self.served >= limits.requests_per_connection || limits != self.limits || self.server.gate.is_draining() {
             self.announce_end();
         }
+        let info = Arc::new(StreamInfo::new(Arc::clone(&self.info)));
         bound_fields(&mut session, &info, limits.header_count);
+        info.attach_to(session.req_header_mut());
         let (proxy, stop) = (Arc::clone(&self.server.proxy), self.stop.clone());
         self.tasks.spawn(async move {
             let mut session = ServerSession::new_http2(session);
@@ -184,7 +174,7 @@ impl<'a> Streams<'a> {
             tokio::select! {
                 _ = proxy.process_new_http(session, &stop) => {}
                 // What is dropped here is recorded, and its stream reset.
-                () = info.over() => {}
+                () = info.expired() => {}
             }
             info.take_unread()
         });
@@ -203,7 +193,7 @@ impl<'a> Streams<'a> {
     fn ended(&mut self, ended: Result<Option<SendStream<Bytes>>, JoinError>) -> Option<Reason> {
         self.idle_since = Instant::now();
         if self.tasks.is_empty() {
-            self.slot.begin_waiting();
+            self.info.slot().begin_waiting();
         }
         if let Ok(Some(unread)) = ended {
             self.unread.push_back((self.idle_since + UNREAD_TIME, unread));

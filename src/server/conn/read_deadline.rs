@@ -9,7 +9,7 @@ use std::time::Duration;
 use pingora::server::ShutdownWatch;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::proxy::client::ClientStream;
+use crate::downstream::stream::ClientStream;
 
 /// What came of waiting for bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,8 +41,8 @@ impl ReadDeadline {
     /// Waits for more bytes of a client. When the process stops, one that has not begun to speak is not waited for, and one that
     /// has begun must be about to end.
     pub async fn wait(&mut self, stream: &mut ClientStream, latest: Instant) -> Read {
-        let begun = !stream.ahead().is_empty();
-        let mut read = pin!(stream.read_ahead());
+        let begun = !stream.buffered().is_empty();
+        let mut read = pin!(stream.fill_buffer());
         poll_fn(|cx| {
             // What has come is served first.
             if let Poll::Ready(read) = read.as_mut().poll(cx) {

@@ -226,10 +226,6 @@ const MALFORMED: &[Case] = &[
         "GET /send HTTP/1.1~Host: h~{T}Connection: Upgrade~Upgrade: websocket~Content-Length: 4~~GET ",
     ),
     (
-        "an upgrade with length 0",
-        "GET /send HTTP/1.1~Host: h~{T}Connection: Upgrade~Upgrade: websocket~Content-Length: 0~~",
-    ),
-    (
         "an upgrade with chunks",
         "GET /send HTTP/1.1~Host: h~{T}Connection: Upgrade~Upgrade: websocket~Transfer-Encoding: chunked~~0~~",
     ),

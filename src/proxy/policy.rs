@@ -1,0 +1,28 @@
+//! What one configuration says about requests. It is replaced whole; a request keeps the one that it began with.
+
+use std::sync::Arc;
+
+use crate::authenticator::Authenticator;
+use crate::forwarding::ForwardingPolicy;
+use crate::issuers::PerIssuer;
+use crate::jwks_refresh::JwksRefresher;
+use crate::limits::Limits;
+use crate::metrics::IssuerMetrics;
+use crate::mode::Modes;
+use crate::upstream::UpstreamPeer;
+
+/// Everything that one configuration says about requests.
+pub struct Policy {
+    pub authenticator: Authenticator,
+    /// The metrics of its issuers.
+    pub issuers: PerIssuer<IssuerMetrics>,
+    /// What a refusal leads to.
+    pub modes: Modes,
+    pub refresher: Arc<JwksRefresher>,
+    /// Where accepted requests go, with the timeouts of that connection.
+    pub upstream: UpstreamPeer,
+    /// The name of this service in challenges, plain characters only.
+    pub realm: String,
+    pub limits: Limits,
+    pub forward: ForwardingPolicy,
+}
