@@ -104,13 +104,13 @@ struct MissingKey {
 }
 
 /// Decides about a request with the keys that are there. It also says how long that took.
-fn look(head: &RequestHead<'_>, policy: &Policy) -> Result<(Decision, Duration), MissingKey> {
+fn look(head: &RequestHead<'_>, policy: &Policy) -> Result<(Decision, Duration), Box<MissingKey>> {
     let since = Instant::now();
     let decision = policy.authenticator.decide(head, SystemTime::now().into());
     let took = since.elapsed();
     match decision {
         Decision::Reject(refused) => match refused.keys_wanted {
-            Some(issuer) => Err(MissingKey { issuer, refused, since, took }),
+            Some(issuer) => Err(Box::new(MissingKey { issuer, refused, since, took })),
             None => Ok((Decision::Reject(refused), took)),
         },
         decision => Ok((decision, took)),

@@ -273,6 +273,9 @@ impl RequestRecord {
         let metrics = &self.sinks.metrics;
         let issuer = self.facts().issuer.and_then(|index| self.policy.issuers.get(index));
         metrics.request(self.verdict, self.reason, issuer, times);
+        if times.upstream.is_some() {
+            metrics.upstream_response(end.status);
+        }
         if let (Verdict::Forward, Some(identity)) = (self.verdict, self.identity()) {
             metrics.callers.count(identity.caller());
         }
