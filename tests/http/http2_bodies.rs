@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use h2::client::SendRequest;
 use http::{Request, Response};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
 use crate::strict_upstream::StrictUpstream;
@@ -135,4 +135,87 @@ async fn fields_that_frames_allow_and_http1_does_not_are_put_in_order() {
     assert_eq!(head.status(), 400);
     assert_eq!(scene.sidecar.audit(1).expect("it is in the audit")["reason"], "request_malformed");
     assert_eq!(scene.upstream.log().requests.len(), 1);
+}
+
+/// Bodies of answers in frames, of which the last one ends the stream, unless trailers do.
+const ANSWERS: [(&[&[u8]], bool); 8] = [
+    (&[], false),
+    (&[b""], false),
+    (&[b"hello"], false),
+    (&[b"hello", b""], false),
+    (&[b"", b"hel", b"", b"lo", b"", b""], false),
+    (&[], true),
+    (&[b"hello"], true),
+    (&[b"", b"hello", b""], true),
+];
+
+/// Answers `/n` and `/n/length` with the answer of that number, and 204 to `/none`.
+async fn serve_answers(listener: TcpListener) {
+    while let Ok((stream, _)) = listener.accept().await {
+        tokio::spawn(async move {
+            let mut connection = h2::server::handshake(stream).await.unwrap();
+            while let Some(Ok((request, mut respond))) = connection.accept().await {
+                let path = request.uri().path().trim_start_matches('/').to_owned();
+                let (number, has_length) = path.split_once('/').map_or((path.as_str(), false), |(n, _)| (n, true));
+                let Some((frames, trailers)) = number.parse().ok().and_then(|n: usize| ANSWERS.get(n)) else {
+                    respond.send_response(Response::builder().status(204).body(()).unwrap(), true).unwrap();
+                    continue;
+                };
+                let mut response = Response::builder().header("trailer", "x-sum");
+                if has_length {
+                    response = response.header("content-length", frames.concat().len());
+                }
+                let is_bare = request.method() == "HEAD" || frames.is_empty() && !trailers;
+                let mut body = respond.send_response(response.body(()).unwrap(), is_bare).unwrap();
+                if is_bare {
+                    continue;
+                }
+                for (n, frame) in frames.iter().enumerate() {
+                    body.send_data(Bytes::from_static(frame), n + 1 == frames.len() && !trailers).unwrap();
+                }
+                if *trailers {
+                    body.send_trailers([("x-sum".parse().unwrap(), "1".parse().unwrap())].into_iter().collect())
+                        .unwrap();
+                }
+            }
+        });
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_in_frames_have_one_end_for_clients_of_both_protocols() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let upstream = listener.local_addr().unwrap().to_string();
+    tokio::spawn(serve_answers(listener));
+    let issuer = Issuer::start("https://auth.internal.example");
+    let setup = Setup::before_address(&upstream).upstream("protocol = \"h2c\"");
+    let sidecar = start_ready(&setup.trusting(&issuer));
+    let token = issuer.mint(&issuer.claims("billing", AUDIENCE));
+    let stream = TcpStream::connect(sidecar.listen()).await.unwrap();
+    let (frames_client, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    let mut http1_client = sidecar.connect();
+    for method in ["GET", "POST", "HEAD"] {
+        for (n, (frames, trailers)) in ANSWERS.iter().enumerate() {
+            for path in [format!("/{n}"), format!("/{n}/length")] {
+                let case = format!("{method} {path} {frames:?} {trailers}");
+                let wanted = if method == "HEAD" { Vec::new() } else { frames.concat() };
+                let request = Request::builder().method(method).uri(format!("http://email.internal.example{path}"));
+                let request = request.header("authorization", format!("Bearer {token}")).body(()).unwrap();
+                let (head, body) = exchange(&frames_client, request, &[]).await;
+                assert_eq!((head.status().as_u16(), &body), (200, &wanted), "{case}");
+                // On one connection, with an answer between: what is left over would stand before the next.
+                for (path, status, wanted) in [(path.as_str(), 200, &wanted), ("/none", 204, &Vec::new())] {
+                    let request = crate::support::request::Request::new(method, path).bearer(&token);
+                    let asked_with = if method == "HEAD" { "HEAD" } else { "" };
+                    http1_client.send(request.bytes()).unwrap();
+                    let head = http1_client.read_head().unwrap().expect("the connection is kept");
+                    assert!(head.start.starts_with(&format!("HTTP/1.1 {status} ")), "{case}: {head:?}");
+                    assert_eq!(head.header("trailer"), None, "{case}: no trailers follow");
+                    let framing = crate::support::http::Connection::answer_body(&head, asked_with);
+                    assert_eq!(&http1_client.read_body(framing).unwrap(), wanted, "{case}");
+                }
+            }
+        }
+    }
 }
