@@ -5,7 +5,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use callgate::config::{Compiled, Problems, Severity, UpstreamAddress, load, load_str};
+use callgate::config::{Compiled, Problems, Severity, UpstreamAddress, load, load_str, schema};
 use callgate::keys::source::{FetchUrl, Location};
 
 mod config {
@@ -85,6 +85,37 @@ fn what_is_allowed_and_worth_a_thought_is_a_warning() {
         assert_eq!((warning.severity, warning.key.as_str()), (Severity::Warning, *key));
         assert!(warning.message.contains(words), "{warning}");
     }
+}
+
+/// Editors check with the schema, by a validator that knows nothing of Callgate.
+#[test]
+fn the_schema_accepts_what_check_accepts_and_refuses_what_has_another_shape() {
+    let validator = jsonschema::draft202012::new(&schema()).unwrap();
+    let is_valid = |text: &str| {
+        // What is no TOML for a plain parser, such as an integer of 30 digits, is not valid either.
+        let table = text.parse::<toml::Table>();
+        table.is_ok_and(|table| validator.is_valid(&serde_json::to_value(table).unwrap()))
+    };
+    assert!(is_valid(GOOD));
+    let accepted = config::cases::ACCEPTED.iter().map(|(from, to)| (from, to));
+    for (from, to) in accepted.chain(config::cases::WARNED.iter().map(|(from, to, ..)| (from, to))) {
+        assert!(is_valid(&changed(from, to)), "{to}");
+    }
+    let mut refused = 0;
+    for (from, to, _, key, advice) in config::cases::REFUSED {
+        let text = changed(from, to);
+        let [error] = &errors(&self::refused(&text))[..] else { panic!("{to}: one error") };
+        let is_shape =
+            ["unknown key", "expected ", "this key is missing", "is out of range", "is never accepted", "has no unit"]
+                .iter()
+                .any(|words| error.contains(words) && !error.contains("not valid TOML"));
+        // A preset may bring these, and which does is not the schema's to know.
+        if is_shape && !matches!(*key, "issuers[0].keys" | "issuers[0].algorithms" | "issuers[0].caller.claim") {
+            assert!(!is_valid(&text), "{to}: {advice}");
+            refused += 1;
+        }
+    }
+    assert!(refused > 30, "{refused}");
 }
 
 #[test]

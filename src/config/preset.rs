@@ -1,5 +1,5 @@
 //! Presets: settings for issuers of a known kind, written as anybody could write them. They are put into the document before
-//! it is read, so that no later part knows of presets. What is written beside a preset goes before it.
+//! it is read, so that no later part knows of presets. Settings next to a preset override it.
 
 use std::borrow::Cow;
 

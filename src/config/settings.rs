@@ -99,7 +99,7 @@ pub struct Issuer {
     pub origin: Origin,
     /// Whether the instance needs its keys to be ready.
     pub required: bool,
-    /// Its table with everything in it that goes without saying: defaults, and what its preset stands for.
+    /// Its table with all defaults and preset values.
     pub expanded: String,
 }
 
@@ -116,7 +116,7 @@ pub struct Revocation {
 pub struct Tls {
     pub cert: PathBuf,
     pub key: PathBuf,
-    /// Whoever has no certificate of these is not listened to.
+    /// A client without a certificate of one of these authorities is refused.
     pub client_ca: Option<PathBuf>,
     /// Whether HTTP/2 is offered.
     pub http2: bool,

@@ -239,46 +239,20 @@ fn records_keep_to_the_published_schema_and_name_request_and_trace() {
     stage.ask(&Request::new("GET", "/healthz").bearer("a.b.c"));
     stage.ask(&Request::send().bearer(&stage.token_but("jti", json!("7d1c"))));
     stage.audit(3);
-    for line in stage.sidecar.audit_so_far() {
-        let record: Value = serde_json::from_str(&line).unwrap();
-        keeps_to(&published, &record);
+    let validator = jsonschema::draft202012::new(&published).unwrap();
+    let records = stage.sidecar.audit_so_far();
+    for line in &records {
+        let record: Value = serde_json::from_str(line).unwrap();
+        let errors: Vec<_> = validator.iter_errors(&record).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{errors:?}\n{line}");
+        // It refuses what is not in it, and what is not of its kind.
+        let mut other = record.clone();
+        other["token"] = "a.b.c".into();
+        assert!(!validator.is_valid(&other));
+        let mut other = record;
+        other["status"] = "200".into();
+        assert!(!validator.is_valid(&other));
     }
+    assert_eq!(records.len(), 4);
     stage.end();
-}
-
-/// Asserts that a record is as the schema says, by those words of JSON Schema that this schema uses.
-fn keeps_to(schema: &Value, record: &Value) {
-    let properties = schema["properties"].as_object().unwrap();
-    let fields = record.as_object().unwrap();
-    assert_eq!(schema["additionalProperties"], false);
-    for name in fields.keys() {
-        assert!(properties.contains_key(name), "{name} is not in the schema");
-    }
-    for name in schema["required"].as_array().unwrap() {
-        assert!(fields.contains_key(name.as_str().unwrap()), "{name} is required");
-    }
-    for (name, value) in fields {
-        let mut property = &properties[name];
-        if let Some(reference) = property["$ref"].as_str() {
-            property = schema.pointer(reference.trim_start_matches('#')).unwrap();
-        }
-        if let Some(choices) = property["oneOf"].as_array() {
-            assert!(choices.iter().any(|choice| choice["const"] == *value), "{name}: {value}");
-            continue;
-        }
-        let kind = match value {
-            Value::Null => "null",
-            Value::Number(_) => "integer",
-            Value::String(_) => "string",
-            other => panic!("{name}: {other}"),
-        };
-        let kinds: Vec<_> = match &property["type"] {
-            Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).collect(),
-            one => one.as_str().into_iter().collect(),
-        };
-        assert!(kinds.contains(&kind), "{name} is {kind}, allowed: {kinds:?}");
-        if let Some(only) = property.get("const") {
-            assert_eq!(value, only, "{name}");
-        }
-    }
 }

@@ -18,8 +18,8 @@ pub struct Issuer {
     /// The `iss` of its tokens, compared exactly, character by character.
     #[schemars(example = "https://auth.internal.example")]
     pub issuer: String,
-    /// Settings for issuers of a known kind; what is written beside them goes before them. `kubernetes`: service-account tokens of
-    /// the cluster this runs in. `spiffe`: JWT-SVIDs. `rfc9068`: OAuth 2.0 access tokens. `callgate check --expand` prints them.
+    /// Settings for issuers of a known kind; settings next to the preset override it. `kubernetes`: service-account tokens of the
+    /// cluster this runs in. `spiffe`: JWT-SVIDs. `rfc9068`: OAuth 2.0 access tokens. `callgate check --expand` prints them.
     pub preset: Option<Preset>,
     /// The SPIFFE trust domain of the callers, for `preset = "spiffe"`.
     pub trust_domain: Option<String>,
@@ -30,8 +30,8 @@ pub struct Issuer {
     /// here.
     #[schemars(example = ["ES256"])]
     pub algorithms: Option<Vec<Algorithm>>,
-    /// What becomes of its tokens that do not pass, if not what `mode` says. Whoever names an issuer that is only reported is
-    /// only reported.
+    /// What becomes of its tokens that do not pass, if not what `mode` says. With `report`, a request whose token names this issuer
+    /// is never refused, whatever else is wrong with it.
     pub mode: Option<Mode>,
     /// Whether the instance needs this issuer's keys to be ready; `readiness` says how. With `false`, an outage of the issuer
     /// concerns its own callers only, and a reload goes through without its keys.

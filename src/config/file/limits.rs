@@ -14,7 +14,7 @@ pub struct Limits {
     /// How many client connections may be open at once. One more takes the place of one that waits for a request. 1 to 1000000.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub connections: u32,
-    /// How long a request may wait for a key that is not at hand before it is refused. 0s to 30s.
+    /// How long a request may wait for a key that is not in the current key set, before it is refused. 0s to 30s.
     pub key_wait: Duration,
     /// How many requests may be in progress at once; others get 503 and may try again. 1 to 1000000.
     #[schemars(range(min = 1, max = 1_000_000))]
@@ -22,12 +22,13 @@ pub struct Limits {
     /// How many requests one connection may carry before it is closed. 1 to 1000000000.
     #[schemars(range(min = 1, max = 1_000_000_000))]
     pub requests_per_connection: u32,
-    /// The largest head of a request, its line and its fields. 1KiB to 256KiB.
+    /// The largest header section of a request, with its request line. 1KiB to 256KiB.
     pub head_size: Size,
-    /// The most header fields in it. 10 to 250.
+    /// The most headers of a request. 10 to 250.
     #[schemars(range(min = 10, max = 250))]
     pub header_count: u32,
-    /// How long a head may take from its first byte to its last, and a new connection until its first byte. 100ms to 5m.
+    /// How long the headers of a request may take from their first byte to their last, and a new connection until its first byte.
+    /// 100ms to 5m.
     pub head_time: Duration,
     /// How long a connection may wait for its next request. 100ms to 1h.
     pub idle_time: Duration,
@@ -48,7 +49,7 @@ pub struct Limits {
 #[serde(deny_unknown_fields, default)]
 #[schemars(title = "cache")]
 pub struct TokenCache {
-    /// The memory for accepted tokens, about 1 KiB each: one that is shown again costs no signature. What it was accepted for is
+    /// The memory for accepted tokens, about 1 KiB each: a token seen before is not verified again. What it was accepted for is
     /// asked again at every use: time, keys, deny-list. With `0B` every request is verified. 0B, or 64KiB to 1024MiB.
     pub size: Size,
 }
