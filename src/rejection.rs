@@ -4,6 +4,10 @@
 use std::borrow::Cow;
 use std::fmt;
 
+mod disclosure;
+
+pub use disclosure::Disclosure;
+
 /// Why a request was answered by us and not by the upstream. The words are stable: callers may match on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {

@@ -22,7 +22,8 @@ use callgate::keys::jwks::Reading;
 use callgate::keys::store::{KeySlot, Published};
 use callgate::metrics::{Metrics, Times};
 use callgate::proxy::error_response::ErrorResponse;
-use callgate::rejection::{Reason, Rejection};
+use callgate::proxy::policy::RefusalPolicy;
+use callgate::rejection::{Disclosure, Reason, Rejection};
 use callgate::request::{Authorization, RequestHead};
 use callgate::requirement::Requirement;
 use callgate::route::{PublicRoute, PublicRoutes};
@@ -89,6 +90,7 @@ fn recording_and_refusing_allocate_no_more_than_is_known() {
     // The first of a kind makes its time series; only what follows is every request's.
     metrics.request(Verdict::Forward, None, Some(&issuer), &times);
     metrics.callers.count("billing");
+    let refusals = RefusalPolicy { realm: "email".to_owned(), disclosure: Disclosure::Full };
     check(&[
         ("count a request", 0, measure(|| metrics.request(Verdict::Forward, None, Some(&issuer), &times))),
         ("count a caller", 0, measure(|| metrics.callers.count("billing"))),
@@ -98,7 +100,7 @@ fn recording_and_refusing_allocate_no_more_than_is_known() {
             // The head is a map of fields, as for every response.
             19,
             measure(|| {
-                let response = ErrorResponse::new(&rejection, "email", "r1").unwrap();
+                let response = ErrorResponse::new(&rejection, &refusals, "r1").unwrap();
                 drop(last_response(response.head, response.body, false).unwrap());
             }),
         ),

@@ -87,6 +87,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "keys",
             "limits",
             "mode",
+            "rejection",
             "requirement",
             "revocation",
             "route",

@@ -47,7 +47,7 @@ fn the_good_configuration_is_accepted_with_its_defaults() {
     assert_eq!(issuer.origin.settings.stale_limit.as_secs(), 24 * 3600);
     assert_eq!(compiled.caller.header(), "X-Caller-Service");
     assert_eq!(compiled.limits.token_size, 8192);
-    assert_eq!(compiled.limits.connections, 10_000);
+    assert_eq!(compiled.limits.connections, 4096);
     assert_eq!(compiled.shutdown.drain.as_secs(), 30);
 }
 

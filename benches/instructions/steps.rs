@@ -18,7 +18,8 @@ use callgate::keys::jwks::Reading;
 use callgate::keys::store::{KeySlot, Published};
 use callgate::metrics::{Metrics, Times};
 use callgate::proxy::error_response::ErrorResponse;
-use callgate::rejection::{Reason, Rejection};
+use callgate::proxy::policy::RefusalPolicy;
+use callgate::rejection::{Disclosure, Reason, Rejection};
 use callgate::request::{Authorization, RequestHead};
 use callgate::requirement::Requirement;
 use callgate::route::{PublicRoute, PublicRoutes};
@@ -170,10 +171,11 @@ impl Stage {
 }
 
 fn refuse(reason: Reason, detail: &'static str) {
+    let policy = RefusalPolicy { realm: "email-service".to_owned(), disclosure: Disclosure::Full };
     twice(|| {
         let rejection = Rejection::new(reason, detail);
-        let response = ErrorResponse::new(black_box(&rejection), "email-service", "019b7c1e0f0a7c3e9d1a2b3c4d5e6f70")
-            .expect("a response");
+        let response =
+            ErrorResponse::new(black_box(&rejection), &policy, "019b7c1e0f0a7c3e9d1a2b3c4d5e6f70").expect("a response");
         last_response(response.head, response.body, false)
     });
 }

@@ -24,7 +24,7 @@ pub use limits::{Closing, Limits, TokenCache};
 pub use listen::{Admin, Listen};
 pub use operation::{Audit, Format, Level, Log, Reload, Shutdown, Tracing, WhenFull};
 pub use revocation::Revocation;
-pub use routes::{Mode, PublicRoute, ReportRoute};
+pub use routes::{Mode, PublicRoute, Refusals, ReportRoute};
 pub use unit::{Duration, Size};
 pub use upstream::{Protocol, Upstream};
 
@@ -47,6 +47,10 @@ pub struct File {
     /// together, so that one whose keys are there is enough.
     #[serde(default)]
     pub readiness: Readiness,
+    /// How much the answer to a refused request tells: `full`, the `reason` without what was expected and found, or `bare`, the status
+    /// alone. Audit, metrics and `callgate explain` tell all in each.
+    #[serde(default)]
+    pub refusals: Refusals,
     /// The trusted issuers of tokens, one `[[issuers]]` for each. At least one.
     pub issuers: Vec<Issuer>,
     /// How the upstream learns who is calling.

@@ -53,6 +53,7 @@ mod tests {
         "mode",
         "public",
         "readiness",
+        "refusals",
         "report",
         "revocation",
         "shutdown",

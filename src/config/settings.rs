@@ -18,6 +18,7 @@ use crate::keys::readiness::Readiness;
 use crate::keys::source::{Origin, is_loopback};
 use crate::limits::Limits;
 use crate::mode::Modes;
+use crate::rejection::Disclosure;
 use crate::revocation::list::DenyList;
 use crate::route::PublicRoutes;
 
@@ -44,6 +45,8 @@ pub struct Compiled {
     pub modes: Modes,
     /// Whose missing keys make the instance not ready.
     pub readiness: Readiness,
+    /// How much an answer tells about a refusal.
+    pub refusals: Disclosure,
     pub limits: Limits,
     /// The bytes for accepted tokens; 0 for none.
     pub cache: u64,

@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderValue, Method, Version};
+use http::{HeaderValue, Method, StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::v2::server::HttpSession;
 use pingora::protocols::http::{HttpTask, ServerSession};
@@ -14,11 +14,12 @@ use serde::Serialize;
 use tokio::io::AsyncWriteExt as _;
 
 use super::context::RequestContext;
+use super::policy::RefusalPolicy;
 use super::record::{End, RequestSummary, answered};
 use crate::downstream::response_writer;
 use crate::downstream::stream::ClientStream;
 use crate::http1::head::Sketch;
-use crate::rejection::{Challenge, Reason, Rejection};
+use crate::rejection::{Challenge, Disclosure, Reason, Rejection};
 
 /// A response ready to be written, without what belongs to the connection.
 pub struct ErrorResponse {
@@ -31,24 +32,29 @@ struct Problem<'a> {
     r#type: &'a str,
     title: &'a str,
     status: u16,
-    detail: &'a str,
-    reason: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
     request_id: &'a str,
 }
 
 impl ErrorResponse {
-    /// The response to a refused request. `realm` names this service to its callers.
+    /// The response to a refused request, which tells as much as the policy allows.
     ///
     /// # Errors
     /// If a value is none of a header, which none of ours should be.
-    pub fn new(rejection: &Rejection, realm: &str, request_id: &str) -> pingora::Result<Self> {
-        let (reason, detail) = (rejection.reason(), rejection.detail());
+    pub fn new(rejection: &Rejection, policy: &RefusalPolicy, request_id: &str) -> pingora::Result<Self> {
+        let (reason, realm) = (rejection.reason(), policy.realm.as_str());
+        let word = (policy.disclosure != Disclosure::Bare).then(|| reason.as_str());
+        let detail = (policy.disclosure == Disclosure::Full).then(|| rejection.detail());
         let problem = Problem {
-            r#type: &["urn:callgate:reason:", reason.as_str()].concat(),
-            title: reason.title(),
+            // Without a reason it says no more than the status, whose phrase is then the title (RFC 9457 §4.2.1).
+            r#type: &word.map_or_else(|| "about:blank".to_owned(), |word| ["urn:callgate:reason:", word].concat()),
+            title: if word.is_some() { reason.title() } else { phrase(reason.status()) },
             status: reason.status(),
             detail,
-            reason: reason.as_str(),
+            reason: word,
             request_id,
         };
         let mut body = Vec::with_capacity(BODY_USUAL);
@@ -65,15 +71,14 @@ impl ErrorResponse {
                 head.insert_header(WWW_AUTHENTICATE, value(&["Bearer realm=\"", realm, "\""])?)?;
             }
             Challenge::InvalidToken => {
-                let challenge = [
-                    "Bearer realm=\"",
-                    realm,
-                    "\", error=\"invalid_token\", error_description=\"",
-                    reason.as_str(),
-                    ": ",
-                    detail,
-                    "\"",
-                ];
+                let [begin, separator, end] = match (word, detail) {
+                    (None, _) => [""; 3],
+                    (Some(_), None) => [DESCRIPTION, "", "\""],
+                    (Some(_), Some(_)) => [DESCRIPTION, ": ", "\""],
+                };
+                let (word, detail) = (word.unwrap_or_default(), detail.unwrap_or_default());
+                let error = "\", error=\"invalid_token\"";
+                let challenge = ["Bearer realm=\"", realm, error, begin, word, separator, detail, end];
                 head.insert_header(WWW_AUTHENTICATE, value(&challenge)?)?;
             }
             Challenge::None => {}
@@ -92,16 +97,28 @@ impl ErrorResponse {
     ///
     /// # Errors
     /// Likewise.
-    pub fn for_grpc(mut self, rejection: &Rejection) -> pingora::Result<Self> {
+    pub fn for_grpc(mut self, rejection: &Rejection, disclosure: Disclosure) -> pingora::Result<Self> {
         let head = &mut self.head;
         head.set_status(200)?;
         head.remove_header(&CONTENT_LENGTH);
         head.insert_header(CONTENT_TYPE, HeaderValue::from_static("application/grpc"))?;
         head.insert_header("grpc-status", HeaderValue::from_static(grpc_status(rejection.reason())))?;
-        // A detail has only characters that need no escape here but this one.
-        head.insert_header("grpc-message", value(&[&rejection.to_string().replace('%', "%25")])?)?;
+        let message = match disclosure {
+            // A detail has only characters that need no escape here but this one.
+            Disclosure::Full => Some(rejection.to_string().replace('%', "%25")),
+            Disclosure::Reason => Some(rejection.reason().to_string()),
+            Disclosure::Bare => None,
+        };
+        if let Some(message) = message {
+            head.insert_header("grpc-message", value(&[&message])?)?;
+        }
         Ok(Self { head: self.head, body: Bytes::new() })
     }
+}
+
+/// The phrase of a status (RFC 9110 §15).
+fn phrase(status: u16) -> &'static str {
+    StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or_default()
 }
 
 fn value(parts: &[&str]) -> pingora::Result<HeaderValue> {
@@ -119,8 +136,12 @@ pub async fn respond(session: &mut Session, rejection: &Rejection, ctx: &mut Req
     }
     let request = session.req_header();
     let is_head = request.method == Method::HEAD;
-    let response = ErrorResponse::new(rejection, &ctx.policy.realm, &ctx.record.request_id);
-    let response = if speaks_grpc(request) { response.and_then(|it| it.for_grpc(rejection)) } else { response };
+    let response = ErrorResponse::new(rejection, &ctx.policy.refusals, &ctx.record.request_id);
+    let response = if speaks_grpc(request) {
+        response.and_then(|it| it.for_grpc(rejection, ctx.policy.refusals.disclosure))
+    } else {
+        response
+    };
     let Ok(ErrorResponse { head, body }) = response else { return false };
     let has_body = !is_head && !body.is_empty();
     if let ServerSession::H2(stream) = &mut **session {
@@ -173,7 +194,7 @@ pub async fn respond_to_malformed(
     stream.connection().linger();
     let is_head = method == "HEAD";
     let mut response_bytes = 0;
-    let encoded = ErrorResponse::new(rejection, &ctx.policy.realm, &ctx.record.request_id).and_then(|response| {
+    let encoded = ErrorResponse::new(rejection, &ctx.policy.refusals, &ctx.record.request_id).and_then(|response| {
         response_bytes = if is_head { 0 } else { response.body.len() as u64 };
         response_writer::last_response(response.head, response.body, is_head)
     });
@@ -219,12 +240,18 @@ const RETRY_AFTER_SECS: &str = "2";
 /// How many fields there are at most, with those of the connection.
 const HEADERS: usize = 8;
 
+const DESCRIPTION: &str = ", error_description=\"";
+
 /// Room for a usual body, in bytes; more is found when it is needed.
 const BODY_USUAL: usize = 384;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn policy(disclosure: Disclosure) -> RefusalPolicy {
+        RefusalPolicy { realm: "email".to_owned(), disclosure }
+    }
 
     fn header(answer: &ErrorResponse, name: &str) -> Option<String> {
         let head = &answer.head;
@@ -234,7 +261,9 @@ mod tests {
 
     #[test]
     fn a_missing_token_is_asked_for_without_an_error() {
-        let answer = ErrorResponse::new(&Rejection::new(Reason::TokenMissing, "send one"), "email", "r1").unwrap();
+        let answer =
+            ErrorResponse::new(&Rejection::new(Reason::TokenMissing, "send one"), &policy(Disclosure::Full), "r1")
+                .unwrap();
         assert_eq!(answer.head.status, 401);
         assert_eq!(header(&answer, "www-authenticate").as_deref(), Some("Bearer realm=\"email\""));
         assert_eq!(header(&answer, "cache-control").as_deref(), Some("no-store"));
@@ -243,7 +272,9 @@ mod tests {
 
     #[test]
     fn a_failed_token_is_answered_with_its_reason_everywhere() {
-        let answer = ErrorResponse::new(&Rejection::new(Reason::TokenExpired, "since 'long'"), "email", "r1").unwrap();
+        let answer =
+            ErrorResponse::new(&Rejection::new(Reason::TokenExpired, "since 'long'"), &policy(Disclosure::Full), "r1")
+                .unwrap();
         assert_eq!(
             header(&answer, "www-authenticate").as_deref(),
             Some("Bearer realm=\"email\", error=\"invalid_token\", error_description=\"token_expired: since 'long'\"")
@@ -264,7 +295,9 @@ mod tests {
 
     #[test]
     fn missing_keys_are_our_fault_and_worth_another_try() {
-        let answer = ErrorResponse::new(&Rejection::new(Reason::KeysUnavailable, "later"), "email", "r1").unwrap();
+        let answer =
+            ErrorResponse::new(&Rejection::new(Reason::KeysUnavailable, "later"), &policy(Disclosure::Full), "r1")
+                .unwrap();
         assert_eq!(answer.head.status, 503);
         assert_eq!(header(&answer, "retry-after").as_deref(), Some("2"));
         assert_eq!(header(&answer, "www-authenticate"), None);
@@ -281,12 +314,48 @@ mod tests {
             (Reason::UpstreamTimeout, "4"),
         ] {
             let rejection = Rejection::new(reason, "100% sure");
-            let answer = ErrorResponse::new(&rejection, "email", "r1").unwrap().for_grpc(&rejection).unwrap();
+            let answer = ErrorResponse::new(&rejection, &policy(Disclosure::Full), "r1")
+                .unwrap()
+                .for_grpc(&rejection, Disclosure::Full)
+                .unwrap();
             assert_eq!(answer.head.status, 200);
             assert_eq!(header(&answer, "content-type").as_deref(), Some("application/grpc"));
             assert_eq!(header(&answer, "grpc-status").as_deref(), Some(status));
             assert_eq!(header(&answer, "grpc-message").as_deref(), Some(format!("{reason}: 100%25 sure").as_str()));
             assert!(answer.body.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_response_tells_as_much_as_it_may_and_always_the_status_and_the_request() {
+        let rejection = Rejection::new(Reason::TokenExpired, "since 'long'");
+        let refused = |disclosure| ErrorResponse::new(&rejection, &policy(disclosure), "r1").unwrap();
+        for (disclosure, challenge, message, wanted) in [
+            (
+                Disclosure::Reason,
+                "Bearer realm=\"email\", error=\"invalid_token\", error_description=\"token_expired\"",
+                Some("token_expired"),
+                serde_json::json!({
+                    "type": "urn:callgate:reason:token_expired",
+                    "title": "The token has expired",
+                    "status": 401,
+                    "reason": "token_expired",
+                    "request_id": "r1",
+                }),
+            ),
+            (
+                Disclosure::Bare,
+                "Bearer realm=\"email\", error=\"invalid_token\"",
+                None,
+                serde_json::json!({"type": "about:blank", "title": "Unauthorized", "status": 401, "request_id": "r1"}),
+            ),
+        ] {
+            let response = refused(disclosure);
+            assert_eq!(header(&response, "www-authenticate").as_deref(), Some(challenge));
+            assert_eq!(serde_json::from_slice::<serde_json::Value>(&response.body).unwrap(), wanted);
+            let grpc = refused(disclosure).for_grpc(&rejection, disclosure).unwrap();
+            assert_eq!(header(&grpc, "grpc-message").as_deref(), message);
+            assert_eq!(header(&grpc, "grpc-status").as_deref(), Some("16"));
         }
     }
 }

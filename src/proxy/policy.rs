@@ -9,6 +9,7 @@ use crate::jwks_refresh::JwksRefresher;
 use crate::limits::Limits;
 use crate::metrics::IssuerMetrics;
 use crate::mode::Modes;
+use crate::rejection::Disclosure;
 use crate::upstream::UpstreamPeer;
 
 /// Everything that one configuration says about requests.
@@ -21,8 +22,15 @@ pub struct Policy {
     pub refresher: Arc<JwksRefresher>,
     /// Where accepted requests go, with the timeouts of that connection.
     pub upstream: UpstreamPeer,
-    /// The name of this service in challenges, plain characters only.
-    pub realm: String,
+    pub refusals: RefusalPolicy,
     pub limits: Limits,
     pub forward: ForwardingPolicy,
+}
+
+/// What a configuration says about the responses to refused requests.
+pub struct RefusalPolicy {
+    /// The name of this service in challenges, plain characters only.
+    pub realm: String,
+    /// How much they tell.
+    pub disclosure: Disclosure,
 }

@@ -16,7 +16,7 @@ use crate::issuers::PerIssuer;
 use crate::jwks_refresh::JwksRefresher;
 use crate::keys::source::Source;
 use crate::metrics::Metrics;
-use crate::proxy::policy::Policy;
+use crate::proxy::policy::{Policy, RefusalPolicy};
 use crate::revocation::list::DenyListSlot;
 use crate::revocation::watcher::DenyListWatcher;
 use crate::upstream::{Addresses, SystemResolver, UpstreamPeer};
@@ -66,7 +66,10 @@ impl Assembly {
             modes: config.modes.clone(),
             refresher: Arc::new(refresher),
             upstream,
-            realm: realm.map(|audience| plain(audience)).unwrap_or_default(),
+            refusals: RefusalPolicy {
+                realm: realm.map(|audience| plain(audience)).unwrap_or_default(),
+                disclosure: config.refusals,
+            },
             limits: config.limits,
             forward: config.forwarding,
         };

@@ -42,6 +42,7 @@ pub const REFUSED: &[(&str, &str, &str, &str, &str)] = &[
     ("", "[tracing]\nendpoint = \"https://a:b@c.example\"", "16:12", "tracing.endpoint", "secrets do not belong"),
     ("", "[tracing]\nsample = 101", "16:10", "tracing.sample", "0 to 100"),
     ("[listen]", "mode = \"off\"\n[listen]", "1:8", "mode", "enforce"),
+    ("[listen]", "refusals = \"none\"\n[listen]", "1:12", "refusals", "allowed: full, reason, bare"),
     ("", "[[report]]\npath = \"/a/../b\"\nmethods = [\"GET\"]", "16:8", "report[0].path", "cannot be only reported"),
     ("", "[shutdwon]", "15:2", "shutdwon", "did you mean \"shutdown\"?"),
     ("", "[upstreams.a]\nb = 1", "15:2", "upstreams", "\"upstream\" is already there"),
@@ -495,6 +496,7 @@ pub const REFUSED: &[(&str, &str, &str, &str, &str)] = &[
 
 /// What is replaced, and by what.
 pub const ACCEPTED: &[(&str, &str)] = &[
+    ("[listen]", "refusals = \"bare\"\n[listen]"),
     ("", "[revocation]"),
     ("", "[revocation]\nfile = \"revoked.jsonl\""),
     ("\"0.0.0.0:8080\"", "\"[::]:0\""),

@@ -187,3 +187,29 @@ fn rollout_says_whether_refusing_may_begin() {
     assert_eq!(wrong.code, Some(69), "{}", wrong.stderr);
     stage.end();
 }
+
+#[test]
+fn an_answer_tells_as_much_as_refusals_allows_and_the_records_tell_all() {
+    for (refusals, reason) in
+        [("full", json!("token_expired")), ("reason", json!("token_expired")), ("bare", Value::Null)]
+    {
+        let stage = beginning_with(&format!("refusals = \"{refusals}\""), "");
+        let expired = stage.token_but("exp", json!(now() - 3600));
+        let (answer, audit) = asked_with(&stage, &expired);
+        assert_eq!(answer.status(), 401);
+        let problem = answer.json();
+        assert_eq!(problem["reason"], reason, "{refusals}");
+        assert_eq!(problem["detail"].is_string(), refusals == "full", "{problem:#}");
+        assert_eq!(problem["request_id"], audit["request_id"], "whoever is asked can find the record");
+        let told = format!("{}{:?}", answer.text(), answer.header("www-authenticate"));
+        assert_eq!(told.contains("expired"), refusals != "bare", "{told}");
+        assert!(told.contains("invalid_token"), "RFC 6750 section 3.1: {told}");
+        stage.assert_nothing_received();
+        assert_eq!((&audit["decision"], &audit["reason"]), (&json!("reject"), &json!("token_expired")));
+        let labels = ["reason=\"token_expired\""];
+        wait_for_sample(&stage.sidecar, "callgate_requests_total", &labels, |count| count > 0.5);
+        assert_eq!(stage.ask(&Request::send().bearer(&stage.token())).status(), 202);
+        assert_eq!(stage.only_received().callers(), ["billing"]);
+        stage.end();
+    }
+}

@@ -8,6 +8,7 @@ use crate::config::file;
 use crate::config::path::KeyPath;
 use crate::issuers::PerIssuer;
 use crate::mode::{Mode, Modes};
+use crate::rejection::Disclosure;
 use crate::route::{PublicRoute, PublicRoutes};
 
 /// Compiles the general mode, those of the issuers by name, and the routes that are only reported.
@@ -41,6 +42,14 @@ const fn meant(written: file::Mode) -> Mode {
     match written {
         file::Mode::Enforce => Mode::Enforce,
         file::Mode::Report => Mode::Report,
+    }
+}
+
+pub const fn disclosure(written: file::Refusals) -> Disclosure {
+    match written {
+        file::Refusals::Full => Disclosure::Full,
+        file::Refusals::Reason => Disclosure::Reason,
+        file::Refusals::Bare => Disclosure::Bare,
     }
 }
 

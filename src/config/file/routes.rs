@@ -13,6 +13,17 @@ pub enum Mode {
     Report,
 }
 
+/// How much the answer to a refused request tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(title = "choice")]
+pub enum Refusals {
+    #[default]
+    Full,
+    Reason,
+    Bare,
+}
+
 /// Requests that need no token.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
