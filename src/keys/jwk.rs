@@ -122,6 +122,11 @@ impl Key {
             ("EC", Some("P-384")) => KeyKind::P384,
             ("EC", Some("P-521")) => KeyKind::P521,
             ("OKP", Some("Ed25519")) => KeyKind::Ed25519,
+            // Its alg says what it is (RFC 9964), and must be there.
+            ("AKP", _) => match own_algorithm(jwk)? {
+                Some(own @ (Algorithm::MlDsa44 | Algorithm::MlDsa65 | Algorithm::MlDsa87)) => own.key_kind(),
+                _ => return Err(JwkError::Algorithm),
+            },
             ("EC" | "OKP", _) => return Err(JwkError::Curve),
             _ => return Err(JwkError::Type),
         };
@@ -130,8 +135,9 @@ impl Key {
         algorithms(own, kind, allowed)?;
         let numbers = match kind {
             KeyKind::Ed25519 => [bytes(jwk, "x")?, Vec::new()],
+            KeyKind::MlDsa44 | KeyKind::MlDsa65 | KeyKind::MlDsa87 => [bytes(jwk, "pub")?, Vec::new()],
             KeyKind::Rsa => [bytes(jwk, "n")?, bytes(jwk, "e")?],
-            _ => [bytes(jwk, "x")?, bytes(jwk, "y")?],
+            KeyKind::P256 | KeyKind::P384 | KeyKind::P521 => [bytes(jwk, "x")?, bytes(jwk, "y")?],
         };
         Self::new(kid, own, kind, numbers, allowed)
     }
@@ -145,13 +151,14 @@ impl Key {
         allowed: &[Algorithm],
     ) -> Result<Self, JwkError> {
         let algorithms = algorithms(own, kind, allowed)?;
-        // An integer is the same with or without leading zeros; the bytes of Ed25519 are none of its.
-        if kind != KeyKind::Ed25519 {
+        // An integer is the same with or without leading zeros; the encoded keys of Ed25519 and ML-DSA have a fixed length.
+        if matches!(kind, KeyKind::P256 | KeyKind::P384 | KeyKind::P521 | KeyKind::Rsa) {
             numbers = numbers.map(|number| without_leading_zeros(&number).to_vec());
         }
         let [first, second] = &numbers;
         let public = match kind {
             KeyKind::Ed25519 => PublicKey::ed25519(first, &algorithms),
+            KeyKind::MlDsa44 | KeyKind::MlDsa65 | KeyKind::MlDsa87 => PublicKey::ml_dsa(kind, first, &algorithms),
             KeyKind::Rsa => PublicKey::rsa(first, second, &algorithms),
             curve => PublicKey::ec(curve, first, second, &algorithms),
         }?;

@@ -22,6 +22,14 @@ pub fn cases() -> Vec<Case> {
         case("RFC 7518 3.5", "PS384", by("rsa", "PS384"), "-> billing"),
         case("RFC 7518 3.5", "PS512", by("rsa", "PS512"), "-> billing"),
         case("RFC 8037 3.1", "EdDSA", by("ed25519", "EdDSA"), "-> billing"),
+        case("RFC 9964", "ML-DSA-44", by("mldsa44", "ML-DSA-44"), "-> billing"),
+        case("RFC 9964", "ML-DSA-65", by("mldsa65", "ML-DSA-65"), "-> billing"),
+        case("RFC 9964", "ML-DSA-87, whose signature has 4,627 bytes", by("mldsa87", "ML-DSA-87"), "-> billing"),
+        case("RFC 9964", "ML-DSA-44 without kid", by("mldsa44", "ML-DSA-44").without_head("kid"), "-> billing"),
+        case("RFC 9964", "ML-DSA-44 by another hand", by("mldsa44", "ML-DSA-44").signed_by("other-mldsa44", "ML-DSA-44"), "signature_invalid"),
+        case("RFC 9964", "ML-DSA-65 said, ML-DSA-44 done, without kid", by("mldsa44", "ML-DSA-65").without_head("kid"), "signature_invalid"),
+        case("RFC 9964", "ML-DSA-44 where only ES256 is allowed", by("mldsa44", "ML-DSA-44").claim("iss", r#""https://es-only.test""#), "algorithm_refused"),
+        case("RFC 9964", "a token by ML-DSA-87 beyond the limit", by("mldsa87", "ML-DSA-87").claim("x", &format!("\"{}\"", "x".repeat(1500))), "token_too_large"),
         case("RFC 9864 2.2", "Ed25519", by("ed25519", "Ed25519"), "-> billing"),
         case("RFC 9864 2.2", "Ed25519 without kid", by("ed25519", "Ed25519").without_head("kid"), "-> billing"),
         case("RFC 9864 2.2", "Ed25519 by a key whose alg is EdDSA", ed25519("Ed25519", "alg-eddsa"), "-> billing"),
@@ -71,11 +79,11 @@ pub fn cases() -> Vec<Case> {
         cases.push(case("CVE-2020-28042", format!("'{spelling}' with a good signature"), token().head("alg", &format!("\"{spelling}\"")), "algorithm_refused"));
     }
     // An alg is compared exactly (RFC 7515 4.1.1), and what is no signature is never offered (RFC 7518 3.1, 4.1, 5.1).
-    for alg in ["es256", "Es256", "ES256 ", " ES256", "ES256\\u0000", "ES-256", "ES256K", "ES257", "SHA256withECDSA", "eddsa", "EDDSA", "ed25519", "ED25519", "Ed25519 ", "Ed448", "Ed25519ph", "rs256", "RS1", "RS257", "PS256 ", "HS1", "HS257", "dir", "RSA1_5", "RSA-OAEP", "RSA-OAEP-256", "ECDH-ES", "A128KW", "A256GCMKW", "PBES2-HS256+A128KW", "A128GCM", "*", "ES256,none", "ES256\\nnone", "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"] {
+    for alg in ["es256", "Es256", "ES256 ", " ES256", "ES256\\u0000", "ES-256", "ES256K", "ES257", "SHA256withECDSA", "eddsa", "EDDSA", "ed25519", "ED25519", "Ed25519 ", "Ed448", "Ed25519ph", "ML-DSA", "ML-DSA-45", "ML-DSA-44 ", "ml-dsa-44", "MLDSA44", "ML_DSA_44", "HashML-DSA-44", "ML-DSA-44-ES256", "rs256", "RS1", "RS257", "PS256 ", "HS1", "HS257", "dir", "RSA1_5", "RSA-OAEP", "RSA-OAEP-256", "ECDH-ES", "A128KW", "A256GCMKW", "PBES2-HS256+A128KW", "A128GCM", "*", "ES256,none", "ES256\\nnone", "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"] {
         cases.push(case("RFC 7515 4.1.1", format!("alg '{alg}'"), token().head("alg", &format!("\"{alg}\"")), "algorithm_refused"));
     }
     // CVE-2015-9235, CVE-2016-10555, CVE-2017-11424, CVE-2022-29217, CVE-2024-54150: the public key as an HMAC secret.
-    for name in ["rsa", "p256", "p384", "p521", "ed25519"] {
+    for name in ["rsa", "p256", "p384", "p521", "ed25519", "mldsa44"] {
         let key = pair(name);
         let forms = [("PEM", key.public_pem()), ("PEM without its last line end", key.public_pem().trim_ascii_end().to_vec()), ("DER", key.public_der()), ("raw bytes", key.public_bytes()), ("JWK", key.jwk(Some(name)).to_string().into_bytes()), ("nothing", Vec::new())];
         for (form, secret) in forms {
@@ -89,8 +97,8 @@ pub fn cases() -> Vec<Case> {
         }
     }
     // RFC 8725 3.1: each kind of key under each algorithm's name. The kid names the key, the key's own hand signs.
-    let kinds = [("rsa", "RS256"), ("p256", "ES256"), ("p384", "ES384"), ("p521", "ES512"), ("ed25519", "EdDSA")];
-    let names = [("EdDSA", "ed25519"), ("Ed25519", "ed25519"), ("ES256", "p256"), ("ES384", "p384"), ("ES512", "p521"), ("PS256", "rsa"), ("PS384", "rsa"), ("PS512", "rsa"), ("RS256", "rsa"), ("RS384", "rsa"), ("RS512", "rsa"), ("HS256", ""), ("none", "")];
+    let kinds = [("rsa", "RS256"), ("p256", "ES256"), ("p384", "ES384"), ("p521", "ES512"), ("ed25519", "EdDSA"), ("mldsa44", "ML-DSA-44"), ("mldsa65", "ML-DSA-65"), ("mldsa87", "ML-DSA-87")];
+    let names = [("ML-DSA-44", "mldsa44"), ("ML-DSA-65", "mldsa65"), ("ML-DSA-87", "mldsa87"), ("EdDSA", "ed25519"), ("Ed25519", "ed25519"), ("ES256", "p256"), ("ES384", "p384"), ("ES512", "p521"), ("PS256", "rsa"), ("PS384", "rsa"), ("PS512", "rsa"), ("RS256", "rsa"), ("RS384", "rsa"), ("RS512", "rsa"), ("HS256", ""), ("none", "")];
     for (key, own) in kinds {
         for (alg, owner) in names.iter().filter(|(_, owner)| *owner != key) {
             let wrong = || by(key, own).head("alg", &format!("\"{alg}\""));

@@ -3,10 +3,10 @@
 //! by themselves are proven below.
 
 use callgate::algorithm::Algorithm;
-use callgate::keys::jwks::Reading;
+use callgate::keys::jwks::{KeyUse, Reading};
 use serde_json::{Value, json};
 
-use super::kit::signing::{decode, encode};
+use super::kit::signing::{decode, encode, pair};
 use super::{Case, field};
 
 /// The payload of RFC 7515 appendix A.1 to A.3 and A.5, encoded: by `joe`, expired in 2011, for nobody in particular.
@@ -126,5 +126,44 @@ fn signatures_of_the_rfcs_hold_and_no_others_do() {
         let mut changed = message.into_bytes();
         changed[10] ^= 1;
         assert!(key.verify(algorithm, &changed, signature).is_err(), "{source} over another message");
+    }
+}
+
+/// RFC 9964, appendix A: the examples of the authors' repository (cose-wg/draft-ietf-cose-dilithium, `examples/jose`), without the
+/// private members. Their payload is the text of RFC 7520 section 4.
+#[test]
+fn signatures_of_rfc_9964_hold_and_no_others_do() {
+    let examples: Vec<Value> = serde_json::from_str(include_str!("ml_dsa.json")).expect("JSON");
+    for (example, algorithm) in examples.iter().zip([Algorithm::MlDsa44, Algorithm::MlDsa65, Algorithm::MlDsa87]) {
+        let document = json!({"keys": [example["jwk"]]}).to_string();
+        let keys = Reading::parse(document.as_bytes(), &Algorithm::ALL).expect("a key set").keys;
+        let key = keys.named(example["jwk"]["kid"].as_str().expect("a kid")).expect("the key").public();
+        let (message, signature) = example["jws"].as_str().expect("a JWS").rsplit_once('.').expect("a signature");
+        assert_eq!(key.verify(algorithm, message.as_bytes(), signature), Ok(()), "{algorithm}");
+        for other in Algorithm::ALL.into_iter().filter(|other| *other != algorithm) {
+            assert!(key.verify(other, message.as_bytes(), signature).is_err(), "{algorithm} as {other}");
+        }
+        let bytes = decode(signature);
+        // Every 61st bit, a prime, so that each part of the signature is met and the test stays quick.
+        for bit in (0..bytes.len() * 8).step_by(61) {
+            let mut changed = bytes.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            assert!(key.verify(algorithm, message.as_bytes(), &encode(changed)).is_err(), "{algorithm}, bit {bit}");
+        }
+        for length in [0, 1, bytes.len() - 1] {
+            assert!(key.verify(algorithm, message.as_bytes(), &encode(&bytes[..length])).is_err(), "{algorithm}");
+        }
+        assert!(key.verify(algorithm, &message.as_bytes()[1..], signature).is_err(), "{algorithm}, another message");
+    }
+}
+
+#[test]
+fn ml_dsa_keys_in_pem_are_those_of_their_jwks() {
+    for name in ["mldsa44", "mldsa65", "mldsa87"] {
+        let document = json!({"keys": [pair(name).jwk(None)]}).to_string();
+        let jwk = Reading::parse(document.as_bytes(), &Algorithm::ALL).expect("a key set").keys;
+        let pem =
+            Reading::parse_file(KeyUse::Signature, &pair(name).public_pem(), &Algorithm::ALL).expect("a key").keys;
+        assert!(pem.keys()[0].is_same(&jwk.keys()[0]), "{name}");
     }
 }

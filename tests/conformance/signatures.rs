@@ -4,8 +4,14 @@ use super::kit::signing::{encode, pair};
 use super::kit::token::{by, token};
 use super::{Case, case};
 
-const KEYS: [(&str, &str); 5] =
-    [("rsa", "RS256"), ("p256", "ES256"), ("p384", "ES384"), ("p521", "ES512"), ("ed25519", "EdDSA")];
+const KEYS: [(&str, &str); 6] = [
+    ("rsa", "RS256"),
+    ("p256", "ES256"),
+    ("p384", "ES384"),
+    ("p521", "ES512"),
+    ("ed25519", "EdDSA"),
+    ("mldsa44", "ML-DSA-44"),
+];
 
 #[rustfmt::skip]
 pub fn cases() -> Vec<Case> {

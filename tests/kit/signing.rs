@@ -11,8 +11,8 @@ use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING,
     ECDSA_P521_SHA512_FIXED_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair as _,
-    RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512,
-    RsaPssSaltLength, RsaSignatureEncoding,
+    ML_DSA_44_SIGNING, ML_DSA_65_SIGNING, ML_DSA_87_SIGNING, PqdsaKeyPair, RSA_PKCS1_SHA256, RSA_PKCS1_SHA384,
+    RSA_PKCS1_SHA512, RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512, RsaPssSaltLength, RsaSignatureEncoding,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -27,6 +27,7 @@ pub struct Pair {
 enum Secret {
     Ec(EcdsaKeyPair, &'static str),
     Ed25519(Ed25519KeyPair),
+    MlDsa(PqdsaKeyPair, &'static str),
     Rsa(RsaKeyPair),
 }
 
@@ -37,18 +38,36 @@ pub fn pair(name: &str) -> &'static Pair {
 
 static PAIRS: LazyLock<Vec<Pair>> = LazyLock::new(|| NAMES.iter().map(|name| Pair::generate(name)).collect());
 
-const NAMES: [&str; 10] =
-    ["rsa", "p256", "p384", "p521", "ed25519", "other-rsa", "other-p256", "other-ed25519", "strict-p256", "eve-p256"];
+const NAMES: [&str; 14] = [
+    "mldsa44",
+    "mldsa65",
+    "mldsa87",
+    "other-mldsa44",
+    "rsa",
+    "p256",
+    "p384",
+    "p521",
+    "ed25519",
+    "other-rsa",
+    "other-p256",
+    "other-ed25519",
+    "strict-p256",
+    "eve-p256",
+];
 
 impl Pair {
     pub fn generate(name: &'static str) -> Self {
         let ec = |algorithm, curve| Secret::Ec(EcdsaKeyPair::generate(algorithm).expect("a key pair"), curve);
+        let ml_dsa = |algorithm, alg| Secret::MlDsa(PqdsaKeyPair::generate(algorithm).expect("a key pair"), alg);
         let secret = match name.rsplit('-').next() {
             Some("rsa") => Secret::Rsa(RsaKeyPair::generate(KeySize::Rsa2048).expect("a key pair")),
             Some("p256") => ec(&ECDSA_P256_SHA256_FIXED_SIGNING, "P-256"),
             Some("p384") => ec(&ECDSA_P384_SHA384_FIXED_SIGNING, "P-384"),
             Some("p521") => ec(&ECDSA_P521_SHA512_FIXED_SIGNING, "P-521"),
             Some("ed25519") => Secret::Ed25519(Ed25519KeyPair::generate().expect("a key pair")),
+            Some("mldsa44") => ml_dsa(&ML_DSA_44_SIGNING, "ML-DSA-44"),
+            Some("mldsa65") => ml_dsa(&ML_DSA_65_SIGNING, "ML-DSA-65"),
+            Some("mldsa87") => ml_dsa(&ML_DSA_87_SIGNING, "ML-DSA-87"),
             _ => panic!("{name} does not end in a kind of key"),
         };
         Self { name, secret }
@@ -59,6 +78,12 @@ impl Pair {
         match &self.secret {
             Secret::Ec(pair, _) => pair.sign(&SystemRandom::new(), message).expect("a signature").as_ref().to_vec(),
             Secret::Ed25519(pair) => pair.sign(message).as_ref().to_vec(),
+            Secret::MlDsa(pair, _) => {
+                let mut signature = vec![0; pair.algorithm().signature_len()];
+                let length = pair.sign(message, &mut signature).expect("a signature");
+                signature.truncate(length);
+                signature
+            }
             Secret::Rsa(pair) => rsa(pair, rsa_encoding(alg), message),
         }
     }
@@ -85,6 +110,7 @@ impl Pair {
         match &self.secret {
             Secret::Ec(pair, _) => pair.public_key().as_ref().to_vec(),
             Secret::Ed25519(pair) => pair.public_key().as_ref().to_vec(),
+            Secret::MlDsa(pair, _) => pair.public_key().as_ref().to_vec(),
             Secret::Rsa(pair) => pair.public_key().modulus().big_endian_without_leading_zero().to_vec(),
         }
     }
@@ -95,6 +121,7 @@ impl Pair {
         let der: PublicKeyX509Der<'_> = match &self.secret {
             Secret::Ec(pair, _) => pair.public_key().as_der(),
             Secret::Ed25519(pair) => pair.public_key().as_der(),
+            Secret::MlDsa(pair, _) => pair.public_key().as_der(),
             Secret::Rsa(pair) => pair.public_key().as_der(),
         }
         .expect("DER");
@@ -115,6 +142,7 @@ impl Pair {
         match &self.secret {
             Secret::Ec(pair, _) => pair.to_pkcs8v1().expect("a document").as_ref().to_vec(),
             Secret::Ed25519(pair) => pair.to_pkcs8v1().expect("a document").as_ref().to_vec(),
+            Secret::MlDsa(pair, _) => pair.to_pkcs8v1().expect("a document").as_ref().to_vec(),
             Secret::Rsa(pair) => {
                 let der: Pkcs8V1Der<'_> = pair.as_der().expect("DER");
                 der.as_ref().to_vec()
@@ -131,6 +159,7 @@ impl Pair {
                 json!({"kty": "EC", "crv": curve, "x": encode(x), "y": encode(y)})
             }
             Secret::Ed25519(_) => json!({"kty": "OKP", "crv": "Ed25519", "x": encode(&bytes)}),
+            Secret::MlDsa(_, alg) => json!({"kty": "AKP", "alg": alg, "pub": encode(&bytes)}),
             Secret::Rsa(_) => json!({"kty": "RSA", "n": encode(&bytes), "e": "AQAB"}),
         };
         if let Some(kid) = kid {

@@ -32,7 +32,7 @@ pub const ISSUER: &str = "https://issuer.test";
 
 /// The service that asks.
 pub fn world() -> Authenticator {
-    let kinds = ["rsa", "p256", "p384", "p521", "ed25519"];
+    let kinds = ["rsa", "p256", "p384", "p521", "ed25519", "mldsa44", "mldsa65", "mldsa87"];
     let named = |names: &[&str]| -> Vec<Value> { names.iter().map(|name| pair(name).jwk(Some(name))).collect() };
     let nameless = |names: &[&str]| -> Vec<Value> { names.iter().map(|name| pair(name).jwk(None)).collect() };
     let with = |mut jwk: Value, name: &str, value: Value| {

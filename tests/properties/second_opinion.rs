@@ -8,9 +8,10 @@ use std::sync::LazyLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, ED25519, ParsedPublicKey,
-    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256,
-    RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, RsaParameters, RsaPublicKeyComponents, VerificationAlgorithm,
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, ED25519, ML_DSA_44, ML_DSA_65,
+    ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512,
+    RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, RsaParameters,
+    RsaPublicKeyComponents, VerificationAlgorithm,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -42,7 +43,10 @@ const KEYS: [(&str, &str, Algorithm); 9] = [
 
 /// Every key and algorithm.
 fn all_keys() -> Vec<(&'static str, &'static str)> {
-    KEYS.iter().map(|(key, alg, _)| (*key, *alg)).chain([("p521", "ES512"), ("ed25519", "Ed25519")]).collect()
+    KEYS.iter()
+        .map(|(key, alg, _)| (*key, *alg))
+        .chain([("p521", "ES512"), ("ed25519", "Ed25519"), ("mldsa44", "ML-DSA-44"), ("mldsa65", "ML-DSA-65")])
+        .collect()
 }
 
 fn now() -> u64 {
@@ -60,7 +64,7 @@ fn second_opinion(key: &str, algorithm: Algorithm, token: &[u8]) -> bool {
     jsonwebtoken::decode::<Value>(token, &key, &validation).is_ok()
 }
 
-/// Whether the key of the token's algorithm made its signature, by aws-lc-rs; `None` for what is no token.
+/// Whether the issuer's key of the token's algorithm made its signature, by aws-lc-rs; `None` for what is no token.
 fn is_signed(token: &[u8]) -> Option<bool> {
     let rsa = |parameters: &'static RsaParameters| {
         let modulus = pair("rsa").public_bytes();
@@ -71,8 +75,11 @@ fn is_signed(token: &[u8]) -> Option<bool> {
     };
     let token = std::str::from_utf8(token).ok()?;
     let (message, signature) = token.rsplit_once('.')?;
-    let header = URL_SAFE_NO_PAD.decode(message.split_once('.')?.0).ok()?;
-    let header: Value = serde_json::from_slice(&header).ok()?;
+    let (header, claims) = message.split_once('.')?;
+    let read = |text| serde_json::from_slice::<Value>(&URL_SAFE_NO_PAD.decode(text).ok()?).ok();
+    let header = read(header)?;
+    // The other issuer names its key by the same kid.
+    let is_other = read(claims).is_some_and(|claims| claims["iss"] == "https://other.test");
     let key = match header["alg"].as_str()? {
         "RS256" => rsa(&RSA_PKCS1_2048_8192_SHA256),
         "RS384" => rsa(&RSA_PKCS1_2048_8192_SHA384),
@@ -80,10 +87,12 @@ fn is_signed(token: &[u8]) -> Option<bool> {
         "PS256" => rsa(&RSA_PSS_2048_8192_SHA256),
         "PS384" => rsa(&RSA_PSS_2048_8192_SHA384),
         "PS512" => rsa(&RSA_PSS_2048_8192_SHA512),
-        "ES256" => other("p256", &ECDSA_P256_SHA256_FIXED),
+        "ES256" => other(if is_other { "other-p256" } else { "p256" }, &ECDSA_P256_SHA256_FIXED),
         "ES384" => other("p384", &ECDSA_P384_SHA384_FIXED),
         "ES512" => other("p521", &ECDSA_P521_SHA512_FIXED),
         "EdDSA" | "Ed25519" => other("ed25519", &ED25519),
+        "ML-DSA-44" => other("mldsa44", &ML_DSA_44),
+        "ML-DSA-65" => other("mldsa65", &ML_DSA_65),
         _ => return None,
     };
     Some(key.verify_sig(message.as_bytes(), &URL_SAFE_NO_PAD.decode(signature).ok()?).is_ok())
@@ -196,7 +205,7 @@ fn aws_lc_rs_comes_to_the_same_verdict_on_every_signature() {
     });
     judged.unwrap();
     let (held, failed) = (held.get(), failed.get());
-    assert!(held >= 60 && failed >= 20, "{held} signatures held and {failed} did not");
+    assert!(held >= 60 && failed >= 5, "{held} signatures held and {failed} did not");
 }
 
 #[test]

@@ -119,6 +119,12 @@ pub enum Algorithm {
     Ed25519,
     #[serde(rename = "EdDSA")]
     EdDsa,
+    #[serde(rename = "ML-DSA-44")]
+    MlDsa44,
+    #[serde(rename = "ML-DSA-65")]
+    MlDsa65,
+    #[serde(rename = "ML-DSA-87")]
+    MlDsa87,
 }
 
 /// A value of `keys` for the documentation.

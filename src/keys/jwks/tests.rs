@@ -27,6 +27,11 @@ fn rsa() -> String {
     format!(r#""kty":"RSA","n":"{N}","e":"AQAB""#)
 }
 
+/// Any bytes of the right length are an ML-DSA key: a seed, and numbers that fill their bits.
+fn ml_dsa(alg: &str, bytes: usize) -> String {
+    format!(r#""kty":"AKP","alg":"{alg}","pub":"{}""#, BASE64URL.encode(vec![0x5a; bytes]).trim_end_matches('='))
+}
+
 fn read(keys: &[&str]) -> Result<Reading, KeySetError> {
     read_for(KeyUse::Signature, keys)
 }
@@ -60,6 +65,9 @@ fn a_sound_key_is_taken_with_or_without_what_is_optional() {
         format!(r#""kid":"k",{ED25519}"#),
         format!(r#""kid":"k",{ED25519},"alg":"EdDSA""#),
         format!(r#""kid":"k",{ED25519},"alg":"Ed25519""#),
+        format!(r#""kid":"k",{}"#, ml_dsa("ML-DSA-44", 1312)),
+        format!(r#""kid":"k",{}"#, ml_dsa("ML-DSA-65", 1952)),
+        format!(r#""kid":"k",{},"use":"sig","priv":null"#, ml_dsa("ML-DSA-87", 2592)),
     ] {
         assert_eq!(beside_good_ones(&members), None, "{members}");
     }
@@ -71,7 +79,24 @@ fn an_odd_key_is_left_out_alone_with_its_name_and_the_cause() {
     let off_curve = P256.replace("4Etl6SRW", "4Etl6SRX");
     let short = P256.replace("MKBC", "");
     let cases = [
-        (r#""kty":"AKP","alg":"ML-DSA-44","pub":"AAAA""#.to_owned(), JwkError::Type),
+        (
+            r#""kty":"AKP","alg":"ML-DSA-44","pub":"AAAA""#.to_owned(),
+            JwkError::Unsound(KeyError::Length { wanted: 1312 }),
+        ),
+        (
+            r#""kty":"AKP","alg":"ML-DSA-87","pub":"AAAA""#.to_owned(),
+            JwkError::Unsound(KeyError::Length { wanted: 2592 }),
+        ),
+        (ml_dsa("ML-DSA-65", 1312), JwkError::Unsound(KeyError::Length { wanted: 1952 })),
+        (ml_dsa("ML-DSA-44", 1313), JwkError::Unsound(KeyError::Length { wanted: 1312 })),
+        (r#""kty":"AKP","pub":"AAAA""#.to_owned(), JwkError::Algorithm),
+        (r#""kty":"AKP","alg":"ES256","pub":"AAAA""#.to_owned(), JwkError::Algorithm),
+        (r#""kty":"AKP","alg":"ML-DSA-45","pub":"AAAA""#.to_owned(), JwkError::Algorithm),
+        (r#""kty":"AKP","alg":"ML-DSA-44""#.to_owned(), JwkError::Encoding("pub")),
+        (r#""kty":"AKP","alg":"ML-DSA-44","pub":5"#.to_owned(), JwkError::Encoding("pub")),
+        (ml_dsa("ML-DSA-44", 1312) + r#","priv":"AAAA""#, JwkError::Private),
+        (ml_dsa("ML-DSA-44", 1312) + r#","use":"enc""#, JwkError::Purpose),
+        (format!(r#"{P256},"alg":"ML-DSA-44""#), JwkError::Algorithm),
         (r#""kty":"LMS","x":"AA""#.to_owned(), JwkError::Type),
         (r#""kty":5"#.to_owned(), JwkError::Type),
         (r#""x":"AA""#.to_owned(), JwkError::Type),
