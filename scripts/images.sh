@@ -58,8 +58,12 @@ node_root() {
 mounts=(--volume /usr:/usr:ro --volume /etc/ssl:/etc/ssl:ro --volume /etc/alternatives:/etc/alternatives:ro
     --volume "$tools:$tools:ro")
 
-build_image=$(base localhost/base-build build_root '' --env "PATH=$cargo_home/bin:$tools/bin:/usr/local/bin:/usr/bin:/bin" \
-    --env "HOME=$HOME" --env "CARGO_HOME=$cargo_home" --env "RUSTUP_HOME=$rustup_home")
+environment=(--env "PATH=$cargo_home/bin:$tools/bin:/usr/local/bin:/usr/bin:/bin" --env "HOME=$HOME"
+    --env "CARGO_HOME=$cargo_home" --env "RUSTUP_HOME=$rustup_home")
+# npm fetches as it does outside.
+[[ -z ${NODE_EXTRA_CA_CERTS-} ]] || environment+=(--env "NODE_EXTRA_CA_CERTS=$NODE_EXTRA_CA_CERTS")
+[[ ! -f $HOME/.npmrc ]] || mounts+=(--volume "$HOME/.npmrc:$HOME/.npmrc:ro")
+build_image=$(base localhost/base-build build_root '' "${environment[@]}")
 node_image=$(base localhost/base-node node_root "$(node --version)" --env PATH=/usr/bin)
 
 # Builds a Dockerfile with the network of this machine, for the package registries, unless the image is there and was built from

@@ -32,7 +32,8 @@ def main():
         BASELINE.write_text(json.dumps({"rustc": compiler, "instructions": found}, indent=1) + "\n")
         print(f"bench-instructions: written to {BASELINE.name}; commit it with what changed it.")
     elif baseline["rustc"] != compiler:
-        print(f"bench-instructions: NOT COMPARED: the baseline was made with rustc {baseline['rustc']}, this is {compiler}.")
+        why = f"the baseline was made with rustc {baseline['rustc']}, this is {compiler}"
+        subprocess.run([HERE.parents[1] / "scripts/tools.sh", "unavailable", "the comparison of instructions", why], check=True)
     elif more:
         sys.exit(f"bench-instructions: more than the baseline: {', '.join(more)}. If it is worth it: UPDATE=1.")
     elif less:
