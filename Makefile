@@ -23,10 +23,10 @@ demo: setup ## Play the acceptance scenarios and stay up for your own curl (ONCE
 
 test: ## Check format, lints, documentation and behaviour, and play the demo.
 	@./scripts/setup.sh tests
-	cargo fmt --check
+	cargo fmt --all --check
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	./scripts/deny.sh
-	cargo clippy --all-targets -- -D warnings
+	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps
 	cargo test
 	./target/debug/callgate check --config sidecar.toml

@@ -1,9 +1,5 @@
 //! What each step of the check costs: `cargo bench`. The tokens are made by the demo's issuer, with keys made at the start.
 
-#[path = "../examples/demo/keys.rs"]
-#[allow(dead_code)]
-mod keys;
-
 use std::hint::black_box;
 use std::sync::Arc;
 
@@ -37,7 +33,7 @@ struct Stage {
 
 impl Stage {
     fn set(algorithm: Algorithm) -> Self {
-        let key = keys::Key::generate(algorithm.name(), "k1");
+        let key = testkit::keys::Key::generate(algorithm.name(), "k1");
         let document = json!({ "keys": [key.jwk()] }).to_string().into_bytes();
         let claims = json!({
             "iss": ISSUER, "aud": "email-service", "sub": "billing", "jti": "0192f7",

@@ -5,39 +5,12 @@
 //!
 //! Start it with `make demo`, which builds the binary first.
 
-#[path = "demo/email_service.rs"]
-#[allow(dead_code, reason = "the end-to-end tests use the rest")]
-mod email_service;
-#[path = "demo/http.rs"]
-#[allow(dead_code, reason = "the end-to-end tests use the rest")]
-mod http;
 #[path = "demo/interrupt.rs"]
 mod interrupt;
-#[path = "demo/issuer.rs"]
-#[allow(dead_code, reason = "the end-to-end tests use the rest")]
-mod issuer;
-#[path = "demo/keys.rs"]
-#[allow(dead_code, reason = "the end-to-end tests use the rest")]
-mod keys;
-#[path = "demo/process.rs"]
-#[allow(dead_code, reason = "the end-to-end tests use the rest")]
-mod process;
 #[path = "demo/scenarios.rs"]
 mod scenarios;
-#[path = "demo/server.rs"]
-#[allow(dead_code, reason = "the end-to-end tests use the rest")]
-mod server;
-#[path = "demo/setup.rs"]
-#[allow(dead_code, reason = "the end-to-end tests use the rest")]
-mod setup;
 #[path = "demo/show.rs"]
 mod show;
-#[path = "demo/sidecar.rs"]
-#[allow(dead_code, reason = "the end-to-end tests use the rest")]
-mod sidecar;
-#[path = "demo/socket.rs"]
-#[allow(dead_code, reason = "the end-to-end tests use the rest")]
-mod socket;
 #[path = "demo/stage.rs"]
 mod stage;
 
@@ -48,10 +21,10 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::interrupt::Interrupt;
-use crate::issuer::now;
-use crate::setup::AUDIENCE;
 use crate::show::Show;
 use crate::stage::{Ports, Stage};
+use testkit::issuer::now;
+use testkit::setup::AUDIENCE;
 
 fn main() -> ExitCode {
     let once = std::env::var("ONCE").is_ok_and(|value| !matches!(value.as_str(), "" | "0"));

@@ -1,9 +1,6 @@
 //! How often a decision asks for memory: as many times as is written here, and no more. A change that allocates more per
 //! request fails here before anybody measures it; one that allocates less may lower the figure.
 
-#[path = "../examples/demo/keys.rs"]
-#[allow(dead_code)]
-mod keys;
 #[path = "../benches/instructions/record.rs"]
 mod record;
 
@@ -116,7 +113,7 @@ struct Stage {
 
 impl Stage {
     fn set(algorithm: Algorithm) -> Self {
-        let key = keys::Key::generate(algorithm.name(), "k1");
+        let key = testkit::keys::Key::generate(algorithm.name(), "k1");
         let document = json!({ "keys": [key.jwk()] }).to_string().into_bytes();
         let token = key.mint(&json!({
             "iss": ISSUER, "aud": "email-service", "sub": "billing", "jti": "0192f7",

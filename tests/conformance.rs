@@ -11,8 +11,6 @@ mod claims;
 mod encoding;
 #[path = "conformance/header.rs"]
 mod header;
-#[path = "kit/kit.rs"]
-mod kit;
 #[path = "conformance/pss.rs"]
 mod pss;
 #[path = "conformance/rfc.rs"]
@@ -32,8 +30,8 @@ use callgate::explain::terminal::{self, Colour};
 use callgate::explain::{Outcome, explain, machine};
 use callgate::rejection::{DETAIL_MAX, Reason};
 
-use kit::token::TokenSpec;
-use kit::world::{NOW, judge, verdict, world};
+use testkit::token::TokenSpec;
+use testkit::world::{NOW, judge, verdict, world};
 
 /// One line of a table.
 pub struct Case {

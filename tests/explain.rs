@@ -8,9 +8,6 @@
     reason = "a suite that meets what it does not expect fails on the spot"
 )]
 
-#[path = "kit/kit.rs"]
-mod kit;
-
 use std::fs;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -19,9 +16,9 @@ use std::process::{Command, Output, Stdio};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use kit::signing::pair;
-use kit::token::{TokenSpec, token};
-use kit::world::NOW;
+use testkit::signing::pair;
+use testkit::token::{TokenSpec, token};
+use testkit::world::NOW;
 
 /// A directory with a configuration and a key set.
 struct Place(TempDir);

@@ -9,12 +9,6 @@
     reason = "a suite that meets what it does not expect fails on the spot"
 )]
 
-#[path = "kit/kit.rs"]
-mod kit;
-#[path = "support/tools.rs"]
-#[allow(dead_code, reason = "shared with other tests")]
-mod tools;
-
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -28,7 +22,7 @@ use callgate::keys::store::{KeySlot, Published};
 use callgate::route::PublicRoutes;
 use serde_json::Value;
 
-use kit::world::{ISSUER, NOW, judge, requirement, verdict};
+use testkit::world::{ISSUER, NOW, judge, requirement, verdict};
 
 #[test]
 fn tokens_of_pyjwt_get_their_verdicts() {
@@ -48,7 +42,7 @@ fn check(name: &str) {
     let minted = Command::new(&script).args([ISSUER, "email-service", &NOW.to_string()]).output().expect("a script");
     let said = String::from_utf8_lossy(&minted.stderr);
     if minted.status.code() == Some(UNAVAILABLE) {
-        return tools::skip(&format!("the test of tokens by {name}"), said.trim());
+        return testkit::tools::skip(&format!("the test of tokens by {name}"), said.trim());
     }
     assert!(minted.status.success(), "{name} failed: {said}");
     let minted: Value = serde_json::from_slice(&minted.stdout).expect("JSON");

@@ -10,8 +10,6 @@
     reason = "a suite that meets what it does not expect fails on the spot"
 )]
 
-#[path = "kit/kit.rs"]
-mod kit;
 #[path = "properties/mutation.rs"]
 mod mutation;
 #[path = "properties/naive.rs"]

@@ -51,7 +51,7 @@ fn no_test_starts_a_program_that_the_machine_happens_to_have() {
         let name = path.to_str().unwrap();
         if name == "tests/scripts.rs"
             || !name.ends_with(".rs")
-            || !(name.starts_with("tests/") || name.starts_with("benches/"))
+            || !["tests/", "testkit/", "benches/"].iter().any(|start| name.starts_with(start))
         {
             continue;
         }

@@ -3,9 +3,6 @@
 //! `peers_tokens DIRECTORY COUNT` writes `jwks.json`, and for each algorithm `ALG.txt` (COUNT valid tokens, one a line, all
 //! different), `bad-ALG.txt` (1,000 with a wrong signature), `expired-ALG.txt` (one) and `ALG.pem` (the public key).
 
-#[path = "../../examples/demo/keys.rs"]
-#[allow(dead_code)]
-mod keys;
 mod public;
 
 use std::fs;
@@ -16,8 +13,8 @@ use std::time::{Duration, SystemTime};
 use aws_lc_rs::encoding::AsDer;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use keys::Key;
 use serde_json::{Value, json};
+use testkit::keys::Key;
 
 /// The algorithms that are compared: those that services use, one of each family.
 const ALGORITHMS: [&str; 3] = ["RS256", "ES256", "EdDSA"];

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::process;
+use testkit::process;
 
 /// A watch over the signals that end the demo.
 pub struct Interrupt {

@@ -4,14 +4,14 @@
 
 use serde_json::{Value, json};
 
-use super::issuer::{Issuer, now};
-use super::keys::{ALGORITHMS, Key};
-use super::process;
-use super::server::{Address, Server};
-use super::setup::{AUDIENCE, Setup};
 use super::show::Show;
-use super::sidecar::Sidecar;
 use super::stage::{Scene, Stage};
+use testkit::issuer::{Issuer, now};
+use testkit::keys::{ALGORITHMS, Key};
+use testkit::process;
+use testkit::server::{Address, Server};
+use testkit::setup::{AUDIENCE, Setup};
+use testkit::sidecar::Sidecar;
 
 /// Plays one scenario; an error says what was not as it should be.
 pub type Play = fn(&Stage, &Show) -> Result<(), String>;
@@ -90,7 +90,7 @@ fn wrong_audience(stage: &Stage, show: &Show) -> Result<(), String> {
 fn tampered(stage: &Stage, show: &Show) -> Result<(), String> {
     let token = good_token(stage);
     let parts: Vec<_> = token.split('.').collect();
-    let claims = super::keys::encode(stage.issuer.claims("admin", AUDIENCE).to_string().as_bytes());
+    let claims = testkit::keys::encode(stage.issuer.claims("admin", AUDIENCE).to_string().as_bytes());
     let token = format!("{}.{claims}.{}", parts[0], parts[2]);
     refused(stage, show, &bearer(&token), 401, "signature_invalid")
 }

@@ -5,9 +5,9 @@ use std::io::IsTerminal;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::email_service::Received;
-use super::http::{Answer, Head};
 use super::stage::Stage;
+use testkit::email_service::Received;
+use testkit::http::{Answer, Head};
 
 /// The demo's voice.
 pub struct Show {

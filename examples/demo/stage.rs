@@ -4,11 +4,11 @@ use std::cell::Cell;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 
-use super::email_service::{EmailService, Received};
-use super::http::Answer;
-use super::issuer::Issuer;
-use super::setup::Setup;
-use super::sidecar::Sidecar;
+use testkit::email_service::{EmailService, Received};
+use testkit::http::Answer;
+use testkit::issuer::Issuer;
+use testkit::setup::Setup;
+use testkit::sidecar::Sidecar;
 
 /// Which ports a stage takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

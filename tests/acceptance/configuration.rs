@@ -3,13 +3,13 @@
 use std::ffi::OsStr;
 use std::net::TcpListener;
 
-use crate::support::email_service::EmailService;
-use crate::support::issuer::Issuer;
-use crate::support::process::{Ended, run};
-use crate::support::request::Request;
-use crate::support::setup::{AUDIENCE, Setup};
-use crate::support::sidecar::Sidecar;
-use crate::support::stage::{binary, start_ready};
+use testkit::email_service::EmailService;
+use testkit::issuer::Issuer;
+use testkit::process::{Ended, run};
+use testkit::request::Request;
+use testkit::setup::{AUDIENCE, Setup};
+use testkit::sidecar::Sidecar;
+use testkit::stage::{binary, start_ready};
 
 /// A good file, line by line, to be spoiled.
 const GOOD: &str = r#"[listen]

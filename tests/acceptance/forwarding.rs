@@ -2,12 +2,12 @@
 
 use serde_json::json;
 
-use crate::support::email_service::EmailService;
-use crate::support::issuer::Issuer;
-use crate::support::keys::{ALGORITHMS, Key};
-use crate::support::request::{Request, noise};
-use crate::support::setup::{AUDIENCE, Setup};
-use crate::support::stage::{Stage, start_ready};
+use testkit::email_service::EmailService;
+use testkit::issuer::Issuer;
+use testkit::keys::{ALGORITHMS, Key};
+use testkit::request::{Request, noise};
+use testkit::setup::{AUDIENCE, Setup};
+use testkit::stage::{Stage, start_ready};
 
 #[test]
 fn request_with_a_valid_token_reaches_the_upstream_byte_for_byte_with_the_callers_name() {
@@ -86,7 +86,7 @@ fn algorithm_that_is_not_configured_is_refused_though_the_key_is_published() {
     };
     let [allowed, not_allowed] = &issuer.keys()[..] else { panic!("two keys") };
     assert_eq!(ask(allowed).status(), 202);
-    crate::support::refusal::assert_unauthorized(&ask(not_allowed), "algorithm_refused");
+    testkit::refusal::assert_unauthorized(&ask(not_allowed), "algorithm_refused");
     assert_eq!(email.received().len(), 1);
 }
 

@@ -1,8 +1,8 @@
 //! Requests that two parties could read differently are refused, never interpreted.
 
-use crate::support::refusal::assert_unauthorized;
-use crate::support::request::Request;
-use crate::support::stage::Stage;
+use testkit::refusal::assert_unauthorized;
+use testkit::request::Request;
+use testkit::stage::Stage;
 
 /// Ways to say how long a body is that a backend could read differently: where one party ends the request, the other would
 /// find the beginning of a next one, which nobody has checked.

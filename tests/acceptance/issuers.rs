@@ -2,15 +2,15 @@
 
 use serde_json::Value;
 
-use crate::support::email_service::EmailService;
-use crate::support::http::Answer;
-use crate::support::issuer::Issuer;
-use crate::support::keys::Key;
-use crate::support::refusal::{assert_unauthorized, request_id};
-use crate::support::request::Request;
-use crate::support::setup::{AUDIENCE, Setup};
-use crate::support::sidecar::Sidecar;
-use crate::support::stage::start_ready;
+use testkit::email_service::EmailService;
+use testkit::http::Answer;
+use testkit::issuer::Issuer;
+use testkit::keys::Key;
+use testkit::refusal::{assert_unauthorized, request_id};
+use testkit::request::Request;
+use testkit::setup::{AUDIENCE, Setup};
+use testkit::sidecar::Sidecar;
+use testkit::stage::start_ready;
 
 struct Two {
     first: Issuer,

@@ -3,14 +3,14 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::email_service::EmailService;
-use crate::support::http::PATIENCE;
-use crate::support::issuer::{Behaviour, Issuer};
-use crate::support::refusal::{assert_problem, assert_unauthorized};
-use crate::support::request::Request;
-use crate::support::setup::{AUDIENCE, Setup};
-use crate::support::sidecar::Sidecar;
-use crate::support::stage::{binary, start, start_ready};
+use testkit::email_service::EmailService;
+use testkit::http::PATIENCE;
+use testkit::issuer::{Behaviour, Issuer};
+use testkit::refusal::{assert_problem, assert_unauthorized};
+use testkit::request::Request;
+use testkit::setup::{AUDIENCE, Setup};
+use testkit::sidecar::Sidecar;
+use testkit::stage::{binary, start, start_ready};
 
 struct Outage {
     issuer: Issuer,

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::support::email_service::EmailService;
-use crate::support::issuer::Issuer;
-use crate::support::keys::Key;
-use crate::support::request::Request;
-use crate::support::setup::{AUDIENCE, Setup};
-use crate::support::sidecar::Sidecar;
-use crate::support::stage::start_ready;
+use testkit::email_service::EmailService;
+use testkit::issuer::Issuer;
+use testkit::keys::Key;
+use testkit::request::Request;
+use testkit::setup::{AUDIENCE, Setup};
+use testkit::sidecar::Sidecar;
+use testkit::stage::start_ready;
 
 /// A sidecar with an issuer whose keys change.
 struct Rotating {

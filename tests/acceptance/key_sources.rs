@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::email_service::EmailService;
-use crate::support::http::{Answer, PATIENCE};
-use crate::support::issuer::{Behaviour, Issuer};
-use crate::support::refusal::{assert_problem, assert_unauthorized, request_id};
-use crate::support::request::Request;
-use crate::support::setup::{AUDIENCE, Setup};
-use crate::support::sidecar::Sidecar;
-use crate::support::stage::{start, start_ready};
-use crate::support::tls::TlsFront;
+use testkit::email_service::EmailService;
+use testkit::http::{Answer, PATIENCE};
+use testkit::issuer::{Behaviour, Issuer};
+use testkit::refusal::{assert_problem, assert_unauthorized, request_id};
+use testkit::request::Request;
+use testkit::setup::{AUDIENCE, Setup};
+use testkit::sidecar::Sidecar;
+use testkit::stage::{start, start_ready};
+use testkit::tls::TlsFront;
 
 /// A sidecar that soon asks again, in front of an email service of its own.
 struct Fetching {

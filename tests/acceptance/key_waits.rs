@@ -7,13 +7,13 @@ use h2::client::ResponseFuture;
 use http::Method;
 use tokio::net::TcpStream;
 
-use crate::support::email_service::EmailService;
-use crate::support::http::PATIENCE;
-use crate::support::issuer::{Behaviour, Issuer};
-use crate::support::request::Request;
-use crate::support::setup::{AUDIENCE, Setup};
-use crate::support::sidecar::Sidecar;
-use crate::support::stage::{start, start_ready};
+use testkit::email_service::EmailService;
+use testkit::http::PATIENCE;
+use testkit::issuer::{Behaviour, Issuer};
+use testkit::request::Request;
+use testkit::setup::{AUDIENCE, Setup};
+use testkit::sidecar::Sidecar;
+use testkit::stage::{start, start_ready};
 
 fn token(by: &Issuer) -> String {
     by.mint(&by.claims("billing", AUDIENCE))
@@ -123,7 +123,7 @@ async fn stream_that_is_reset_waits_no_longer() {
         &Setup::before(email.address()).trusting(&issuer).with("[limits]\nrequests = 4\nkey_wait = \"30s\""),
     );
     let good = token(&issuer);
-    let unknown = Issuer::with_keys(&issuer.name(), vec![crate::support::keys::Key::generate("ES256", "unknown")]);
+    let unknown = Issuer::with_keys(&issuer.name(), vec![testkit::keys::Key::generate("ES256", "unknown")]);
     issuer.behave(Behaviour::Slow(Duration::from_secs(60)));
     for _ in 0..5 {
         let waiting = streams(&sidecar, &token(&unknown), 50).await;

@@ -3,10 +3,6 @@
 //! Every test has its own issuer, upstream and process, so all of them run side by side. Each refusal stands next to an
 //! acceptance, and each looks at three things: the answer, what the upstream saw, and the audit.
 
-#[path = "../support/mod.rs"]
-#[allow(dead_code, reason = "shared with the demo and with other tests")]
-mod support;
-
 mod configuration; // a bad sidecar.toml
 mod forwarding; // what a valid token gets through, and how
 mod framing; // requests that two parties could read differently

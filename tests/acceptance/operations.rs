@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::http::PATIENCE;
-use crate::support::issuer::now;
-use crate::support::refusal::request_id;
-use crate::support::request::Request;
-use crate::support::sidecar::Sidecar;
-use crate::support::stage::Stage;
+use testkit::http::PATIENCE;
+use testkit::issuer::now;
+use testkit::refusal::request_id;
+use testkit::request::Request;
+use testkit::sidecar::Sidecar;
+use testkit::stage::Stage;
 
 /// Scrapes until a sample of this name, with these labels, has this value. An audit record and a counter are written one
 /// after the other, so the first scrape may be too early.

@@ -2,16 +2,16 @@
 
 use serde_json::{Value, json};
 
-use crate::support::email_service::EmailService;
-use crate::support::http::Answer;
-use crate::support::issuer::{Issuer, now};
-use crate::support::keys::Key;
-use crate::support::refusal::assert_unauthorized;
-use crate::support::request::Request;
-use crate::support::setup::{AUDIENCE, Setup};
-use crate::support::sidecar::Sidecar;
-use crate::support::stage::start_ready;
-use crate::support::tls::TlsFront;
+use testkit::email_service::EmailService;
+use testkit::http::Answer;
+use testkit::issuer::{Issuer, now};
+use testkit::keys::Key;
+use testkit::refusal::assert_unauthorized;
+use testkit::request::Request;
+use testkit::setup::{AUDIENCE, Setup};
+use testkit::sidecar::Sidecar;
+use testkit::stage::start_ready;
+use testkit::tls::TlsFront;
 
 /// A sidecar that trusts one issuer by these lines.
 struct Guarded {

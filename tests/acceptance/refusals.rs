@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::support::issuer::now;
-use crate::support::keys::encode;
-use crate::support::refusal::{assert_unauthorized, request_id};
-use crate::support::request::Request;
-use crate::support::stage::Stage;
+use testkit::issuer::now;
+use testkit::keys::encode;
+use testkit::refusal::{assert_unauthorized, request_id};
+use testkit::request::Request;
+use testkit::stage::Stage;
 
 /// Plays one bad token next to a good one; returns the detail of the refusal.
 fn refuse(stage: Stage, token: &str, reason: &str) -> String {
@@ -187,7 +187,7 @@ fn token_larger_than_the_limit_is_refused() {
 
 #[test]
 fn token_that_lacks_a_required_claim_is_refused() {
-    let required = |setup: crate::support::setup::Setup| setup.with("required_claims = { env = \"production\" }");
+    let required = |setup: testkit::setup::Setup| setup.with("required_claims = { env = \"production\" }");
     let stage = Stage::set_with(required);
     let good = stage.token_but("env", json!("production"));
     assert_eq!(stage.ask(&Request::send().bearer(&good)).status(), 202);

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use serde_json::json;
 
-use crate::support::http::PATIENCE;
-use crate::support::refusal::assert_unauthorized;
-use crate::support::request::Request;
-use crate::support::stage::Stage;
+use testkit::http::PATIENCE;
+use testkit::refusal::assert_unauthorized;
+use testkit::request::Request;
+use testkit::stage::Stage;
 
 /// A stage whose sidecar has this deny-list.
 fn stage(list: &Path) -> Stage {

@@ -6,14 +6,14 @@ use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::support::http::{Connection, PATIENCE};
-use crate::support::issuer::Issuer;
-use crate::support::request::Request;
-use crate::support::server::Server;
-use crate::support::setup::{AUDIENCE, Setup};
-use crate::support::sidecar::Sidecar;
-use crate::support::socket::Socket;
-use crate::support::stage::{Stage, binary, start_ready};
+use testkit::http::{Connection, PATIENCE};
+use testkit::issuer::Issuer;
+use testkit::request::Request;
+use testkit::server::Server;
+use testkit::setup::{AUDIENCE, Setup};
+use testkit::sidecar::Sidecar;
+use testkit::socket::Socket;
+use testkit::stage::{Stage, binary, start_ready};
 
 /// Long enough for a slow machine, far shorter than the drain and any grace period.
 const PROMPTLY: Duration = Duration::from_secs(10);

@@ -1,7 +1,7 @@
 //! The header with the caller's name is ours alone to write, however a client spells it.
 
-use crate::support::request::Request;
-use crate::support::stage::Stage;
+use testkit::request::Request;
+use testkit::stage::Stage;
 
 const SPELLINGS: [&str; 8] = [
     "X-Caller-Service",

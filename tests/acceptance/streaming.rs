@@ -3,12 +3,12 @@
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 
-use crate::support::http::{Connection, PATIENCE};
-use crate::support::request::{Request, noise};
-use crate::support::setup::Setup;
-use crate::support::sidecar::Sidecar;
-use crate::support::stage::{Stage, start_ready};
-use crate::support::{issuer::Issuer, server::Server, setup::AUDIENCE};
+use testkit::http::{Connection, PATIENCE};
+use testkit::request::{Request, noise};
+use testkit::setup::Setup;
+use testkit::sidecar::Sidecar;
+use testkit::stage::{Stage, start_ready};
+use testkit::{issuer::Issuer, server::Server, setup::AUDIENCE};
 
 const MIB: usize = 1 << 20;
 

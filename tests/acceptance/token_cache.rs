@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::support::email_service::EmailService;
-use crate::support::http::PATIENCE;
-use crate::support::issuer::Issuer;
-use crate::support::refusal::assert_unauthorized;
-use crate::support::request::Request;
-use crate::support::setup::Setup;
-use crate::support::stage::{Stage, start_ready};
+use testkit::email_service::EmailService;
+use testkit::http::PATIENCE;
+use testkit::issuer::Issuer;
+use testkit::refusal::assert_unauthorized;
+use testkit::request::Request;
+use testkit::setup::Setup;
+use testkit::stage::{Stage, start_ready};
 
 /// The value of a metric without labels.
 fn metric(stage: &Stage, name: &str) -> u64 {

@@ -2,13 +2,13 @@
 
 use std::sync::{Arc, Mutex, mpsc};
 
-use crate::support::http::{Answer, Connection, PATIENCE};
-use crate::support::issuer::Issuer;
-use crate::support::refusal::{assert_problem, request_id};
-use crate::support::request::Request;
-use crate::support::server::{Handler, Server};
-use crate::support::setup::{AUDIENCE, Setup};
-use crate::support::stage::start_ready;
+use testkit::http::{Answer, Connection, PATIENCE};
+use testkit::issuer::Issuer;
+use testkit::refusal::{assert_problem, request_id};
+use testkit::request::Request;
+use testkit::server::{Handler, Server};
+use testkit::setup::{AUDIENCE, Setup};
+use testkit::stage::start_ready;
 
 /// Asks a sidecar in front of a failing upstream, and checks what answer and audit have in common.
 fn assert_fails(setup: Setup, status: u16, reason: &str) -> Answer {

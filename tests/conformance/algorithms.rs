@@ -1,8 +1,8 @@
 //! `alg` and what it may not do: choose the kind of key, choose no signature at all, or turn a public key into a secret.
 
-use super::kit::signing::pair;
-use super::kit::token::{TokenSpec, by, token};
 use super::{Case, case};
+use testkit::signing::pair;
+use testkit::token::{TokenSpec, by, token};
 
 /// A token of an issuer whose keys say in various ways that they are for Ed25519.
 fn ed25519(alg: &'static str, kid: &str) -> TokenSpec {

@@ -1,8 +1,8 @@
 //! The claims beside times: who issued the token, for whom, whom it names, and what else an issuer's tokens must say.
 
 use super::header::strict;
-use super::kit::token::{by, token};
 use super::{Case, case};
+use testkit::token::{by, token};
 
 /// A value of every JSON type, with what is odd about it.
 const VALUES: [(&str, &str); 14] = [

@@ -1,8 +1,8 @@
 //! base64url and UTF-8: one meaning has one spelling (RFC 7515 §2, RFC 4648 §3.5), and what is not text is not guessed.
 
-use super::kit::signing::{encode, pair};
-use super::kit::token::{TokenSpec, token};
 use super::{Case, case};
+use testkit::signing::{encode, pair};
+use testkit::token::{TokenSpec, token};
 
 #[rustfmt::skip]
 pub fn cases() -> Vec<Case> {

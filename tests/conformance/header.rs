@@ -1,8 +1,8 @@
 //! The JOSE header beside `alg`: extensions that nobody implements, keys that nobody trusts, `kid` as a weapon, `typ`.
 
-use super::kit::signing::{encode, pair};
-use super::kit::token::{TokenSpec, by, token};
 use super::{Case, case};
+use testkit::signing::{encode, pair};
+use testkit::token::{TokenSpec, by, token};
 
 #[rustfmt::skip]
 pub fn cases() -> Vec<Case> {

@@ -2,8 +2,8 @@
 //! `openssl dgst -sha256 -sign key.pem -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:0`, with the private key of RFC 7515
 //! appendix A.2.1, whose tokens are by `joe`.
 
-use super::kit::signing::encode;
 use super::{Case, field};
+use testkit::signing::encode;
 
 pub fn cases() -> Vec<Case> {
     SIGNATURES

@@ -6,8 +6,8 @@ use callgate::algorithm::Algorithm;
 use callgate::keys::jwks::{KeyUse, Reading};
 use serde_json::{Value, json};
 
-use super::kit::signing::{decode, encode, pair};
 use super::{Case, field};
+use testkit::signing::{decode, encode, pair};
 
 /// The payload of RFC 7515 appendix A.1 to A.3 and A.5, encoded: by `joe`, expired in 2011, for nobody in particular.
 const JOE: &str = "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ";

@@ -7,9 +7,9 @@ use callgate::keys::jwks::{JwkError, KeySetError, Reading};
 use serde_json::{Value, json};
 
 use super::header::strict;
-use super::kit::signing::{encode, pair};
-use super::kit::token::{by, token};
 use super::{Case, case};
+use testkit::signing::{encode, pair};
+use testkit::token::{by, token};
 
 #[rustfmt::skip]
 pub fn cases() -> Vec<Case> {

@@ -1,8 +1,8 @@
 //! Signatures that are none: of the wrong form or length, of numbers that make the mathematics collapse, of another's key.
 
-use super::kit::signing::{encode, pair};
-use super::kit::token::{by, token};
 use super::{Case, case};
+use testkit::signing::{encode, pair};
+use testkit::token::{by, token};
 
 const KEYS: [(&str, &str); 6] = [
     ("rsa", "RS256"),
@@ -96,7 +96,7 @@ fn resigned(token: &str, over: fn(String, String) -> String) -> String {
 }
 
 fn plain(part: &str) -> String {
-    String::from_utf8(super::kit::signing::decode(part)).expect("text")
+    String::from_utf8(testkit::signing::decode(part)).expect("text")
 }
 
 fn other_s(signature: &[u8], n: &[u8]) -> Vec<u8> {

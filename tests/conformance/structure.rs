@@ -1,9 +1,9 @@
 //! The form of the whole: the field, the number of parts, what else wears the clothes of a JWT, JSON that is none, sizes.
 
-use super::kit::signing::{encode, pair};
-use super::kit::token::{TokenSpec, token};
-use super::kit::world::TOKEN_LIMIT;
 use super::{Case, case, field};
+use testkit::signing::{encode, pair};
+use testkit::token::{TokenSpec, token};
+use testkit::world::TOKEN_LIMIT;
 
 #[rustfmt::skip]
 pub fn cases() -> Vec<Case> {

@@ -2,9 +2,9 @@
 //! by 30 seconds.
 
 use super::header::strict;
-use super::kit::token::token;
-use super::kit::world::{LEEWAY, NOW};
 use super::{Case, case};
+use testkit::token::token;
+use testkit::world::{LEEWAY, NOW};
 
 #[rustfmt::skip]
 pub fn cases() -> Vec<Case> {

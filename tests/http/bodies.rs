@@ -1,8 +1,8 @@
 //! Chunked bodies are followed byte by byte: what could be cut in two ways ends the request, and never becomes another one.
 
 use crate::cases::{Case, bytes};
-use crate::support::refusal::{assert_problem, request_id};
-use crate::support::stage::Stage;
+use testkit::refusal::{assert_problem, request_id};
+use testkit::stage::Stage;
 
 #[test]
 fn a_body_that_could_be_cut_in_two_ways_is_refused_and_no_part_of_it_becomes_a_request() {

@@ -6,9 +6,9 @@ mod paths;
 mod smuggling;
 mod spoofing;
 
-use crate::support::http::{Answer, Connection};
-use crate::support::refusal::{assert_problem, request_id};
-use crate::support::stage::Stage;
+use testkit::http::{Answer, Connection};
+use testkit::refusal::{assert_problem, request_id};
+use testkit::stage::Stage;
 
 /// What is said of a request: a name, and the request.
 pub type Case = (&'static str, &'static str);

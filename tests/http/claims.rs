@@ -3,9 +3,9 @@
 
 use serde_json::{Value, json};
 
-use crate::support::refusal::assert_unauthorized;
-use crate::support::request::Request;
-use crate::support::stage::Stage;
+use testkit::refusal::assert_unauthorized;
+use testkit::request::Request;
+use testkit::stage::Stage;
 
 const FORWARD: &str = "[caller]\nforward = { X-Caller-Team = \"team\", X-Caller-Scopes = \"/auth/scopes\" }\n\
                        [[public]]\npath = \"/healthz\"\nmethods = [\"GET\"]";

@@ -1,8 +1,8 @@
 //! Where a token could stand and does not count, and what happens to the body of a request that has none.
 
-use crate::support::refusal::{assert_unauthorized, request_id};
-use crate::support::request::{Request, noise};
-use crate::support::stage::Stage;
+use testkit::refusal::{assert_unauthorized, request_id};
+use testkit::request::{Request, noise};
+use testkit::stage::Stage;
 
 #[test]
 fn a_token_anywhere_but_in_one_authorization_field_is_no_token() {

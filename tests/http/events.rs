@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::support::http::{Body, Connection, PATIENCE};
-use crate::support::issuer::Issuer;
-use crate::support::refusal::assert_unauthorized;
-use crate::support::request::Request;
-use crate::support::server::Server;
-use crate::support::setup::{AUDIENCE, Setup};
-use crate::support::sidecar::Sidecar;
-use crate::support::stage::start_ready;
+use testkit::http::{Body, Connection, PATIENCE};
+use testkit::issuer::Issuer;
+use testkit::refusal::assert_unauthorized;
+use testkit::request::Request;
+use testkit::server::Server;
+use testkit::setup::{AUDIENCE, Setup};
+use testkit::sidecar::Sidecar;
+use testkit::stage::start_ready;
 
 struct Scene {
     issuer: Issuer,

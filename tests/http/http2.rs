@@ -5,7 +5,7 @@ use h2::client::SendRequest;
 use http::{HeaderMap, Method, Request, StatusCode};
 use tokio::net::TcpStream;
 
-use crate::support::stage::Stage;
+use testkit::stage::Stage;
 
 /// What was answered.
 struct Got {
@@ -189,7 +189,7 @@ async fn an_idle_connection_is_closed_in_time() {
     let ended = tokio::spawn(connection);
     let client = client.ready().await.unwrap();
     assert_eq!(ask(&client, request("GET", "/", &[]), b"").await.unwrap().status, 401);
-    tokio::time::timeout(crate::support::http::PATIENCE, ended).await.expect("it is closed").unwrap().ok();
+    tokio::time::timeout(testkit::http::PATIENCE, ended).await.expect("it is closed").unwrap().ok();
     stage.end();
 }
 
@@ -206,10 +206,10 @@ fn where_http2_is_switched_off_its_first_bytes_are_a_malformed_request() {
         } else {
             let refused = connection.read_answer("").unwrap();
             assert_eq!(refused.status(), 400);
-            crate::support::refusal::assert_problem(&refused, "request_malformed");
+            testkit::refusal::assert_problem(&refused, "request_malformed");
             assert_eq!(stage.audit(0)["reason"], "request_malformed");
         }
-        let answer = stage.ask(&crate::support::request::Request::send().bearer(&stage.token()));
+        let answer = stage.ask(&testkit::request::Request::send().bearer(&stage.token()));
         assert_eq!(answer.status(), 202, "HTTP/1.1 is spoken either way");
         stage.end();
     }

@@ -7,11 +7,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
 use crate::strict_upstream::StrictUpstream;
-use crate::support::http::PATIENCE;
-use crate::support::issuer::Issuer;
-use crate::support::setup::{AUDIENCE, Setup};
-use crate::support::sidecar::Sidecar;
-use crate::support::stage::start_ready;
+use testkit::http::PATIENCE;
+use testkit::issuer::Issuer;
+use testkit::setup::{AUDIENCE, Setup};
+use testkit::sidecar::Sidecar;
+use testkit::stage::start_ready;
 
 struct Scene {
     issuer: Issuer,
@@ -206,13 +206,13 @@ async fn answers_in_frames_have_one_end_for_clients_of_both_protocols() {
                 assert_eq!((head.status().as_u16(), &body), (200, &wanted), "{case}");
                 // On one connection, with an answer between: what is left over would stand before the next.
                 for (path, status, wanted) in [(path.as_str(), 200, &wanted), ("/none", 204, &Vec::new())] {
-                    let request = crate::support::request::Request::new(method, path).bearer(&token);
+                    let request = testkit::request::Request::new(method, path).bearer(&token);
                     let asked_with = if method == "HEAD" { "HEAD" } else { "" };
                     http1_client.send(request.bytes()).unwrap();
                     let head = http1_client.read_head().unwrap().expect("the connection is kept");
                     assert!(head.start.starts_with(&format!("HTTP/1.1 {status} ")), "{case}: {head:?}");
                     assert_eq!(head.header("trailer"), None, "{case}: no trailers follow");
-                    let framing = crate::support::http::Connection::answer_body(&head, asked_with);
+                    let framing = testkit::http::Connection::answer_body(&head, asked_with);
                     assert_eq!(&http1_client.read_body(framing).unwrap(), wanted, "{case}");
                 }
             }

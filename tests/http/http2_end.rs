@@ -14,14 +14,14 @@ use crate::frames::{
     self, ACK, CANCEL, Client, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, GOAWAY, HEADERS, NO_ERROR, PING,
     REFUSED_STREAM, RST_STREAM,
 };
-use crate::support::http::{Connection, PATIENCE};
-use crate::support::issuer::Issuer;
-use crate::support::refusal::assert_problem;
-use crate::support::request::Request;
-use crate::support::server::Server;
-use crate::support::setup::{AUDIENCE, Setup};
-use crate::support::sidecar::Sidecar;
-use crate::support::stage::start_ready;
+use testkit::http::{Connection, PATIENCE};
+use testkit::issuer::Issuer;
+use testkit::refusal::assert_problem;
+use testkit::request::Request;
+use testkit::server::Server;
+use testkit::setup::{AUDIENCE, Setup};
+use testkit::sidecar::Sidecar;
+use testkit::stage::start_ready;
 
 struct Scene {
     issuer: Issuer,

@@ -6,8 +6,8 @@ use crate::frames::{
     CANCEL, Client, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, GOAWAY, HEADERS, INITIAL_WINDOW_SIZE, RST_STREAM,
     block, request, status,
 };
-use crate::support::request::Request;
-use crate::support::stage::Stage;
+use testkit::request::Request;
+use testkit::stage::Stage;
 
 #[test]
 fn a_refusal_that_the_window_does_not_take_is_reset_within_a_second_and_holds_no_place() {

@@ -11,9 +11,9 @@ use crate::frames::{
     self, CANCEL, Client, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PADDED, RST_STREAM, WINDOW_UPDATE, block,
 };
 use crate::strict_upstream::{ReadRequest, StrictUpstream};
-use crate::support::issuer::Issuer;
-use crate::support::setup::{AUDIENCE, Setup};
-use crate::support::stage::start_ready;
+use testkit::issuer::Issuer;
+use testkit::setup::{AUDIENCE, Setup};
+use testkit::stage::start_ready;
 
 /// How many are played if nothing else is said.
 const SEQUENCES: u64 = 300;

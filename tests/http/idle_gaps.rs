@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::support::issuer::Issuer;
-use crate::support::request::Request;
-use crate::support::setup::{AUDIENCE, Setup};
-use crate::support::stage::start_ready;
-use crate::support::tools;
+use testkit::issuer::Issuer;
+use testkit::request::Request;
+use testkit::setup::{AUDIENCE, Setup};
+use testkit::stage::start_ready;
+use testkit::tools;
 
 /// As many services are written: nothing is set but, here, the time.
 const SERVER: &str = "const server = require('http').createServer((request, answer) => { \

@@ -4,13 +4,13 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::support::http::{Answer, Connection, PATIENCE};
-use crate::support::issuer::Issuer;
-use crate::support::refusal::{assert_problem, request_id};
-use crate::support::request::Request;
-use crate::support::server::Server;
-use crate::support::setup::{AUDIENCE, Setup};
-use crate::support::stage::{Stage, start_ready};
+use testkit::http::{Answer, Connection, PATIENCE};
+use testkit::issuer::Issuer;
+use testkit::refusal::{assert_problem, request_id};
+use testkit::request::Request;
+use testkit::server::Server;
+use testkit::setup::{AUDIENCE, Setup};
+use testkit::stage::{Stage, start_ready};
 
 fn limited(limits: &str) -> Stage {
     Stage::set_with(|setup| setup.with(&format!("[limits]\n{limits}")))

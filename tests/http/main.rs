@@ -1,10 +1,6 @@
 //! HTTP at its edges, on raw sockets against an upstream that writes down what it sees: what is refused, what is forwarded, and
 //! what becomes of it on the way. Each refusal stands beside an acceptance, and each is looked for in the audit.
 
-#[path = "../support/mod.rs"]
-#[allow(dead_code, reason = "shared with the demo and with other tests")]
-mod support;
-
 mod bodies; // chunks that two parties could cut differently
 mod cases; // one line each: smuggling, spoofing, paths
 mod claims; // more than the caller's name, and less than the token

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::support::http::{Answer, Connection};
-use crate::support::issuer::Issuer;
-use crate::support::request::Request;
-use crate::support::server::Server;
-use crate::support::setup::{AUDIENCE, Setup};
-use crate::support::stage::{Stage, start_ready};
+use testkit::http::{Answer, Connection};
+use testkit::issuer::Issuer;
+use testkit::request::Request;
+use testkit::server::Server;
+use testkit::setup::{AUDIENCE, Setup};
+use testkit::stage::{Stage, start_ready};
 
 fn claiming(stage: &Stage) -> Request {
     Request::send()

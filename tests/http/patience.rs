@@ -6,13 +6,13 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::support::http::{Connection, PATIENCE};
-use crate::support::issuer::Issuer;
-use crate::support::refusal::{assert_problem, request_id};
-use crate::support::request::{Request, noise};
-use crate::support::server::Server;
-use crate::support::setup::{AUDIENCE, Setup};
-use crate::support::stage::start_ready;
+use testkit::http::{Connection, PATIENCE};
+use testkit::issuer::Issuer;
+use testkit::refusal::{assert_problem, request_id};
+use testkit::request::{Request, noise};
+use testkit::server::Server;
+use testkit::setup::{AUDIENCE, Setup};
+use testkit::stage::start_ready;
 
 /// More than the kernels on both sides hold.
 const LARGE: usize = 24 << 20;

@@ -4,13 +4,13 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use crate::cases::bytes;
-use crate::support::http::{Connection, PATIENCE};
-use crate::support::issuer::Issuer;
-use crate::support::refusal::assert_problem;
-use crate::support::request::Request;
-use crate::support::server::Server;
-use crate::support::setup::{AUDIENCE, Setup};
-use crate::support::stage::{Stage, start_ready};
+use testkit::http::{Connection, PATIENCE};
+use testkit::issuer::Issuer;
+use testkit::refusal::assert_problem;
+use testkit::request::Request;
+use testkit::server::Server;
+use testkit::setup::{AUDIENCE, Setup};
+use testkit::stage::{Stage, start_ready};
 
 #[test]
 fn requests_sent_at_once_are_answered_in_order_and_each_is_judged() {

@@ -4,12 +4,12 @@
 use std::time::Duration;
 
 use crate::cases::bytes;
-use crate::support::email_service::EmailService;
-use crate::support::issuer::{Issuer, now};
-use crate::support::refusal::assert_problem;
-use crate::support::request::Request;
-use crate::support::setup::Setup;
-use crate::support::stage::{Stage, start_ready};
+use testkit::email_service::EmailService;
+use testkit::issuer::{Issuer, now};
+use testkit::refusal::assert_problem;
+use testkit::request::Request;
+use testkit::setup::Setup;
+use testkit::stage::{Stage, start_ready};
 
 #[test]
 fn a_refused_request_costs_its_client_no_connection_if_its_end_is_known() {

@@ -6,14 +6,14 @@ use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::support::http::{Answer, Connection, PATIENCE};
-use crate::support::issuer::Issuer;
-use crate::support::refusal::{assert_problem, request_id};
-use crate::support::request::Request;
-use crate::support::server::Server;
-use crate::support::setup::{AUDIENCE, Setup};
-use crate::support::sidecar::Sidecar;
-use crate::support::stage::start_ready;
+use testkit::http::{Answer, Connection, PATIENCE};
+use testkit::issuer::Issuer;
+use testkit::refusal::{assert_problem, request_id};
+use testkit::request::Request;
+use testkit::server::Server;
+use testkit::setup::{AUDIENCE, Setup};
+use testkit::sidecar::Sidecar;
+use testkit::stage::start_ready;
 
 const METHODS: [&str; 7] = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"];
 

@@ -8,12 +8,12 @@ use std::sync::{Arc, Mutex};
 use crate::frames::{
     CANCEL, ENHANCE_YOUR_CALM, GOAWAY, HEADERS, INTERNAL_ERROR, NO_ERROR, REFUSED_STREAM, RST_STREAM, SETTINGS, frame,
 };
-use crate::support::issuer::Issuer;
-use crate::support::refusal::assert_problem;
-use crate::support::request::Request;
-use crate::support::setup::{AUDIENCE, Setup};
-use crate::support::sidecar::Sidecar;
-use crate::support::stage::start_ready;
+use testkit::issuer::Issuer;
+use testkit::refusal::assert_problem;
+use testkit::request::Request;
+use testkit::setup::{AUDIENCE, Setup};
+use testkit::sidecar::Sidecar;
+use testkit::stage::start_ready;
 
 /// What the upstream does with a request.
 #[derive(Clone, Copy, Debug)]

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::support::http::PATIENCE;
-use crate::support::request::Request;
-use crate::support::stage::Stage;
+use testkit::http::PATIENCE;
+use testkit::request::Request;
+use testkit::stage::Stage;
 
 #[test]
 fn slow_and_idle_clients_are_held_and_a_good_one_is_served_beside_them() {

@@ -7,7 +7,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use crate::support::http::PATIENCE;
+use testkit::http::PATIENCE;
 
 /// A running upstream. Its threads end with the test's process.
 pub struct StrictUpstream {

@@ -13,9 +13,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use tempfile::TempDir;
 
-use crate::support::http::PATIENCE;
-use crate::support::request::Request;
-use crate::support::stage::Stage;
+use testkit::http::PATIENCE;
+use testkit::request::Request;
+use testkit::stage::Stage;
 
 /// An authority with what it has vouched for.
 struct Ca {

@@ -7,14 +7,14 @@ use std::path::Path;
 
 use nix::sys::signal::Signal;
 
-use crate::support::email_service::EmailService;
-use crate::support::http::{Connection, PATIENCE};
-use crate::support::issuer::Issuer;
-use crate::support::process;
-use crate::support::refusal::assert_unauthorized;
-use crate::support::request::Request;
-use crate::support::setup::Setup;
-use crate::support::stage::{Stage, binary, start};
+use testkit::email_service::EmailService;
+use testkit::http::{Connection, PATIENCE};
+use testkit::issuer::Issuer;
+use testkit::process;
+use testkit::refusal::assert_unauthorized;
+use testkit::request::Request;
+use testkit::setup::Setup;
+use testkit::stage::{Stage, binary, start};
 
 fn stage(path: &Path, more: &str) -> Stage {
     let address = format!("unix:{}", path.display());

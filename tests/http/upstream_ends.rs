@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::frames::{self, Client, DATA, END_HEADERS, END_STREAM, HEADERS};
-use crate::support::http::Connection;
-use crate::support::issuer::Issuer;
-use crate::support::request::Request;
-use crate::support::server::Server;
-use crate::support::setup::{AUDIENCE, Setup};
-use crate::support::stage::start_ready;
+use testkit::http::Connection;
+use testkit::issuer::Issuer;
+use testkit::request::Request;
+use testkit::server::Server;
+use testkit::setup::{AUDIENCE, Setup};
+use testkit::stage::start_ready;
 
 const POISON: &str = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison";
 

@@ -8,14 +8,14 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::samples::{sample, wait_for_sample};
-use crate::support::email_service::EmailService;
-use crate::support::http::PATIENCE;
-use crate::support::issuer::Issuer;
-use crate::support::process::Process;
-use crate::support::request::Request;
-use crate::support::setup::{AUDIENCE, Setup};
-use crate::support::sidecar::Sidecar;
-use crate::support::stage::{Stage, binary};
+use testkit::email_service::EmailService;
+use testkit::http::PATIENCE;
+use testkit::issuer::Issuer;
+use testkit::process::Process;
+use testkit::request::Request;
+use testkit::setup::{AUDIENCE, Setup};
+use testkit::sidecar::Sidecar;
+use testkit::stage::{Stage, binary};
 
 /// Everything but the sidecar, and a token.
 fn around() -> (Issuer, EmailService, String) {

@@ -5,9 +5,9 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use crate::samples::{sample, wait_for_sample};
-use crate::support::http::{Connection, PATIENCE};
-use crate::support::request::Request;
-use crate::support::stage::Stage;
+use testkit::http::{Connection, PATIENCE};
+use testkit::request::Request;
+use testkit::stage::Stage;
 
 fn silent(address: std::net::SocketAddr, count: usize) -> Vec<TcpStream> {
     let open = || TcpStream::connect(address).expect("the kernel takes it");

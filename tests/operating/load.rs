@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
-use crate::support::http::{Answer, Connection};
+use testkit::http::{Answer, Connection};
 
 /// The instances that new connections go to.
 #[derive(Clone, Default)]

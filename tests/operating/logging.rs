@@ -9,11 +9,11 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use crate::support::http::{Connection, PATIENCE};
-use crate::support::issuer::Issuer;
-use crate::support::request::Request;
-use crate::support::setup::{AUDIENCE, Setup};
-use crate::support::stage::{binary, start_ready};
+use testkit::http::{Connection, PATIENCE};
+use testkit::issuer::Issuer;
+use testkit::request::Request;
+use testkit::setup::{AUDIENCE, Setup};
+use testkit::stage::{binary, start_ready};
 
 /// An address that refuses every connection.
 const NOBODY: &str = "127.0.0.1:1";

@@ -12,10 +12,6 @@
     reason = "a test that meets what it does not expect fails on the spot, also in its support"
 )]
 
-#[path = "../support/mod.rs"]
-#[allow(dead_code, reason = "shared with the demo and with other tests")]
-mod support;
-
 mod auditing; // full disks, closed outputs, blocked pipes
 mod crowding; // connections that say nothing
 mod load; // clients that go on sending

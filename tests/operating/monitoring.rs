@@ -11,15 +11,15 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::samples::{sample, wait_for_sample};
-use crate::support::http::{Answer, Connection};
-use crate::support::issuer::{Issuer, now};
-use crate::support::process::{Ended, Process, run};
-use crate::support::request::Request;
-use crate::support::server::Server;
-use crate::support::setup::{AUDIENCE, Setup};
-use crate::support::sidecar::Sidecar;
-use crate::support::stage::{Stage, binary};
-use crate::support::tools;
+use testkit::http::{Answer, Connection};
+use testkit::issuer::{Issuer, now};
+use testkit::process::{Ended, Process, run};
+use testkit::request::Request;
+use testkit::server::Server;
+use testkit::setup::{AUDIENCE, Setup};
+use testkit::sidecar::Sidecar;
+use testkit::stage::{Stage, binary};
+use testkit::tools;
 
 /// Where the watchers' files are.
 fn monitoring(file: &str) -> PathBuf {

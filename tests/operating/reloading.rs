@@ -10,15 +10,15 @@ use serde_json::json;
 use crate::load::{Load, Rotation};
 use crate::samples::{sample, wait_for_sample};
 use crate::scaled;
-use crate::support::email_service::EmailService;
-use crate::support::http::{Answer, Connection};
-use crate::support::issuer::Issuer;
-use crate::support::process::{Process, run};
-use crate::support::request::Request;
-use crate::support::server::{Address, Server};
-use crate::support::setup::{AUDIENCE, Setup};
-use crate::support::sidecar::Sidecar;
-use crate::support::stage::{Stage, binary};
+use testkit::email_service::EmailService;
+use testkit::http::{Answer, Connection};
+use testkit::issuer::Issuer;
+use testkit::process::{Process, run};
+use testkit::request::Request;
+use testkit::server::{Address, Server};
+use testkit::setup::{AUDIENCE, Setup};
+use testkit::sidecar::Sidecar;
+use testkit::stage::{Stage, binary};
 
 const SUCCESSFUL: &str = "callgate_config_last_reload_successful";
 const RELOADS: &str = "callgate_config_reloads_total";
@@ -178,7 +178,7 @@ fn deny_list_is_in_force_through_reloads_and_goes_when_it_is_taken_out() {
     // It is still kept as its file says.
     std::fs::write(&list, "{\"sub\":\"somebody\"}\n").unwrap();
     wait_for_sample(&stage.sidecar, "callgate_deny_list_reloads_total", &["changed"], |changes| changes > 0.5);
-    let end = std::time::Instant::now() + crate::support::http::PATIENCE;
+    let end = std::time::Instant::now() + testkit::http::PATIENCE;
     while ask() != 202 {
         assert!(std::time::Instant::now() < end, "the list is read again");
     }

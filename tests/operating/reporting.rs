@@ -4,14 +4,14 @@
 use serde_json::{Value, json};
 
 use crate::samples::{sample, wait_for_sample};
-use crate::support::email_service::EmailService;
-use crate::support::http::Answer;
-use crate::support::issuer::{Behaviour, Issuer, now};
-use crate::support::process::{Ended, run};
-use crate::support::request::Request;
-use crate::support::setup::{AUDIENCE, Setup};
-use crate::support::sidecar::Sidecar;
-use crate::support::stage::{Stage, binary, start_ready};
+use testkit::email_service::EmailService;
+use testkit::http::Answer;
+use testkit::issuer::{Behaviour, Issuer, now};
+use testkit::process::{Ended, run};
+use testkit::request::Request;
+use testkit::setup::{AUDIENCE, Setup};
+use testkit::sidecar::Sidecar;
+use testkit::stage::{Stage, binary, start_ready};
 
 /// A stage whose configuration begins with this line.
 fn beginning_with(line: &str, tables: &str) -> Stage {

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::http::PATIENCE;
-use crate::support::sidecar::Sidecar;
+use testkit::http::PATIENCE;
+use testkit::sidecar::Sidecar;
 
 /// The value of the first sample of this name with these labels.
 pub fn sample(sidecar: &Sidecar, name: &str, labels: &[&str]) -> Option<f64> {

@@ -5,10 +5,10 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use crate::samples::{sample, wait_for_sample};
-use crate::support::http::PATIENCE;
-use crate::support::refusal::assert_problem;
-use crate::support::request::Request;
-use crate::support::stage::Stage;
+use testkit::http::PATIENCE;
+use testkit::refusal::assert_problem;
+use testkit::request::Request;
+use testkit::stage::Stage;
 
 const PUBLIC: &str = "[[public]]\npath = \"/public\"\nmethods = [\"POST\"]";
 

@@ -8,15 +8,15 @@ use nix::sys::signal::Signal;
 
 use crate::load::{Load, Rotation};
 use crate::scaled;
-use crate::support::http::{Answer, Connection, PATIENCE};
-use crate::support::issuer::Issuer;
-use crate::support::process::{Process, run};
-use crate::support::request::Request;
-use crate::support::server::Server;
-use crate::support::setup::{AUDIENCE, Setup};
-use crate::support::sidecar::Sidecar;
-use crate::support::stage::{binary, start_ready};
-use crate::support::tools;
+use testkit::http::{Answer, Connection, PATIENCE};
+use testkit::issuer::Issuer;
+use testkit::process::{Process, run};
+use testkit::request::Request;
+use testkit::server::Server;
+use testkit::setup::{AUDIENCE, Setup};
+use testkit::sidecar::Sidecar;
+use testkit::stage::{binary, start_ready};
+use testkit::tools;
 
 /// An upstream that takes its time for `/slow`.
 fn upstream(slow: Duration) -> Server {

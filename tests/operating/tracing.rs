@@ -6,15 +6,15 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::samples::{sample, wait_for_sample};
-use crate::support::email_service::EmailService;
-use crate::support::http::{Connection, PATIENCE};
-use crate::support::issuer::{Issuer, now};
-use crate::support::process::Process;
-use crate::support::request::Request;
-use crate::support::server::{Address, Server};
-use crate::support::setup::Setup;
-use crate::support::sidecar::Sidecar;
-use crate::support::stage::{Stage, binary};
+use testkit::email_service::EmailService;
+use testkit::http::{Connection, PATIENCE};
+use testkit::issuer::{Issuer, now};
+use testkit::process::Process;
+use testkit::request::Request;
+use testkit::server::{Address, Server};
+use testkit::setup::Setup;
+use testkit::sidecar::Sidecar;
+use testkit::stage::{Stage, binary};
 
 /// A receiver of the protocol (OTLP/HTTP, JSON).
 struct Collector {

@@ -3,12 +3,12 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::support::http::Connection;
-use crate::support::issuer::Issuer;
-use crate::support::request::Request;
-use crate::support::server::{Address, Server};
-use crate::support::setup::{AUDIENCE, Setup};
-use crate::support::stage::start_ready;
+use testkit::http::Connection;
+use testkit::issuer::Issuer;
+use testkit::request::Request;
+use testkit::server::{Address, Server};
+use testkit::setup::{AUDIENCE, Setup};
+use testkit::stage::start_ready;
 
 /// A service that says how many requests its connection has had.
 fn service(address: &str) -> (Server, u16) {

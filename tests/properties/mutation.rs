@@ -6,9 +6,9 @@ use std::sync::LazyLock;
 use callgate::authenticator::{Authenticator, Decision};
 use proptest::prelude::*;
 
-use crate::kit::signing::{decode, encode};
-use crate::kit::token::by;
-use crate::kit::world::{judge, world};
+use testkit::signing::{decode, encode};
+use testkit::token::by;
+use testkit::world::{judge, world};
 
 static WORLD: LazyLock<Authenticator> = LazyLock::new(world);
 

@@ -5,7 +5,7 @@ use callgate::jwt::parse::{Parts, Unverified};
 use proptest::prelude::*;
 
 use super::naive;
-use crate::kit::signing::encode;
+use testkit::signing::encode;
 
 /// Texts that are JSON, nearly JSON, or no JSON.
 fn text() -> impl Strategy<Value = String> {

@@ -13,9 +13,9 @@ use callgate::revocation::list::{DenyList, DenyListSlot};
 use callgate::route::PublicRoutes;
 use proptest::prelude::*;
 
-use crate::kit::signing::pair;
-use crate::kit::token::by;
-use crate::kit::world::{ISSUER, NOW, judge_at, publish, requirement, verdict};
+use testkit::signing::pair;
+use testkit::token::by;
+use testkit::world::{ISSUER, NOW, judge_at, publish, requirement, verdict};
 
 /// Something that happens.
 #[derive(Clone, Debug)]

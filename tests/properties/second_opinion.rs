@@ -22,9 +22,9 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use serde_json::Value;
 
-use crate::kit::signing::pair;
-use crate::kit::token::{TokenSpec, by};
-use crate::kit::world::{ISSUER, LEEWAY, judge_at, verdict, world};
+use testkit::signing::pair;
+use testkit::token::{TokenSpec, by};
+use testkit::world::{ISSUER, LEEWAY, judge_at, verdict, world};
 
 static WORLD: LazyLock<Authenticator> = LazyLock::new(world);
 

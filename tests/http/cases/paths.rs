@@ -1,7 +1,7 @@
 //! Paths that look like a public one. Without a token only a canonical path with its method passes; with one, anybody may ask.
 
 use super::{Case, play};
-use crate::support::stage::Stage;
+use testkit::stage::Stage;
 
 const PUBLIC: &str = "[[public]]\npath = \"/healthz\"\nmethods = [\"GET\"]\n\
                       [[public]]\npath = \"/public/*\"\nmethods = [\"GET\", \"HEAD\"]";

@@ -1,7 +1,7 @@
 //! Requests that two parties could read differently. Every one of them has a good token: it is refused for its form alone.
 
 use super::{Case, play};
-use crate::support::stage::Stage;
+use testkit::stage::Stage;
 
 #[test]
 fn whatever_could_be_read_in_two_ways_is_refused_and_the_connection_closed() {

@@ -1,7 +1,7 @@
 //! Names under which a client could say who it is. The upstream hears the token's caller and no other.
 
 use super::{Case, play};
-use crate::support::stage::Stage;
+use testkit::stage::Stage;
 
 #[test]
 fn whoever_a_client_says_it_is_the_upstream_hears_of_the_token_alone() {

@@ -1,6 +1,7 @@
 //! One trusted issuer, one email service and one sidecar between the callers and it, fresh for every test.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use serde_json::Value;
 
@@ -21,7 +22,9 @@ pub struct Stage {
 
 /// The binary under test.
 pub fn binary() -> &'static Path {
-    Path::new(env!("CARGO_BIN_EXE_callgate"))
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    // Cargo says it to integration tests while they run.
+    BINARY.get_or_init(|| std::env::var_os("CARGO_BIN_EXE_callgate").expect("cargo test runs this").into())
 }
 
 /// Starts a sidecar with this configuration and waits until it listens.

@@ -22,7 +22,7 @@ pub fn unavailable(what: &str, why: &str) {
 }
 
 fn script(action: &str) -> Command {
-    let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/tools.sh"));
+    let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/tools.sh"));
     command.arg(action);
     command
 }
