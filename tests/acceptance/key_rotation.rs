@@ -180,7 +180,7 @@ fn tokens_without_kid_are_tried_with_the_keys_that_fit_also_after_a_rotation() {
 #[test]
 fn rotations_and_odd_keys_are_logged_once() {
     let rotating = Rotating::start(", refresh = \"100ms\"", "");
-    rotating.issuer.publish_also(json!({"kty": "AKP", "alg": "ML-DSA-44", "kid": "post-quantum", "pub": "AAAA"}));
+    rotating.issuer.publish_also(json!({"kty": "LMS", "alg": "HSS-LMS", "kid": "hash-based", "pub": "AAAA"}));
     rotating.issuer.add_key("second");
     assert_eq!(rotating.ask(&rotating.token()).0, 202);
     // Several more refreshes, which bring nothing new.
@@ -191,7 +191,7 @@ fn rotations_and_odd_keys_are_logged_once() {
     let log = rotating.sidecar.log();
     let odd: Vec<_> = log.lines().filter(|line| line.contains("A key of an issuer is left out.")).collect();
     assert_eq!(odd.len(), 1, "{log}");
-    assert!(odd[0].contains("'post-quantum'") && odd[0].contains("kty is not supported"), "{log}");
+    assert!(odd[0].contains("'hash-based'") && odd[0].contains("kty is not supported"), "{log}");
     let changes: Vec<_> = log.lines().filter(|line| line.contains("The keys of an issuer changed.")).collect();
     assert_eq!(changes.len(), 2, "{log}");
     assert!(changes[0].contains("'key-1'") && !changes[0].contains("'second'"), "{log}");
