@@ -45,7 +45,7 @@ pub enum Read {
 }
 
 /// Reads a request. `buffer` holds what has come of it, and afterwards what has come of the next one. Its first byte must come
-/// within `idle`, and its last within [`HEAD_TIME`] from there.
+/// within `idle`, and its last within `HEAD_TIME` from there.
 pub async fn read(stream: &mut (impl AsyncRead + Unpin), buffer: &mut Vec<u8>, idle: Duration) -> Read {
     if buffer.is_empty() && !matches!(timeout(idle, stream.read_buf(buffer)).await, Ok(Ok(1..))) {
         return Read::Gone;
