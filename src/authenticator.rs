@@ -30,9 +30,9 @@ pub use issuer::Issuer;
 
 pub(crate) use verification::{keys_unavailable, verify_with_any};
 
-use accepted::Basis;
+use accepted::CacheConditions;
 use cache::TokenCache;
-use verification::Stop;
+use verification::Refusal;
 
 /// Everything that decides about requests, compiled from one configuration and never changed.
 pub struct Authenticator {
@@ -47,20 +47,20 @@ pub struct Authenticator {
 /// What is done with a request.
 pub enum Decision {
     /// It goes to the upstream with its caller's name.
-    Forward(Arc<Accepted>, Proof),
+    Forward(Arc<Accepted>, CacheStatus),
     /// It needs no token and goes to the upstream without a caller's name.
     Pass,
     /// It is answered with a refusal.
     Reject(Refused),
 }
 
-/// How it is known that a token is good.
+/// Whether an accepted token was found in the cache of verified tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Proof {
-    /// This very token was accepted before, and nothing has changed that this rests on.
-    Remembered,
+pub enum CacheStatus {
+    /// The same token was accepted before, and nothing that the acceptance depends on has changed since.
+    Hit,
     /// Its signature and claims were verified now.
-    Verified,
+    Miss,
 }
 
 /// A refusal, and whether fresher keys could change it.
@@ -78,7 +78,7 @@ struct Proven<'t> {
     algorithm: Algorithm,
     expires: UnixTime,
     issued: Option<UnixTime>,
-    basis: Basis,
+    conditions: CacheConditions,
 }
 
 impl Authenticator {
@@ -162,12 +162,12 @@ impl Authenticator {
             }
         };
         if let Some(accepted) = self.recall(text, now) {
-            return Decision::Forward(accepted, Proof::Remembered);
+            return Decision::Forward(accepted, CacheStatus::Hit);
         }
         let mut facts = Facts::default();
         match self.judge(text, now, &mut facts) {
-            Ok(proven) => Decision::Forward(self.remember(proven, facts), Proof::Verified),
-            Err(Stop { rejection, keys_wanted }) => {
+            Ok(proven) => Decision::Forward(self.remember(proven, facts), CacheStatus::Miss),
+            Err(Refusal { rejection, keys_wanted }) => {
                 let keys_wanted = facts.issuer.filter(|_| keys_wanted);
                 Decision::Reject(Refused { rejection, facts, keys_wanted })
             }
@@ -187,18 +187,18 @@ impl Authenticator {
 
     /// Whether a token that was accepted under this configuration would be accepted again.
     fn still_holds(&self, accepted: &Accepted, now: UnixTime) -> bool {
-        let Accepted { facts, basis, .. } = accepted;
+        let Accepted { facts, conditions, .. } = accepted;
         let Some(issuer) = facts.issuer.and_then(|index| self.issuers.get(index)) else { return false };
         let published = issuer.keys.latest();
         let keys = published.as_ref().and_then(|published| published.usable(now));
-        basis.validity.holds(now)
-            && keys.is_some_and(|keys| std::ptr::eq(Arc::as_ptr(keys), basis.keys.as_ptr()))
-            && self.revoked.latest().revokes(&basis.credential(issuer.requirement.issuer()), now).is_none()
+        conditions.validity.holds(now)
+            && keys.is_some_and(|keys| std::ptr::eq(Arc::as_ptr(keys), conditions.keys.as_ptr()))
+            && self.revoked.latest().revokes(&conditions.credential(issuer.requirement.issuer()), now).is_none()
     }
 
     fn remember(&self, proven: Proven<'_>, facts: Facts) -> Arc<Accepted> {
-        let Proven { token, identity, algorithm, expires, issued, basis } = proven;
-        let accepted = Arc::new(Accepted { identity, facts, algorithm, expires, issued, basis });
+        let Proven { token, identity, algorithm, expires, issued, conditions } = proven;
+        let accepted = Arc::new(Accepted { identity, facts, algorithm, expires, issued, conditions });
         if let Some(cache) = &self.cache {
             cache.keep(token, &accepted);
         }
@@ -234,7 +234,7 @@ impl Authenticator {
         Refused { rejection: Rejection::new(Reason::KeysUnavailable, detail), ..refused }
     }
 
-    fn judge<'t>(&self, text: &'t [u8], now: UnixTime, facts: &mut Facts) -> Result<Proven<'t>, Stop> {
+    fn judge<'t>(&self, text: &'t [u8], now: UnixTime, facts: &mut Facts) -> Result<Proven<'t>, Refusal> {
         let token = Token::read(text, self.token_limit)?;
         let parts = Parts::decode(token.as_str())?;
         let unverified = Unverified::parse(&parts)?;
@@ -245,13 +245,13 @@ impl Authenticator {
         let index = self.match_issuer(&unverified)?;
         facts.issuer = Some(index);
         // The index comes from a search through this list.
-        let Issuer { requirement, keys, naming, recorded } = self.issuers.get(index).ok_or_else(Stop::bug)?;
+        let Issuer { requirement, keys, naming, recorded } = self.issuers.get(index).ok_or_else(Refusal::bug)?;
 
         // Before the keys: what no key can make good neither waits for one nor asks for a refresh.
         allowed_algorithm(&unverified, requirement)?;
         let published = keys.latest();
         let keys = published.as_ref().and_then(|published| published.usable(now));
-        let keys = keys.ok_or_else(|| Stop::for_keys(keys_unavailable(requirement)))?;
+        let keys = keys.ok_or_else(|| Refusal::for_keys(keys_unavailable(requirement)))?;
         let (verified, key) = verify_with_any(&unverified, requirement, keys, now)?;
         let jti: Option<Arc<str>> = verified.claims().text("jti").map(Into::into);
         facts.jti = jti.clone().filter(|jti| jti.len() <= JTI_MAX);
@@ -263,7 +263,7 @@ impl Authenticator {
             .filter_map(|(name, path)| Some((name.clone(), shown(path.find(verified.claims())?)?)))
             .collect();
         let expires = verified.expires().plus(requirement.leeway());
-        let basis = Basis {
+        let conditions = CacheConditions {
             validity: verified.validity(),
             keys: Arc::downgrade(keys),
             kids: [key.kid().filter(|kid| unverified.kid() != Some(*kid)).map(Into::into), kid],
@@ -271,7 +271,7 @@ impl Authenticator {
             sub: verified.claims().text("sub").map(Into::into),
         };
         let algorithm = verified.algorithm();
-        Ok(Proven { token, identity, algorithm, expires, issued: issued(&verified), basis })
+        Ok(Proven { token, identity, algorithm, expires, issued: issued(&verified), conditions })
     }
 
     /// Refuses a token with these claims if the deny-list does.

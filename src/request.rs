@@ -20,7 +20,7 @@ pub enum Authorization<'a> {
     Absent,
     /// The field's value as received.
     One(&'a [u8]),
-    /// It was sent more than once. Which one counts is nobody's to guess: the upstream could pick another than we did.
+    /// It was sent more than once. The upstream could use another one than we did.
     Several,
 }
 

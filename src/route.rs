@@ -26,7 +26,7 @@ enum Paths {
 
 /// Why a path cannot be public.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PathFault {
+pub enum PathError {
     #[error("it must begin with '/'")]
     NotAbsolute,
     #[error("it must be canonical: only letters, digits and -._~!$&'()+=:@/ without empty, '.' or '..' segments")]
@@ -42,20 +42,20 @@ impl PublicRoute {
     ///
     /// # Errors
     /// If the path could be read in more than one way.
-    pub fn new(path: String, methods: Vec<String>) -> Result<Self, PathFault> {
+    pub fn new(path: String, methods: Vec<String>) -> Result<Self, PathError> {
         let (stem, paths) = match path.strip_suffix('*').filter(|stem| stem.ends_with('/')) {
-            Some("/") => return Err(PathFault::Pattern),
+            Some("/") => return Err(PathError::Pattern),
             Some(stem) => (stem, Paths::Below(stem.to_owned())),
             None => (path.as_str(), Paths::Exactly(path.clone())),
         };
         if !stem.starts_with('/') {
-            return Err(PathFault::NotAbsolute);
+            return Err(PathError::NotAbsolute);
         }
         if stem.contains('*') {
-            return Err(PathFault::Pattern);
+            return Err(PathError::Pattern);
         }
         if !is_canonical(stem) {
-            return Err(PathFault::NotCanonical);
+            return Err(PathError::NotCanonical);
         }
         Ok(Self { path: paths, methods })
     }
@@ -160,7 +160,7 @@ mod tests {
         {
             assert!(PublicRoute::new(path.into(), vec![]).is_err(), "{path}");
         }
-        assert_eq!(PublicRoute::new("a".into(), vec![]).err(), Some(PathFault::NotAbsolute));
+        assert_eq!(PublicRoute::new("a".into(), vec![]).err(), Some(PathError::NotAbsolute));
     }
 
     #[test]

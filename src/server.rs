@@ -45,7 +45,7 @@ use admin_port::AdminPort;
 use assembly::Assembly;
 use conn::ConnectionServer;
 use guarded::Guarded;
-use listen::{ListenFault, Listener};
+use listen::{ListenError, Listener};
 use log::LevelHandle;
 use reload::Reloader;
 use slots::Slots;
@@ -54,11 +54,11 @@ use tls::{TlsError, TlsListener};
 
 /// Why the sidecar could not start or go on.
 #[derive(Debug, thiserror::Error)]
-pub enum ServerFault {
+pub enum ServerError {
     #[error("the audit cannot be written to {0}: {1}")]
     Audit(String, io::Error),
     #[error("{key} {address} cannot be bound: {source}")]
-    Bind { key: &'static str, address: ListenAddress, source: ListenFault },
+    Bind { key: &'static str, address: ListenAddress, source: ListenError },
     #[error("the metrics cannot be set up: {0}")]
     Metrics(#[from] prometheus::Error),
     #[error("the operating system refused {0}: {1}")]
@@ -84,10 +84,10 @@ pub enum Ending {
 ///
 /// # Errors
 /// If it cannot start.
-pub fn run(path: &Path, config: Compiled) -> Result<Ending, ServerFault> {
+pub fn run(path: &Path, config: Compiled) -> Result<Ending, ServerError> {
     let dropped = IntCounter::new("callgate_log_lines_lost_total", "Lines of the log that its output did not take.")?;
     let (level, log) =
-        log::install(config.log, dropped.clone()).map_err(|error| ServerFault::System("the log's thread", error))?;
+        log::install(config.log, dropped.clone()).map_err(|error| ServerError::System("the log's thread", error))?;
     let metrics = Metrics::new()?;
     metrics.registry().register(Box::new(dropped))?;
     let ended = run_logged(path, config, Arc::new(metrics), level);
@@ -95,13 +95,13 @@ pub fn run(path: &Path, config: Compiled) -> Result<Ending, ServerFault> {
     ended
 }
 
-fn run_logged(path: &Path, config: Compiled, metrics: Arc<Metrics>, level: LevelHandle) -> Result<Ending, ServerFault> {
+fn run_logged(path: &Path, config: Compiled, metrics: Arc<Metrics>, level: LevelHandle) -> Result<Ending, ServerError> {
     prepare_tls();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("callgate")
         .build()
-        .map_err(|error| ServerFault::System("the worker threads", error))?;
+        .map_err(|error| ServerError::System("the worker threads", error))?;
     let served = runtime.block_on(serve(path, config, metrics, level));
     // Ends the connections that were cut, which record themselves, before the audit's last lines are waited for.
     runtime.shutdown_timeout(CUT_CONNECTIONS);
@@ -124,9 +124,9 @@ async fn serve(
     config: Compiled,
     metrics: Arc<Metrics>,
     level: LevelHandle,
-) -> Result<(Ending, Option<audit::Writer>), ServerFault> {
+) -> Result<(Ending, Option<audit::Writer>), ServerError> {
     // First of all, so that none is lost, least of all as PID 1.
-    let mut signals = StopSignals::install().map_err(|error| ServerFault::System("signal handlers", error))?;
+    let mut signals = StopSignals::install().map_err(|error| ServerError::System("signal handlers", error))?;
     let hangups = reload::hangups()?;
     let started = tokio::select! {
         started = Service::start(path, config, metrics, level) => started?,
@@ -161,7 +161,7 @@ impl Service {
         config: Compiled,
         metrics: Arc<Metrics>,
         level: LevelHandle,
-    ) -> Result<(Self, audit::Writer), ServerFault> {
+    ) -> Result<(Self, audit::Writer), ServerError> {
         let limit = descriptors::make_room(config.limits.connections, config.limits.requests);
         let listener = bind("listen.address", &config.listen).await?;
         let admin_listener = bind("admin.address", &ListenAddress::Tcp(config.admin)).await?;
@@ -289,14 +289,14 @@ fn cut_by(signal: &'static str) -> Ending {
     Ending::Cut
 }
 
-async fn bind(key: &'static str, address: &ListenAddress) -> Result<Listener, ServerFault> {
+async fn bind(key: &'static str, address: &ListenAddress) -> Result<Listener, ServerError> {
     let bound = Listener::bind(address).await;
-    bound.map_err(|source| ServerFault::Bind { key, address: address.clone(), source })
+    bound.map_err(|source| ServerError::Bind { key, address: address.clone(), source })
 }
 
-fn start_audit(config: &config::Audit, metrics: &Metrics) -> Result<(Audit, audit::Writer), ServerFault> {
+fn start_audit(config: &config::Audit, metrics: &Metrics) -> Result<(Audit, audit::Writer), ServerError> {
     let output = match &config.file {
-        Some(path) => Output::file(path).map_err(|error| ServerFault::Audit(path.display().to_string(), error))?,
+        Some(path) => Output::file(path).map_err(|error| ServerError::Audit(path.display().to_string(), error))?,
         None => Output::stdout().unwrap_or_else(|error| {
             tracing::error!(%error, "Audit records are lost: standard output does not take them.");
             Output::nowhere()
@@ -307,15 +307,15 @@ fn start_audit(config: &config::Audit, metrics: &Metrics) -> Result<(Audit, audi
         config::WhenFull::Wait => audit::WhenFull::Wait,
     };
     Audit::start(output, config.queue, when_full, metrics.audit().clone())
-        .map_err(|error| ServerFault::System("a thread", error))
+        .map_err(|error| ServerError::System("a thread", error))
 }
 
 type Tracing = (trace::Tracer, JoinHandle<()>);
 
-fn start_tracing(config: Option<&config::Tracing>, metrics: &Metrics) -> Result<Option<Tracing>, ServerFault> {
+fn start_tracing(config: Option<&config::Tracing>, metrics: &Metrics) -> Result<Option<Tracing>, ServerError> {
     let Some(config) = config else { return Ok(None) };
     let started = trace::start(config.url.clone(), config.sample, config.use_proxy_env, metrics.spans().clone());
-    started.map(Some).map_err(|error| ServerFault::Tracing(error.to_string()))
+    started.map(Some).map_err(|error| ServerError::Tracing(error.to_string()))
 }
 
 /// How long the first request may wait for the issuers' first answers. Not long: an issuer that hangs must not keep the callers

@@ -22,7 +22,7 @@ pub struct Accepted {
     pub expires: UnixTime,
     /// The token's `iat`, rounded down, if it has one.
     pub issued: Option<UnixTime>,
-    pub(super) basis: Basis,
+    pub(super) conditions: CacheConditions,
 }
 
 /// What is known of a token for the record. `kid` and `alg` are bounded, and may be anybody's words in a refusal.
@@ -39,7 +39,7 @@ pub struct Facts {
 }
 
 /// What can change after a token was accepted, while the configuration stays: time, its issuer's keys, the deny-list.
-pub(super) struct Basis {
+pub(super) struct CacheConditions {
     pub validity: Validity,
     /// The key set with the key that verified it. It is only compared: a set that serves no more is let go.
     pub keys: Weak<KeySet>,
@@ -50,7 +50,7 @@ pub(super) struct Basis {
     pub sub: Option<Arc<str>>,
 }
 
-impl Basis {
+impl CacheConditions {
     /// What the deny-list is asked about.
     pub fn credential<'c>(&'c self, issuer: &'c str) -> Credential<'c> {
         let [key, own] = &self.kids;
@@ -69,8 +69,8 @@ impl Accepted {
         let claims = self.facts.claims.iter();
         let claims: usize = claims.map(|(name, value)| name.len() + value.len() + size_of::<(String, String)>()).sum();
         // The facts' kid and jti are shared with these.
-        let Basis { kids, jti, sub, .. } = &self.basis;
-        let basis: usize = kids.iter().chain([jti, sub]).flatten().map(|name| name.len()).sum();
-        size_of::<Self>() + self.identity.size() + claims + basis
+        let CacheConditions { kids, jti, sub, .. } = &self.conditions;
+        let conditions: usize = kids.iter().chain([jti, sub]).flatten().map(|name| name.len()).sum();
+        size_of::<Self>() + self.identity.size() + claims + conditions
     }
 }

@@ -8,7 +8,7 @@ use crate::rejection::{Reason, Rejection, quoted};
 use crate::requirement::Requirement;
 
 /// A refusal on the way, and whether fresher keys of the token's issuer could change it.
-pub(crate) struct Stop {
+pub(crate) struct Refusal {
     pub rejection: Rejection,
     pub(super) keys_wanted: bool,
 }
@@ -19,7 +19,7 @@ pub(crate) fn verify_with_any<'v>(
     asked: &Requirement,
     keys: &'v KeySet,
     now: UnixTime,
-) -> Result<(Verified<'v>, &'v Key), Stop> {
+) -> Result<(Verified<'v>, &'v Key), Refusal> {
     let algorithm = allowed_algorithm(token, asked)?;
     let mut refused = None;
     for key in keys.candidates(token.kid(), algorithm) {
@@ -39,7 +39,7 @@ pub(crate) fn verify_with_any<'v>(
                 "the issuer has {fitting} keys for {algorithm} under the token's kid or without kid, and only {CANDIDATES_MAX} are tried"
             ),
         };
-        return Err(Stop::for_keys(Rejection::new(Reason::SignatureInvalid, detail)));
+        return Err(Refusal::for_keys(Rejection::new(Reason::SignatureInvalid, detail)));
     }
     let named = token.kid().and_then(|kid| keys.named(kid));
     match (named, token.kid(), refused) {
@@ -49,16 +49,16 @@ pub(crate) fn verify_with_any<'v>(
         }
         // A token without kid, or keys without: none fits, and a key that is newer than the set may. Even one of the same
         // kid: there are issuers that replace a key under its old name.
-        (Some(_), _, Some(rejection)) | (_, None, Some(rejection)) => Err(Stop::for_keys(rejection)),
+        (Some(_), _, Some(rejection)) | (_, None, Some(rejection)) => Err(Refusal::for_keys(rejection)),
         (_, Some(kid), _) if let Some(why) = keys.left_out(kid) => {
             let detail = format!("the issuer's key {} is in its key set and left out here: {why}", quoted(kid));
-            Err(Stop::for_keys(Rejection::new(Reason::KeyUnknown, detail)))
+            Err(Refusal::for_keys(Rejection::new(Reason::KeyUnknown, detail)))
         }
         (_, kid, _) => {
             let which = kid.map_or_else(|| format!("key for {algorithm}"), |kid| format!("key {}", quoted(kid)));
             let detail =
                 format!("the issuer's key set has no {which}; was the token signed by this issuer, and lately?");
-            Err(Stop::for_keys(Rejection::new(Reason::KeyUnknown, detail)))
+            Err(Refusal::for_keys(Rejection::new(Reason::KeyUnknown, detail)))
         }
     }
 }
@@ -68,7 +68,7 @@ pub(crate) fn keys_unavailable(asked: &Requirement) -> Rejection {
     Rejection::new(Reason::KeysUnavailable, detail)
 }
 
-impl Stop {
+impl Refusal {
     /// A refusal that fresher keys could change.
     pub(super) const fn for_keys(rejection: Rejection) -> Self {
         Self { rejection, keys_wanted: true }
@@ -80,7 +80,7 @@ impl Stop {
     }
 }
 
-impl From<Rejection> for Stop {
+impl From<Rejection> for Refusal {
     fn from(rejection: Rejection) -> Self {
         Self { rejection, keys_wanted: false }
     }

@@ -40,7 +40,7 @@ pub struct Question {
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
-pub enum CommandFault {
+pub enum CommandError {
     #[error("{0} cannot be read: {1}")]
     Keys(String, io::Error),
     #[error("{0} is no key set for the token's issuer: {1}")]
@@ -65,7 +65,7 @@ pub enum CommandFault {
 ///
 /// # Errors
 /// If the token or the keys cannot be read, or the answer not be written.
-pub fn run(config: Compiled, question: Question, out: &mut impl Write) -> Result<bool, CommandFault> {
+pub fn run(config: Compiled, question: Question, out: &mut impl Write) -> Result<bool, CommandError> {
     let (field, at) = asked(&question)?;
     let Verifier { authenticator: judge, sources, .. } = Verifier::new(config, None);
     let named = named_issuer(&judge, &field).and_then(|index| sources.take(index));
@@ -89,12 +89,12 @@ pub fn run(config: Compiled, question: Question, out: &mut impl Write) -> Result
 ///
 /// # Errors
 /// If the token cannot be read, or the answer not be written.
-pub fn read(question: &Question, out: &mut impl Write) -> Result<(), CommandFault> {
+pub fn read(question: &Question, out: &mut impl Write) -> Result<(), CommandError> {
     if question.keys.is_some() {
-        return Err(CommandFault::KeysWithoutConfig);
+        return Err(CommandError::KeysWithoutConfig);
     }
     let (field, at) = asked(question)?;
-    let statement = Statement::read(&field, at).map_err(CommandFault::Unreadable)?;
+    let statement = Statement::read(&field, at).map_err(CommandError::Unreadable)?;
     if question.json {
         statement.write_json(out)?
     } else {
@@ -104,7 +104,7 @@ pub fn read(question: &Question, out: &mut impl Write) -> Result<(), CommandFaul
 }
 
 /// The value of an `Authorization` field, and the time for which it is judged.
-fn asked(question: &Question) -> Result<(Vec<u8>, UnixTime), CommandFault> {
+fn asked(question: &Question) -> Result<(Vec<u8>, UnixTime), CommandError> {
     let text = match question.token.as_deref() {
         None | Some("-") => read_token(&mut io::stdin().lock())?,
         Some(token) => token.to_owned(),
@@ -113,23 +113,23 @@ fn asked(question: &Question) -> Result<(Vec<u8>, UnixTime), CommandFault> {
 }
 
 /// Reads a token from a stream, up to a bound.
-fn read_token(input: &mut impl Read) -> Result<String, CommandFault> {
+fn read_token(input: &mut impl Read) -> Result<String, CommandError> {
     if io::stdin().is_terminal() {
         // Not an answer, so not on standard output.
         writeln!(io::stderr(), "Paste the token, then press Enter and Ctrl-D.")?;
     }
     let mut bytes = Vec::new();
     input.take(INPUT_MAX).read_to_end(&mut bytes)?;
-    String::from_utf8(bytes).map_err(|_| CommandFault::NotText)
+    String::from_utf8(bytes).map_err(|_| CommandError::NotText)
 }
 
 /// The value of an `Authorization` field, from a token, from `Bearer <token>`, from a whole pasted line of a request, or from an
 /// issuer's answer (RFC 6749 §5.1).
-fn field(text: &str) -> Result<Vec<u8>, CommandFault> {
+fn field(text: &str) -> Result<Vec<u8>, CommandError> {
     if text.trim_start().starts_with('{') {
         let answer = Object::parse(text.trim().as_bytes()).ok();
         let token = answer.as_ref().and_then(|answer| answer.text("access_token"));
-        return token.map(|token| format!("Bearer {token}").into_bytes()).ok_or(CommandFault::NoTokenInAnswer);
+        return token.map(|token| format!("Bearer {token}").into_bytes()).ok_or(CommandError::NoTokenInAnswer);
     }
     let text = text.strip_suffix('\n').unwrap_or(text);
     let text = text.strip_suffix('\r').unwrap_or(text);
@@ -138,7 +138,7 @@ fn field(text: &str) -> Result<Vec<u8>, CommandFault> {
         Some((name, value)) if name.trim().eq_ignore_ascii_case("authorization") => {
             Ok(value.trim().as_bytes().to_vec())
         }
-        _ if text.is_empty() => Err(CommandFault::NoToken),
+        _ if text.is_empty() => Err(CommandError::NoToken),
         _ if is_scheme(text) => Ok(text.as_bytes().to_vec()),
         _ => Ok(format!("Bearer {text}").into_bytes()),
     }
@@ -153,17 +153,17 @@ fn named_issuer(judge: &Authenticator, field: &[u8]) -> Option<IssuerIndex> {
 }
 
 /// Gives an issuer the keys of a file, read as its own would be.
-fn use_file(source: &Source, path: &Path, at: UnixTime) -> Result<(), CommandFault> {
+fn use_file(source: &Source, path: &Path, at: UnixTime) -> Result<(), CommandError> {
     let name = || path.display().to_string();
-    let document = std::fs::read(path).map_err(|error| CommandFault::Keys(name(), error))?;
+    let document = std::fs::read(path).map_err(|error| CommandError::Keys(name(), error))?;
     let reading = Reading::parse_file(source.origin.usage, &document, &source.origin.algorithms);
-    let keys = reading.map_err(|fault| CommandFault::KeySet(name(), fault))?.keys;
+    let keys = reading.map_err(|fault| CommandError::KeySet(name(), fault))?.keys;
     source.slot.publish(Published { keys: keys.into(), confirmed: at, stale: UnixTime::MAX });
     Ok(())
 }
 
 /// Fetches an issuer's keys into its slot. Returns why there are none.
-fn fetch(mut source: Source) -> Result<Option<String>, CommandFault> {
+fn fetch(mut source: Source) -> Result<Option<String>, CommandError> {
     prepare_tls();
     // What is fetched here serves one answer, whatever the time for which it is given.
     let settings = &mut source.origin.settings;
@@ -172,7 +172,7 @@ fn fetch(mut source: Source) -> Result<Option<String>, CommandFault> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| CommandFault::System("a runtime", error))?;
+        .map_err(|error| CommandError::System("a runtime", error))?;
     let patience = settings.timeout.saturating_add(Duration::from_secs(1));
     Ok(runtime.block_on(async {
         let refresher = match JwksRefresher::start(vec![source], &Registry::new()) {
@@ -208,10 +208,10 @@ mod tests {
             assert_eq!(field(text).ok().as_deref(), Some(&b"Bearer a.b.c"[..]), "{text:?}");
         }
         assert_eq!(field("bearer a.b.c").ok().as_deref(), Some(&b"bearer a.b.c"[..]));
-        assert!(matches!(field("\n"), Err(CommandFault::NoToken)));
-        assert!(matches!(field(""), Err(CommandFault::NoToken)));
+        assert!(matches!(field("\n"), Err(CommandError::NoToken)));
+        assert!(matches!(field(""), Err(CommandError::NoToken)));
         for no_answer in ["{}", "{\"error\":\"invalid_client\"}", "{\"access_token\":1}", "{"] {
-            assert!(matches!(field(no_answer), Err(CommandFault::NoTokenInAnswer)), "{no_answer}");
+            assert!(matches!(field(no_answer), Err(CommandError::NoTokenInAnswer)), "{no_answer}");
         }
     }
 

@@ -23,7 +23,7 @@ pub(super) struct RefreshLog {
 pub(super) enum Service {
     /// No usable keys: every token of the issuer is answered with `503`.
     Down,
-    /// The keys at hand serve on.
+    /// The last known keys stay in use.
     Up,
 }
 

@@ -52,7 +52,7 @@ pub async fn authenticate(
     };
     ctx.record.decided();
     match decision {
-        Decision::Forward(accepted, proof) => ctx.record.accept(accepted, proof, took),
+        Decision::Forward(accepted, cache_status) => ctx.record.accept(accepted, cache_status, took),
         Decision::Pass => {
             ctx.share = Some(without_caller.enter(share_without_caller(&ctx.policy.limits))?);
             ctx.record.pass();

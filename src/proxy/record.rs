@@ -11,7 +11,7 @@ use pingora::proxy::Session;
 use super::policy::Policy;
 use crate::audit::record::{EVENT, VERSION};
 use crate::audit::{Audit, PATH_SHOWN, Record, Verdict};
-use crate::authenticator::{Accepted, Facts, Proof};
+use crate::authenticator::{Accepted, CacheStatus, Facts};
 use crate::clock::UnixTime;
 use crate::identity::Identity;
 use crate::issuers::IssuerIndex;
@@ -155,7 +155,7 @@ impl RequestRecord {
     }
 
     /// The token was accepted. `took` is the time of the decision itself.
-    pub fn accept(&mut self, accepted: Arc<Accepted>, proof: Proof, took: Duration) {
+    pub fn accept(&mut self, accepted: Arc<Accepted>, cache_status: CacheStatus, took: Duration) {
         self.verdict = Verdict::Forward;
         let accepted = self.accepted.insert(accepted);
         let Some(index) = accepted.facts.issuer else { return };
@@ -163,9 +163,9 @@ impl RequestRecord {
         let (Some(issuer), Some(metrics)) = (issuer, self.policy.issuers.get(index)) else { return };
         let now = SystemTime::now().into();
         metrics.tokens.accepted(accepted.expires.minus(issuer.requirement.leeway()), now);
-        match proof {
-            Proof::Remembered => self.sinks.metrics.cache.hits.inc(),
-            Proof::Verified => {
+        match cache_status {
+            CacheStatus::Hit => self.sinks.metrics.cache.hits.inc(),
+            CacheStatus::Miss => {
                 self.sinks.metrics.cache.misses.inc();
                 metrics.tokens.verified(accepted.algorithm.name(), took, accepted.issued, now);
             }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use pingora::protocols::ALPN;
 use pingora::upstreams::peer::HttpPeer;
 
-use super::ServerFault;
+use super::ServerError;
 use crate::authenticator::Authenticator;
 use crate::config::{Compiled, Protocol, Revocation, Upstream, UpstreamAddress};
 use crate::issuers::PerIssuer;
@@ -39,7 +39,7 @@ impl Assembly {
         config: &Compiled,
         running: Option<&JwksRefresher>,
         metrics: &Metrics,
-    ) -> Result<Self, ServerFault> {
+    ) -> Result<Self, ServerError> {
         let upstream = upstream_peer(&config.upstream).await?;
         let Verifier { authenticator, sources, deny_list } = Verifier::new(config.clone(), running);
         let refresher = match running {
@@ -116,8 +116,8 @@ fn plain(audience: &str) -> String {
     audience.chars().filter(|c| matches!(c, ' '..='~') && !matches!(c, '"' | '\\')).collect()
 }
 
-async fn upstream_peer(upstream: &Upstream) -> Result<UpstreamPeer, ServerFault> {
-    let unresolved = |name: &str, error| ServerFault::Upstream(name.to_owned(), error);
+async fn upstream_peer(upstream: &Upstream) -> Result<UpstreamPeer, ServerError> {
+    let unresolved = |name: &str, error| ServerError::Upstream(name.to_owned(), error);
     let with_settings = |mut peer: HttpPeer| {
         if upstream.protocol == Protocol::H2c {
             // Without TLS nothing is negotiated: HTTP/2 from the first byte.

@@ -39,7 +39,7 @@ pub struct SocketFile {
 
 /// Why an address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
-pub enum ListenFault {
+pub enum ListenError {
     #[error(transparent)]
     Bind(#[from] io::Error),
     #[error("another process listens there; stop it, or name another path")]
@@ -55,7 +55,7 @@ impl Listener {
     ///
     /// # Errors
     /// If it is taken, or the system refuses.
-    pub async fn bind(address: &ListenAddress) -> Result<Self, ListenFault> {
+    pub async fn bind(address: &ListenAddress) -> Result<Self, ListenError> {
         match address {
             ListenAddress::Tcp(address) => Ok(Self::Tcp(TcpListener::bind(address).await?)),
             ListenAddress::Unix { path, mode } => {
@@ -142,24 +142,24 @@ impl fmt::Display for Listener {
 }
 
 /// Removes a socket that nobody listens on.
-async fn make_way(path: &Path) -> Result<(), ListenFault> {
+async fn make_way(path: &Path) -> Result<(), ListenError> {
     match fs::symlink_metadata(path) {
         Ok(file) if file.file_type().is_socket() => {}
-        Ok(_) => return Err(ListenFault::NoSocket),
+        Ok(_) => return Err(ListenError::NoSocket),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error.into()),
     }
     let found = identity(path)?;
     match timeout(ANSWER, UnixStream::connect(path)).await {
-        Err(_) | Ok(Ok(_)) => Err(ListenFault::InUse),
+        Err(_) | Ok(Ok(_)) => Err(ListenError::InUse),
         Ok(Err(error)) => match error.kind() {
             // Unless somebody has just put another in its place.
             io::ErrorKind::ConnectionRefused if identity(path)? == found => Ok(fs::remove_file(path)?),
-            io::ErrorKind::ConnectionRefused => Err(ListenFault::InUse),
+            io::ErrorKind::ConnectionRefused => Err(ListenError::InUse),
             io::ErrorKind::NotFound => Ok(()),
             // A queue that is full is somebody's.
-            io::ErrorKind::WouldBlock => Err(ListenFault::InUse),
-            _ => Err(ListenFault::Unclear(error)),
+            io::ErrorKind::WouldBlock => Err(ListenError::InUse),
+            _ => Err(ListenError::Unclear(error)),
         },
     }
 }
@@ -229,7 +229,7 @@ mod tests {
         assert!(path.exists());
         let live = Listener::bind(&at(&path, 0o660)).await.unwrap();
         let refused = Listener::bind(&at(&path, 0o660)).await.err().unwrap();
-        assert!(matches!(refused, ListenFault::InUse), "{refused}");
+        assert!(matches!(refused, ListenError::InUse), "{refused}");
         assert!(UnixStream::connect(&path).await.is_ok(), "it is still there");
         drop(live);
     }
@@ -243,7 +243,7 @@ mod tests {
         std::os::unix::fs::symlink(&file, &link).unwrap();
         for path in [&file, &link, &directory.path().to_owned()] {
             let refused = Listener::bind(&at(path, 0o660)).await.err().unwrap();
-            assert!(matches!(refused, ListenFault::NoSocket), "{refused}");
+            assert!(matches!(refused, ListenError::NoSocket), "{refused}");
         }
         assert_eq!(fs::read_to_string(&file).unwrap(), "data");
         assert!(link.is_symlink());

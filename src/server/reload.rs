@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 
 use super::assembly::Assembly;
 use super::log::LevelHandle;
-use super::{NEW_KEYS, ServerFault};
+use super::{NEW_KEYS, ServerError};
 use crate::admin::ReloadRequest;
 use crate::config::{self, Compiled, Problems, Shutdown};
 use crate::file_watcher::FileWatcher;
@@ -42,7 +42,7 @@ pub enum ReloadError {
     #[error("there are no usable keys of {issuer}: {detail}")]
     Keys { issuer: String, detail: String },
     #[error(transparent)]
-    Start(#[from] ServerFault),
+    Start(#[from] ServerError),
     #[error("the reload broke off")]
     Unfinished,
 }
@@ -191,8 +191,8 @@ async fn load(path: &Path) -> Result<Compiled, ReloadError> {
 }
 
 /// Takes over SIGHUP, which would end the process otherwise.
-pub fn hangups() -> Result<Signal, ServerFault> {
-    signal(SignalKind::hangup()).map_err(|error| ServerFault::System("signal handlers", error))
+pub fn hangups() -> Result<Signal, ServerError> {
+    signal(SignalKind::hangup()).map_err(|error| ServerError::System("signal handlers", error))
 }
 
 impl fmt::Debug for Reloader {

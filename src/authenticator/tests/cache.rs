@@ -23,12 +23,12 @@ impl Remembering {
     /// A token of `a`, which has been accepted and is remembered.
     fn token(&self, claims: &str) -> String {
         let token = sign(&self.world.a, WITH_KID, claims);
-        assert_eq!(self.at(&token, NOW), Ok(Proof::Verified));
-        assert_eq!(self.at(&token, NOW), Ok(Proof::Remembered));
+        assert_eq!(self.at(&token, NOW), Ok(CacheStatus::Miss));
+        assert_eq!(self.at(&token, NOW), Ok(CacheStatus::Hit));
         token
     }
 
-    fn at(&self, token: &str, now: u64) -> Result<Proof, Reason> {
+    fn at(&self, token: &str, now: u64) -> Result<CacheStatus, Reason> {
         match self.world.decide(token, now) {
             Decision::Forward(accepted, proof) => {
                 assert_eq!(accepted.identity.caller(), "billing");
@@ -69,7 +69,7 @@ const EDDSA: &[Algorithm] = &[Algorithm::Ed25519];
 fn remembered_token_is_good_until_it_expires_and_not_a_second_longer() {
     let here = Remembering::new();
     let token = here.token(&claims("a"));
-    assert_eq!(here.at(&token, NOW + 89), Ok(Proof::Remembered));
+    assert_eq!(here.at(&token, NOW + 89), Ok(CacheStatus::Hit));
     assert_eq!(here.at(&token, NOW + 90), Err(Reason::TokenExpired));
     assert_eq!(here.tokens(), 0, "what is over is not kept");
 }
@@ -79,7 +79,7 @@ fn remembered_token_is_not_good_before_its_time_if_the_clock_is_set_back() {
     let here = Remembering::new();
     for claim in ["nbf", "iat"] {
         let token = here.token(&claims("a").replacen('{', &format!(r#"{{"{claim}":{NOW},"#), 1));
-        assert_eq!(here.at(&token, NOW - 30), Ok(Proof::Remembered));
+        assert_eq!(here.at(&token, NOW - 30), Ok(CacheStatus::Hit));
         assert_eq!(here.at(&token, NOW - 31), Err(Reason::TokenNotYetValid));
     }
 }
@@ -94,7 +94,7 @@ fn remembered_token_grows_too_old_where_that_is_asked() {
         .issuers
         .map(|issuer| Issuer { requirement: issuer.requirement.clone().with_max_age(too_old), ..issuer.clone() });
     let token = here.token(&claims("a").replacen('{', &format!(r#"{{"iat":{NOW},"#), 1));
-    assert_eq!(here.at(&token, NOW + 49), Ok(Proof::Remembered));
+    assert_eq!(here.at(&token, NOW + 49), Ok(CacheStatus::Hit));
     assert_eq!(here.at(&token, NOW + 50), Err(Reason::TokenExpired));
 }
 
@@ -105,7 +105,7 @@ fn remembered_token_goes_with_its_key() {
     here.publish(&[(&here.world.b, "other")], EDDSA, NOW + 600);
     assert_eq!(here.at(&token, NOW), Err(Reason::KeyUnknown));
     here.publish(&[(&here.world.a, "k")], EDDSA, NOW + 600);
-    assert_eq!(here.at(&token, NOW), Ok(Proof::Verified), "and is verified anew when the key comes back");
+    assert_eq!(here.at(&token, NOW), Ok(CacheStatus::Miss), "and is verified anew when the key comes back");
 }
 
 #[test]
@@ -121,8 +121,8 @@ fn remembered_token_is_verified_again_by_keys_of_which_one_is_new() {
     let here = Remembering::new();
     let token = here.token(&claims("a"));
     here.publish(&[(&here.world.a, "k"), (&here.world.b, "next")], EDDSA, NOW + 600);
-    assert_eq!(here.at(&token, NOW), Ok(Proof::Verified));
-    assert_eq!(here.at(&token, NOW), Ok(Proof::Remembered));
+    assert_eq!(here.at(&token, NOW), Ok(CacheStatus::Miss));
+    assert_eq!(here.at(&token, NOW), Ok(CacheStatus::Hit));
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn keys_that_are_only_confirmed_cost_no_signature() {
     let here = Remembering::new();
     let token = here.token(&claims("a"));
     here.publish(&[(&here.world.a, "k")], EDDSA, NOW + 700);
-    assert_eq!(here.at(&token, NOW), Ok(Proof::Remembered));
+    assert_eq!(here.at(&token, NOW), Ok(CacheStatus::Hit));
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn remembered_token_is_not_good_by_stale_keys() {
     let here = Remembering::new();
     let token = here.token(&claims("a"));
     here.publish(&[(&here.world.a, "k")], EDDSA, NOW + 10);
-    assert_eq!(here.at(&token, NOW + 9), Ok(Proof::Remembered));
+    assert_eq!(here.at(&token, NOW + 9), Ok(CacheStatus::Hit));
     assert_eq!(here.at(&token, NOW + 10), Err(Reason::KeysUnavailable));
 }
 
@@ -150,9 +150,9 @@ fn remembered_token_is_refused_once_it_is_revoked_by_its_id_its_key_or_its_subje
         here.deny(list);
         assert_eq!(here.at(&token, NOW), Err(Reason::TokenRevoked), "{list}");
         here.deny("");
-        assert_eq!(here.at(&token, NOW), Ok(Proof::Verified), "{list}");
+        assert_eq!(here.at(&token, NOW), Ok(CacheStatus::Miss), "{list}");
         here.deny(r#"{"sub":"billing","issuer":"b"}"#);
-        assert_eq!(here.at(&token, NOW), Ok(Proof::Remembered), "what does not concern it costs nothing");
+        assert_eq!(here.at(&token, NOW), Ok(CacheStatus::Hit), "what does not concern it costs nothing");
     }
 }
 
@@ -163,9 +163,9 @@ fn remembered_token_is_revoked_by_the_name_of_its_key_whoever_gives_it() {
     let (a, b) = (&here.world.a, &here.world.b);
     let tokens = [sign(a, WITH_KID, &claims("a")), sign(a, WITHOUT_KID, &claims("a")), sign(b, WITH_KID, &claims("b"))];
     for token in tokens {
-        assert_eq!(here.at(&token, NOW), Ok(Proof::Verified));
+        assert_eq!(here.at(&token, NOW), Ok(CacheStatus::Miss));
         here.deny(r#"{"kid":"other"}"#);
-        assert_eq!(here.at(&token, NOW), Ok(Proof::Remembered), "another key's name");
+        assert_eq!(here.at(&token, NOW), Ok(CacheStatus::Hit), "another key's name");
         here.deny(r#"{"kid":"k"}"#);
         assert_eq!(here.at(&token, NOW), Err(Reason::TokenRevoked));
         here.deny("");
@@ -204,7 +204,7 @@ fn only_the_very_same_text_is_remembered() {
     for changed in [format!("{token}A"), token[..token.len() - 1].to_owned(), format!("{token}.")] {
         assert!(here.at(&changed, NOW).is_err());
     }
-    assert_eq!(here.at(&token, NOW), Ok(Proof::Remembered));
+    assert_eq!(here.at(&token, NOW), Ok(CacheStatus::Hit));
 }
 
 #[test]
@@ -218,7 +218,7 @@ fn refusals_are_never_remembered() {
     let early = sign(&here.world.a, WITH_KID, &claims("a").replacen('{', &format!(r#"{{"nbf":{},"#, NOW + 40), 1));
     assert_eq!(here.at(&early, NOW), Err(Reason::TokenNotYetValid));
     assert_eq!(here.tokens(), 0);
-    assert_eq!(here.at(&early, NOW + 10), Ok(Proof::Verified), "and none stands in the way of a later acceptance");
+    assert_eq!(here.at(&early, NOW + 10), Ok(CacheStatus::Miss), "and none stands in the way of a later acceptance");
 }
 
 #[test]
@@ -239,7 +239,7 @@ fn without_memory_every_request_is_verified() {
     let here = Remembering::with(|authenticator| authenticator.with_cache(0));
     let token = sign(&here.world.a, WITH_KID, &claims("a"));
     for _ in 0..2 {
-        assert_eq!(here.at(&token, NOW), Ok(Proof::Verified));
+        assert_eq!(here.at(&token, NOW), Ok(CacheStatus::Miss));
     }
     assert_eq!(here.world.authenticator.cache_usage(), None);
 }
