@@ -73,6 +73,7 @@ enter() {
             mount -t proc proc proc
             mount --rbind /sys sys
             mount --rbind /dev dev
+            mount -t tmpfs tmpfs dev/shm
             mount -t tmpfs tmpfs run
             mkdir -p old
             pivot_root . old
