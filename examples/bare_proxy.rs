@@ -3,6 +3,12 @@
 //!
 //! `bare_proxy 127.0.0.1:8080 127.0.0.1:3000`, or `unix:/path` as the upstream.
 
+#![allow(
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "a tool that meets what it does not expect ends and says so"
+)]
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;

@@ -5,6 +5,14 @@
 //!
 //! Start it with `make demo`, which builds the binary first.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a tool that meets what it does not expect ends and says so"
+)]
+
 #[path = "demo/interrupt.rs"]
 mod interrupt;
 #[path = "demo/scenarios.rs"]

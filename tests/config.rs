@@ -1,6 +1,13 @@
 //! What may stand in `sidecar.toml` and what may not: each refusal with its place, its key and its advice, beside what is
 //! accepted. The cases change one spot of a good file.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that meets what it does not expect fails on the spot"
+)]
+
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -9,8 +16,8 @@ use callgate::config::{Compiled, Problems, Severity, UpstreamAddress, load, load
 use callgate::keys::source::{FetchUrl, Location};
 
 mod config {
-    pub mod cases;
-    pub mod hints;
+    pub(crate) mod cases;
+    pub(crate) mod hints;
 }
 
 /// A good configuration. Its line numbers are those of the cases.

@@ -2,7 +2,13 @@
 //! request goes. A line has its source (an RFC's section, a CVE, or `own`), what is special about the token, the token,
 //! and the verdict: `-> caller` or the one reason of the refusal. Acceptances stand beside refusals.
 
-// A suite may end in a panic, which is what the bans are about in `src/`.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that meets what it does not expect fails on the spot"
+)]
+
 #[path = "conformance/algorithms.rs"]
 mod algorithms;
 #[path = "conformance/claims.rs"]

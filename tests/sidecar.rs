@@ -1,6 +1,12 @@
 //! `sidecar.toml`, the schema and docs/configuration.md say the same: every key, with its type, default and meaning. The page's
 //! tables and the schema beside it are written anew by `UPDATE_DOCS=1 cargo test --test sidecar`.
 
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test that meets what it does not expect fails on the spot"
+)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -2,7 +2,7 @@
 
 use callgate::audit::{Record, Verdict};
 
-pub fn record() -> Record<'static> {
+pub(crate) fn record() -> Record<'static> {
     Record {
         time: std::time::SystemTime::UNIX_EPOCH,
         event: "request",

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
 /// The key of a JWK, ready to verify.
-pub fn parsed(jwk: &Value) -> ParsedPublicKey {
+pub(crate) fn parsed(jwk: &Value) -> ParsedPublicKey {
     let part = |name: &str| decode(jwk[name].as_str().expect("a member of the JWK"));
     let key = match jwk["alg"].as_str() {
         Some("RS256") => {
@@ -22,6 +22,6 @@ pub fn parsed(jwk: &Value) -> ParsedPublicKey {
 }
 
 /// base64url without padding (RFC 7515 section 2).
-pub fn decode(text: &str) -> Vec<u8> {
+pub(crate) fn decode(text: &str) -> Vec<u8> {
     URL_SAFE_NO_PAD.decode(text).expect("base64url")
 }

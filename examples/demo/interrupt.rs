@@ -11,14 +11,14 @@ use tokio::signal::unix::{SignalKind, signal};
 use testkit::process;
 
 /// A watch over the signals that end the demo.
-pub struct Interrupt {
+pub(crate) struct Interrupt {
     orderly: Arc<AtomicBool>,
     signals: Receiver<()>,
 }
 
 impl Interrupt {
     /// Begins to watch. Until `leave_to_the_demo`, a signal kills the children and ends the process.
-    pub fn watch() -> Self {
+    pub(crate) fn watch() -> Self {
         let orderly = Arc::<AtomicBool>::default();
         let (sender, signals) = mpsc::channel();
         let asked = Arc::clone(&orderly);
@@ -42,12 +42,12 @@ impl Interrupt {
     }
 
     /// From now on the first signal is left to `came_within`.
-    pub fn leave_to_the_demo(&self) {
+    pub(crate) fn leave_to_the_demo(&self) {
         self.orderly.store(true, Ordering::SeqCst);
     }
 
     /// Waits this long for a signal.
-    pub fn came_within(&self, time: Duration) -> bool {
+    pub(crate) fn came_within(&self, time: Duration) -> bool {
         !matches!(self.signals.recv_timeout(time), Err(RecvTimeoutError::Timeout))
     }
 }

@@ -14,10 +14,10 @@ use testkit::setup::{AUDIENCE, Setup};
 use testkit::sidecar::Sidecar;
 
 /// Plays one scenario; an error says what was not as it should be.
-pub type Play = fn(&Stage, &Show) -> Result<(), String>;
+pub(crate) type Play = fn(&Stage, &Show) -> Result<(), String>;
 
 /// All scenarios with their titles.
-pub const ALL: [(&str, Play); 13] = [
+pub(crate) const ALL: [(&str, Play); 13] = [
     ("With a valid token, a request reaches the email service, which learns who is calling.", valid),
     ("Every signature algorithm of the contract is accepted.", algorithms),
     ("Without a token, nothing gets through.", missing),
@@ -34,7 +34,7 @@ pub const ALL: [(&str, Play); 13] = [
 ];
 
 /// Plays all scenarios and returns the titles of those that failed.
-pub fn play_all(stage: &Stage, show: &Show) -> Vec<&'static str> {
+pub(crate) fn play_all(stage: &Stage, show: &Show) -> Vec<&'static str> {
     let mut failed = Vec::new();
     for (number, (title, play)) in ALL.iter().enumerate() {
         show.title(&format!("{}. {title}", number + 1));

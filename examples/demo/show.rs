@@ -10,7 +10,7 @@ use testkit::email_service::Received;
 use testkit::http::{Answer, Head};
 
 /// The demo's voice.
-pub struct Show {
+pub(crate) struct Show {
     colours: bool,
 }
 
@@ -26,13 +26,13 @@ enum Style {
 
 impl Show {
     /// Looks at the terminal once.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         Self { colours: !unwanted && std::io::stdout().is_terminal() }
     }
 
     /// Who is on the stage.
-    pub fn opening(&self, stage: &Stage) {
+    pub(crate) fn opening(&self, stage: &Stage) {
         println!("{}", self.paint(Style::Bold, "Callgate: who is calling?"));
         println!();
         self.line("callers", &format!("send to http://{}", stage.sidecar.listen()));
@@ -46,17 +46,17 @@ impl Show {
     }
 
     /// Opens a scenario.
-    pub fn title(&self, title: &str) {
+    pub(crate) fn title(&self, title: &str) {
         println!("\n{}", self.paint(Style::Bold, title));
     }
 
     /// A remark.
-    pub fn note(&self, text: &str) {
+    pub(crate) fn note(&self, text: &str) {
         println!("  {text}");
     }
 
     /// What the caller sends.
-    pub fn request(&self, request: &str) {
+    pub(crate) fn request(&self, request: &str) {
         let (head, body) = request.split_once("\r\n\r\n").unwrap_or((request, ""));
         let mut lines = head.split("\r\n");
         println!("  {} {}", self.paint(Style::Name, "→"), lines.next().unwrap_or_default());
@@ -72,7 +72,7 @@ impl Show {
     }
 
     /// What the caller is told.
-    pub fn answer(&self, answer: &Answer) {
+    pub(crate) fn answer(&self, answer: &Answer) {
         let style = if answer.status() < 400 { Style::Good } else { Style::Bad };
         let line = answer.head.start.trim_start_matches("HTTP/1.1 ");
         println!("  {} {}", self.paint(Style::Name, "←"), self.paint(style, line));
@@ -89,7 +89,7 @@ impl Show {
     }
 
     /// What the email service saw.
-    pub fn received(&self, received: &[Received]) {
+    pub(crate) fn received(&self, received: &[Received]) {
         if received.is_empty() {
             self.line("email service", "saw nothing");
         }
@@ -102,12 +102,12 @@ impl Show {
     }
 
     /// An audit record.
-    pub fn audit(&self, record: &str) {
+    pub(crate) fn audit(&self, record: &str) {
         self.line("audit", &self.paint(Style::Dim, record));
     }
 
     /// How a scenario went.
-    pub fn verdict(&self, verdict: &Result<(), String>) {
+    pub(crate) fn verdict(&self, verdict: &Result<(), String>) {
         match verdict {
             Ok(()) => println!("  {}", self.paint(Style::Good, "✔ as it should be")),
             Err(why) => println!("  {}", self.paint(Style::Bad, &format!("✘ {why}"))),
@@ -115,7 +115,7 @@ impl Show {
     }
 
     /// How all of it went.
-    pub fn summary(&self, count: usize, failed: &[&str]) {
+    pub(crate) fn summary(&self, count: usize, failed: &[&str]) {
         println!();
         if failed.is_empty() {
             println!("{}", self.paint(Style::Good, &format!("✔ All {count} scenarios went as they should.")));
@@ -128,7 +128,7 @@ impl Show {
     }
 
     /// Commands to copy, each under a comment.
-    pub fn code(&self, lines: &[(&str, String)]) {
+    pub(crate) fn code(&self, lines: &[(&str, String)]) {
         println!();
         for (comment, line) in lines {
             println!("{}\n{line}\n", self.paint(Style::Dim, &format!("# {comment}")));
@@ -136,7 +136,7 @@ impl Show {
     }
 
     /// Something that a person on the stage has to say.
-    pub fn line(&self, who: &str, what: &str) {
+    pub(crate) fn line(&self, who: &str, what: &str) {
         println!("  {} {what}", self.paint(Style::Name, &format!("{who:<13}")));
     }
 

@@ -12,7 +12,7 @@ use testkit::sidecar::Sidecar;
 
 /// Which ports a stage takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ports {
+pub(crate) enum Ports {
     /// Whatever is free.
     Free,
     /// The ones that people know by heart, as far as they are free.
@@ -20,7 +20,7 @@ pub enum Ports {
 }
 
 /// Everything that is up.
-pub struct Stage {
+pub(crate) struct Stage {
     /// The `callgate` binary.
     pub binary: std::path::PathBuf,
     /// The issuer whose tokens the callers use.
@@ -37,7 +37,7 @@ pub struct Stage {
 }
 
 /// What came of one request.
-pub struct Scene {
+pub(crate) struct Scene {
     /// What the caller was told.
     pub answer: Answer,
     /// What the email service saw of it.
@@ -48,7 +48,7 @@ pub struct Scene {
 
 impl Stage {
     /// Starts everything and waits until the sidecar is ready.
-    pub fn set(binary: &Path, ports: Ports) -> Result<Self, String> {
+    pub(crate) fn set(binary: &Path, ports: Ports) -> Result<Self, String> {
         let friendly = |port| SocketAddr::from(([127, 0, 0, 1], if ports == Ports::Friendly { port } else { 0 }));
         let issuer = Issuer::start("https://auth.internal.example");
         let partner = Issuer::start("https://auth.partner.example");
@@ -71,7 +71,7 @@ impl Stage {
     }
 
     /// Sends one request on a connection of its own, and collects what came of it.
-    pub fn play(&self, request: &str) -> Result<Scene, String> {
+    pub(crate) fn play(&self, request: &str) -> Result<Scene, String> {
         let before = self.email.received().len();
         let answer = self.sidecar.connect().exchange(request).map_err(|error| format!("no answer: {error}"))?;
         let audit = self.sidecar.audit_line(self.audited.get()).ok_or("the request is not in the audit")?;
@@ -81,7 +81,7 @@ impl Stage {
     }
 
     /// The audit records that have come since the last look.
-    pub fn new_audit(&self) -> Vec<String> {
+    pub(crate) fn new_audit(&self) -> Vec<String> {
         let records = self.sidecar.audit_so_far().split_off(self.audited.get());
         self.audited.set(self.audited.get() + records.len());
         records

@@ -12,7 +12,7 @@ use super::record::{Lost, VERSION};
 use super::{Cause, Losses};
 
 /// Writes until every sender is gone.
-pub fn write_all(mut queue: mpsc::Receiver<Vec<u8>>, mut output: Output, losses: &Losses) {
+pub(super) fn write_all(mut queue: mpsc::Receiver<Vec<u8>>, mut output: Output, losses: &Losses) {
     let mut is_broken = false;
     let mut batch = Vec::new();
     let pause = if queue.max_capacity() >= ROOMY { PAUSE } else { Duration::ZERO };

@@ -52,7 +52,7 @@ pub(super) struct CacheConditions {
 
 impl CacheConditions {
     /// What the deny-list is asked about.
-    pub fn credential<'c>(&'c self, issuer: &'c str) -> Credential<'c> {
+    pub(super) fn credential<'c>(&'c self, issuer: &'c str) -> Credential<'c> {
         let [key, own] = &self.kids;
         Credential {
             issuer,

@@ -32,33 +32,33 @@ impl Weighter<Box<[u8]>, Arc<Accepted>> for Bytes {
 
 impl TokenCache {
     /// An empty cache of at most so many bytes.
-    pub fn new(bytes: u64) -> Self {
+    pub(super) fn new(bytes: u64) -> Self {
         let expected = usize::try_from(bytes / EXPECTED).unwrap_or(usize::MAX);
         Self(Cache::with_weighter(expected, bytes, Bytes))
     }
 
     /// What this text was accepted as, if it was.
-    pub fn find(&self, text: &[u8]) -> Option<Arc<Accepted>> {
+    pub(super) fn find(&self, text: &[u8]) -> Option<Arc<Accepted>> {
         self.0.get(text)
     }
 
     /// Keeps an accepted token, if there is room for it.
-    pub fn keep(&self, token: Token<'_>, accepted: &Arc<Accepted>) {
+    pub(super) fn keep(&self, token: Token<'_>, accepted: &Arc<Accepted>) {
         self.0.insert(token.as_str().as_bytes().into(), Arc::clone(accepted));
     }
 
     /// Lets a token go.
-    pub fn drop(&self, text: &[u8]) {
+    pub(super) fn drop(&self, text: &[u8]) {
         self.0.remove(text);
     }
 
     /// Lets all tokens go.
-    pub fn clear(&self) {
+    pub(super) fn clear(&self) {
         self.0.clear();
     }
 
     /// How full it is.
-    pub fn usage(&self) -> Usage {
+    pub(super) fn usage(&self) -> Usage {
         Usage { tokens: self.0.len(), bytes: self.0.weight() }
     }
 }

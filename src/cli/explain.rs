@@ -27,7 +27,7 @@ use crate::token::Token;
 
 /// What is asked.
 #[derive(Debug)]
-pub struct Question {
+pub(super) struct Question {
     /// The token, or `None` for standard input.
     pub token: Option<String>,
     /// A JWK Set to use instead of the configured sources.
@@ -40,7 +40,7 @@ pub struct Question {
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
-pub enum CommandError {
+pub(super) enum CommandError {
     #[error("{0} cannot be read: {1}")]
     Keys(String, io::Error),
     #[error("{0} is no key set for the token's issuer: {1}")]
@@ -65,7 +65,7 @@ pub enum CommandError {
 ///
 /// # Errors
 /// If the token or the keys cannot be read, or the answer not be written.
-pub fn run(config: Compiled, question: Question, out: &mut impl Write) -> Result<bool, CommandError> {
+pub(super) fn run(config: Compiled, question: Question, out: &mut impl Write) -> Result<bool, CommandError> {
     let (field, at) = asked(&question)?;
     let Verifier { authenticator: judge, sources, .. } = Verifier::new(config, None);
     let named = named_issuer(&judge, &field).and_then(|index| sources.take(index));
@@ -89,7 +89,7 @@ pub fn run(config: Compiled, question: Question, out: &mut impl Write) -> Result
 ///
 /// # Errors
 /// If the token cannot be read, or the answer not be written.
-pub fn read(question: &Question, out: &mut impl Write) -> Result<(), CommandError> {
+pub(super) fn read(question: &Question, out: &mut impl Write) -> Result<(), CommandError> {
     if question.keys.is_some() {
         return Err(CommandError::KeysWithoutConfig);
     }

@@ -14,7 +14,7 @@ use crate::server::{Verifier, prepare_tls};
 ///
 /// # Errors
 /// If the fetches cannot be started, or the result not be written.
-pub fn run(path: &Path, root: Option<&Path>, out: &mut impl Write) -> io::Result<u8> {
+pub(super) fn run(path: &Path, root: Option<&Path>, out: &mut impl Write) -> io::Result<u8> {
     let Ok(config) = config::load_for(path, root) else { return Ok(1) };
     prepare_tls();
     let timeouts = config.issuers.iter().map(|issuer| issuer.origin.settings.timeout);

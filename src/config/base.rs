@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 /// The places from which the paths in a configuration are read.
 #[derive(Clone, Debug)]
-pub struct Base {
+pub(super) struct Base {
     /// Where relative paths start.
     directory: PathBuf,
     /// Where absolute paths start, if not at the root of the file system.
@@ -13,12 +13,12 @@ pub struct Base {
 
 impl Base {
     /// Relative paths start at `directory`, and absolute ones at `root` if there is one.
-    pub fn new(directory: &Path, root: Option<&Path>) -> Self {
+    pub(super) fn new(directory: &Path, root: Option<&Path>) -> Self {
         Self { directory: directory.to_owned(), root: root.map(Path::to_owned) }
     }
 
     /// The file that is meant by a path as it is written.
-    pub fn join(&self, written: &str) -> PathBuf {
+    pub(super) fn join(&self, written: &str) -> PathBuf {
         match (&self.root, written.strip_prefix('/')) {
             (Some(root), Some(below)) => root.join(below.trim_start_matches('/')),
             _ => self.directory.join(written),

@@ -25,7 +25,7 @@ mod routes;
 mod unit;
 mod upstream;
 
-pub use findings::{Findings, Reported};
+pub(super) use findings::{Findings, Reported};
 
 use findings::all;
 
@@ -33,7 +33,7 @@ use findings::all;
 ///
 /// # Errors
 /// If an error was reported.
-pub fn compile(file: File, findings: &mut Findings<'_, '_>) -> Result<Compiled, Reported> {
+pub(super) fn compile(file: File, findings: &mut Findings<'_, '_>) -> Result<Compiled, Reported> {
     let root = KeyPath::root();
     let listen = listen::listen(&file.listen, &root.key("listen"), findings);
     let tls = listen::tls::tls(&file.listen, &root.key("listen").key("tls"), findings);

@@ -10,7 +10,7 @@ use super::path::{KeyPath, Step};
 use super::problem::{Place, Problem, Severity};
 
 /// A parsed configuration file.
-pub struct Document<'t> {
+pub(super) struct Document<'t> {
     name: &'t str,
     text: &'t str,
     root: Spanned<DeTable<'t>>,
@@ -18,7 +18,7 @@ pub struct Document<'t> {
 
 /// What of a key is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub(super) enum Part {
     /// Its name.
     Name,
     /// Its value. If there is none: the table in which it is missing.
@@ -28,7 +28,7 @@ pub enum Part {
 impl<'t> Document<'t> {
     /// Parses a text, which is called `name` in problems. The document holds what could be understood; the problems are the
     /// syntax errors, one for a line.
-    pub fn parse(name: &'t str, text: &'t str) -> (Self, Vec<Problem>) {
+    pub(super) fn parse(name: &'t str, text: &'t str) -> (Self, Vec<Problem>) {
         let (root, errors) = DeTable::parse_recoverable(text);
         let document = Self { name, text, root };
         let problem = |error: &toml::de::Error| {
@@ -41,22 +41,22 @@ impl<'t> Document<'t> {
     }
 
     /// The whole document as a value, to be changed.
-    pub fn value(&self) -> Spanned<DeValue<'t>> {
+    pub(super) fn value(&self) -> Spanned<DeValue<'t>> {
         Spanned::new(self.root.span(), DeValue::Table(self.root.get_ref().clone()))
     }
 
     /// Whether the key is written in the file.
-    pub fn has(&self, key: &KeyPath) -> bool {
+    pub(super) fn has(&self, key: &KeyPath) -> bool {
         self.span(key, Part::Value).1 == key.steps().len()
     }
 
     /// A problem with this key.
-    pub fn problem(&self, severity: Severity, key: &KeyPath, part: Part, message: String) -> Problem {
+    pub(super) fn problem(&self, severity: Severity, key: &KeyPath, part: Part, message: String) -> Problem {
         self.at(Some(self.span(key, part).0), key.to_string(), severity, message)
     }
 
     /// A problem with this range of the text.
-    pub fn at(&self, span: Option<Range<usize>>, key: String, severity: Severity, message: String) -> Problem {
+    pub(super) fn at(&self, span: Option<Range<usize>>, key: String, severity: Severity, message: String) -> Problem {
         let place = Some(Place::of(self.text, &span.unwrap_or_default()));
         Problem { severity, file: self.name.to_owned(), place, key, message }
     }

@@ -16,23 +16,25 @@ mod routes;
 mod unit;
 mod upstream;
 
-pub use caller::{Caller, IssuerCaller};
-pub use forwarding::{Forwarding, RequestId};
-pub use issuers::{Algorithm, ClaimValue, Issuer, Preset, Readiness};
-pub use keys::{AllKeys, KeyUse, Keys};
-pub use limits::{Closing, Limits, TokenCache};
-pub use listen::{Admin, Listen};
-pub use operation::{Audit, Format, Level, Log, Reload, Shutdown, Tracing, WhenFull};
-pub use revocation::Revocation;
-pub use routes::{Mode, PublicRoute, Refusals, ReportRoute};
-pub use unit::{Duration, Size};
-pub use upstream::{Protocol, Upstream};
+pub(super) use caller::{Caller, IssuerCaller};
+pub(super) use forwarding::{Forwarding, RequestId};
+pub(super) use issuers::{Algorithm, ClaimValue, Issuer, Preset, Readiness};
+pub(super) use keys::{AllKeys, KeyUse, Keys};
+pub(super) use limits::{Closing, Limits, TokenCache};
+pub(super) use listen::{Admin, Listen};
+pub(super) use operation::{Audit, Log, Reload, Shutdown, Tracing};
+pub use operation::{Format, Level, WhenFull};
+pub(super) use revocation::Revocation;
+pub(super) use routes::{Mode, PublicRoute, Refusals, ReportRoute};
+pub(super) use unit::{Duration, Size};
+pub use upstream::Protocol;
+pub(super) use upstream::Upstream;
 
 /// The configuration of Callgate. Unknown keys are errors.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "sidecar.toml")]
-pub struct File {
+pub(super) struct File {
     /// Where requests come in.
     pub listen: Listen,
     /// The service behind Callgate.

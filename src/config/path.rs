@@ -4,11 +4,11 @@ use std::fmt;
 
 /// The way from the document's root to one key or list element.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct KeyPath(Vec<Step>);
+pub(super) struct KeyPath(Vec<Step>);
 
 /// One step of the way.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
+pub(super) enum Step {
     Index(usize),
     Key(String),
 }
@@ -16,31 +16,31 @@ pub enum Step {
 impl KeyPath {
     /// The document itself.
     #[must_use]
-    pub const fn root() -> Self {
+    pub(super) const fn root() -> Self {
         Self(Vec::new())
     }
 
     /// A key of the table at this path.
     #[must_use]
-    pub fn key(&self, name: &str) -> Self {
+    pub(super) fn key(&self, name: &str) -> Self {
         self.step(Step::Key(name.to_owned()))
     }
 
     /// An element of the list at this path, from 0.
     #[must_use]
-    pub fn index(&self, index: usize) -> Self {
+    pub(super) fn index(&self, index: usize) -> Self {
         self.step(Step::Index(index))
     }
 
     /// The steps from the root.
     #[must_use]
-    pub fn steps(&self) -> &[Step] {
+    pub(super) fn steps(&self) -> &[Step] {
         &self.0
     }
 
     /// Whether one of the two leads through the other.
     #[must_use]
-    pub fn is_related(&self, other: &Self) -> bool {
+    pub(super) fn is_related(&self, other: &Self) -> bool {
         self.0.starts_with(&other.0) || other.0.starts_with(&self.0)
     }
 

@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 /// Puts the settings of presets into the issuers that name one. Nothing happens to an issuer whose preset is not known: its
 /// shape is wrong.
-pub fn fill(document: &mut DeValue<'_>) {
+pub(super) fn fill(document: &mut DeValue<'_>) {
     let DeValue::Table(root) = document else { return };
     let Some(issuers) = root.get_mut("issuers").map(Spanned::get_mut) else { return };
     let DeValue::Array(issuers) = issuers else { return };

@@ -9,11 +9,11 @@ use super::schema::toml_text;
 
 mod check;
 
-pub use check::check;
+pub(super) use check::check;
 
 /// The shape of a value.
 #[derive(Debug)]
-pub enum Shape {
+pub(super) enum Shape {
     Boolean,
     /// One of these texts. Some others are refused with a reason of their own, and for some it is known what was meant.
     Choice {
@@ -40,7 +40,7 @@ pub enum Shape {
 
 /// The keys of a table.
 #[derive(Debug)]
-pub struct Members {
+pub(super) struct Members {
     pub known: BTreeMap<String, Member>,
     /// Those that must be there, in the order of their declaration.
     required: Vec<String>,
@@ -52,7 +52,7 @@ pub struct Members {
 
 /// A key of a table.
 #[derive(Debug)]
-pub struct Member {
+pub(super) struct Member {
     pub shape: Shape,
     /// A value as it could be written.
     pub example: Option<String>,
@@ -61,14 +61,14 @@ pub struct Member {
 /// A part of a schema that the shape check does not understand.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the schema has a construct that is not understood: {0}")]
-pub struct UnsupportedSchema(String);
+pub(super) struct UnsupportedSchema(String);
 
 impl Shape {
     /// Reads a whole schema.
     ///
     /// # Errors
     /// If there is any construct that is not understood.
-    pub fn read(schema: &Value) -> Result<Self, UnsupportedSchema> {
+    pub(super) fn read(schema: &Value) -> Result<Self, UnsupportedSchema> {
         let root = schema.as_object().ok_or_else(|| UnsupportedSchema(schema.to_string()))?;
         let empty = Map::new();
         let definitions = root.get("$defs").and_then(Value::as_object).unwrap_or(&empty);
@@ -76,7 +76,7 @@ impl Shape {
     }
 
     /// The tables in which a key of this name exists, as they are written: `issuers[].keys`.
-    pub fn tables_with(&self, name: &str) -> Vec<String> {
+    pub(super) fn tables_with(&self, name: &str) -> Vec<String> {
         let mut tables = Vec::new();
         self.collect_tables_with(name, "", &mut tables);
         tables
@@ -101,19 +101,19 @@ impl Shape {
 
 impl Members {
     /// The keys that must be there, in the order of their declaration.
-    pub fn required(&self) -> impl Iterator<Item = (&String, &Member)> {
+    pub(super) fn required(&self) -> impl Iterator<Item = (&String, &Member)> {
         self.required.iter().chain(&self.unless_preset).filter_map(|name| self.known.get_key_value(name))
     }
 
     /// The key that is meant by one of another product, and how to write it: `leeway`, `leeway = "30s"`.
-    pub fn instead(&self, written: &str) -> Option<(&str, &str)> {
+    pub(super) fn instead(&self, written: &str) -> Option<(&str, &str)> {
         let (_, write) = self.instead.iter().find(|(word, _)| plain(word) == plain(written))?;
         let (key, _) = write.split_once(" = ")?;
         Some((key, write))
     }
 
     /// Whether a preset can bring this key.
-    pub fn is_in_presets(&self, name: &str) -> bool {
+    pub(super) fn is_in_presets(&self, name: &str) -> bool {
         self.unless_preset.iter().any(|other| other == name)
     }
 }

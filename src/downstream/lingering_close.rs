@@ -13,7 +13,7 @@ use super::stream_info::ConnectionInfo;
 
 /// Closes our side, and the connection when the client closes its own or the time is over. The connection counts as open until
 /// then.
-pub async fn lingering_close(mut stream: Stream, connection: Arc<ConnectionInfo>) {
+pub(super) async fn lingering_close(mut stream: Stream, connection: Arc<ConnectionInfo>) {
     let discard = async {
         if AsyncWriteExt::shutdown(&mut stream).await.is_err() {
             return;

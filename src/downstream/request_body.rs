@@ -7,7 +7,7 @@ use crate::http1::chunks::{ChunkDecoder, ChunkError};
 use crate::http1::head::Framing;
 
 /// A body, as far as it was taken.
-pub struct RequestBody {
+pub(super) struct RequestBody {
     left: Left,
     is_empty: bool,
     taken: u64,
@@ -34,7 +34,7 @@ struct RetryBuffer {
 
 impl RequestBody {
     /// The body after a head with that framing.
-    pub fn new(framing: Framing) -> Self {
+    pub(super) fn new(framing: Framing) -> Self {
         let left = match framing {
             Framing::Length(length) => Left::Length(length),
             Framing::Chunked => Left::Chunked(ChunkDecoder::default()),
@@ -48,7 +48,7 @@ impl RequestBody {
     ///
     /// # Errors
     /// If the end of the body cannot be known for sure.
-    pub fn take(&mut self, buffer: &mut BytesMut) -> Result<Option<Bytes>, ChunkError> {
+    pub(super) fn take(&mut self, buffer: &mut BytesMut) -> Result<Option<Bytes>, ChunkError> {
         let length = match &mut self.left {
             Left::Length(left) => {
                 let length = usize::try_from(*left).unwrap_or(usize::MAX).min(buffer.len());
@@ -86,12 +86,12 @@ impl RequestBody {
     }
 
     /// Whether there is no body.
-    pub const fn is_empty(&self) -> bool {
+    pub(super) const fn is_empty(&self) -> bool {
         self.is_empty
     }
 
     /// Whether nothing more is to come.
-    pub fn is_done(&self) -> bool {
+    pub(super) fn is_done(&self) -> bool {
         match &self.left {
             Left::Length(left) => *left == 0,
             Left::Chunked(decoder) => decoder.is_done(),
@@ -100,7 +100,7 @@ impl RequestBody {
     }
 
     /// How many bytes are to come, if the head said so.
-    pub const fn left(&self) -> Option<u64> {
+    pub(super) const fn left(&self) -> Option<u64> {
         match &self.left {
             Left::Length(left) => Some(*left),
             Left::Chunked(_) | Left::UntilClose => None,
@@ -108,37 +108,37 @@ impl RequestBody {
     }
 
     /// How many bytes of data were taken.
-    pub const fn taken(&self) -> u64 {
+    pub(super) const fn taken(&self) -> u64 {
         self.taken
     }
 
     /// From now on all bytes are a tunnel's.
-    pub fn upgrade(&mut self) {
+    pub(super) fn upgrade(&mut self) {
         self.left = Left::UntilClose;
     }
 
     /// Whether it is a tunnel's.
-    pub const fn is_tunnel(&self) -> bool {
+    pub(super) const fn is_tunnel(&self) -> bool {
         matches!(self.left, Left::UntilClose)
     }
 
     /// Nothing more is taken.
-    pub fn end(&mut self) {
+    pub(super) fn end(&mut self) {
         self.left = Left::Length(0);
     }
 
     /// Keeps what is taken from now on, as long as it is not too much.
-    pub fn keep_for_retry(&mut self) {
+    pub(super) fn keep_for_retry(&mut self) {
         self.retry.get_or_insert_default();
     }
 
     /// Whether more was taken than is kept.
-    pub fn is_retry_truncated(&self) -> bool {
+    pub(super) fn is_retry_truncated(&self) -> bool {
         self.retry.as_ref().is_some_and(|retry| retry.is_truncated)
     }
 
     /// What was kept, if that is everything and something.
-    pub fn kept_for_retry(&self) -> Option<Bytes> {
+    pub(super) fn kept_for_retry(&self) -> Option<Bytes> {
         self.retry.as_ref().and_then(RetryBuffer::get)
     }
 }

@@ -14,7 +14,7 @@ pub(super) struct KeyFile {
 }
 
 impl KeyFile {
-    pub fn new(path: PathBuf) -> Self {
+    pub(super) fn new(path: PathBuf) -> Self {
         Self { watcher: FileWatcher::new([path], BODY_MAX as u64), fetched: None }
     }
 }

@@ -37,7 +37,7 @@ pub(super) enum Start {
 }
 
 impl KeyServer {
-    pub const fn new(start: Start, settings: FetchSettings) -> Self {
+    pub(super) const fn new(start: Start, settings: FetchSettings) -> Self {
         Self { start, settings, client: None, discovered: None, asked: None }
     }
 

@@ -25,14 +25,14 @@ struct Absent {
 
 impl MissingKeys {
     /// Whether the key was looked for lately, and is not worth another look yet.
-    pub fn knows(&self, kid: &str, now: Instant) -> bool {
+    pub(super) fn knows(&self, kid: &str, now: Instant) -> bool {
         let name = self.seed.hash_one(kid);
         self.absent.iter().any(|absent| absent.name == name && now < absent.again)
     }
 
     /// Remembers that a look did not find the key: the next is worth it after `cooldown`, then twice that, and so on to
     /// [`LOOK_AGAIN_MAX`]. The bound is what somebody could win who guesses the name of an issuer's next key.
-    pub fn remember(&mut self, kid: &str, cooldown: Duration, now: Instant) {
+    pub(super) fn remember(&mut self, kid: &str, cooldown: Duration, now: Instant) {
         let name = self.seed.hash_one(kid);
         let known = self.absent.iter().position(|absent| absent.name == name);
         let looks = match known.and_then(|position| self.absent.remove(position)) {

@@ -28,12 +28,12 @@ pub(super) enum Service {
 }
 
 impl RefreshLog {
-    pub const fn new(issuer: String) -> Self {
+    pub(super) const fn new(issuer: String) -> Self {
         Self { issuer, warned: Vec::new(), trouble: None, unwritten: None }
     }
 
     /// Tells which keys came and went, if any did.
-    pub fn rotation(&self, before: Option<&KeySet>, after: &KeySet) {
+    pub(super) fn rotation(&self, before: Option<&KeySet>, after: &KeySet) {
         let came = only_in(after, before);
         let went = before.map(|before| only_in(before, Some(after))).unwrap_or_default();
         if !came.is_empty() || !went.is_empty() {
@@ -43,7 +43,7 @@ impl RefreshLog {
     }
 
     /// Warns of the keys that are left out and were not at the last refresh.
-    pub fn left_out(&mut self, left_out: &[LeftOut]) {
+    pub(super) fn left_out(&mut self, left_out: &[LeftOut]) {
         let issuer = &self.issuer;
         for LeftOut { index, kid, why } in left_out {
             if self.warned.iter().any(|(warned, flaw)| warned == kid && flaw == why) {
@@ -56,7 +56,7 @@ impl RefreshLog {
     }
 
     /// Tells that refreshing fails, if that is news.
-    pub fn failure(&mut self, fault: &FetchError, asked: Option<&Asked>, service: Service, wait: Duration) {
+    pub(super) fn failure(&mut self, fault: &FetchError, asked: Option<&Asked>, service: Service, wait: Duration) {
         let issuer = &self.issuer;
         let is_known = self.trouble.as_ref().is_some_and(|(known, before)| known == fault && *before == service);
         let detail = fault.detail(asked);
@@ -86,25 +86,25 @@ impl RefreshLog {
     }
 
     /// Tells that the keys of the last run serve.
-    pub fn restored(&self, confirmed: UnixTime, keys: usize) {
+    pub(super) fn restored(&self, confirmed: UnixTime, keys: usize) {
         let issuer = &self.issuer;
         tracing::info!(issuer, keys, %confirmed, "The keys of an issuer were restored from their snapshot.");
     }
 
     /// Warns that there is a snapshot that is not used.
-    pub fn snapshot_unusable(&self, error: &dyn Display) {
+    pub(super) fn snapshot_unusable(&self, error: &dyn Display) {
         tracing::warn!(issuer = self.issuer, %error, "The snapshot of an issuer's keys is not used.");
     }
 
     /// Warns that no snapshot was written, if that is news.
-    pub fn snapshot_unwritten(&mut self, flaw: &SnapshotError) {
+    pub(super) fn snapshot_unwritten(&mut self, flaw: &SnapshotError) {
         if self.unwritten.replace(*flaw) != Some(*flaw) {
             tracing::warn!(issuer = self.issuer, error = %flaw, "The snapshot of an issuer's keys was not written.");
         }
     }
 
     /// Tells that refreshing succeeds again, if it failed.
-    pub fn success(&mut self) {
+    pub(super) fn success(&mut self) {
         if self.trouble.take().is_some() {
             tracing::info!(issuer = self.issuer, "The keys of an issuer are refreshed again.");
         }

@@ -16,7 +16,7 @@ pub(super) enum Schedule {
 impl Schedule {
     /// How long to wait after a success. What the issuer says about its document can only shorten the time, and not below
     /// [`REFRESH_MIN`].
-    pub fn after_success(self, fresh_for: Option<Duration>, chance: f64) -> Duration {
+    pub(super) fn after_success(self, fresh_for: Option<Duration>, chance: f64) -> Duration {
         match self {
             Self::Poll(every) => every,
             Self::Refresh(refresh) => {
@@ -28,7 +28,7 @@ impl Schedule {
     }
 
     /// How long to wait after this many failures in a row.
-    pub fn after_failure(self, failures: u32, chance: f64) -> Duration {
+    pub(super) fn after_failure(self, failures: u32, chance: f64) -> Duration {
         match self {
             Self::Poll(every) => every,
             Self::Refresh(refresh) => {

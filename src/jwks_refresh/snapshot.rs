@@ -70,7 +70,7 @@ struct Heading {
 
 impl Snapshot {
     /// The snapshot, in this directory, of the keys that an issuer has at a location.
-    pub fn new(directory: &Path, issuer: &str, location: &str, failures: IntCounter) -> Self {
+    pub(super) fn new(directory: &Path, issuer: &str, location: &str, failures: IntCounter) -> Self {
         // Any two names differ, and none leads out of the directory.
         let name = digest(&SHA256, format!("{issuer}\n{location}").as_bytes());
         let name: String = name.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
@@ -84,14 +84,14 @@ impl Snapshot {
     }
 
     /// Reads it back, if there is one that is fit to serve.
-    pub async fn load(&self, now: UnixTime, stale_limit: Duration) -> Result<Option<Remembered>, SnapshotError> {
+    pub(super) async fn load(&self, now: UnixTime, stale_limit: Duration) -> Result<Option<Remembered>, SnapshotError> {
         let file = self.file.clone();
         let loaded = spawn_blocking(move || file.load(now, stale_limit)).await;
         loaded.unwrap_or(Err(SnapshotError::File(FileError::Unreadable)))
     }
 
     /// Writes it in the background: a disk that hangs must not hold up the keys. Returns how the write before went.
-    pub async fn save(&mut self, document: &[u8], confirmed: UnixTime) -> Result<(), SnapshotError> {
+    pub(super) async fn save(&mut self, document: &[u8], confirmed: UnixTime) -> Result<(), SnapshotError> {
         let before = match self.saving.take() {
             Some(saving) if !saving.is_finished() => {
                 self.saving = Some(saving);

@@ -83,7 +83,7 @@ pub(super) struct TaskState {
 
 impl TaskState {
     /// Notes that keys of an earlier time serve, before any refresh.
-    pub const fn restored(&mut self, confirmed: UnixTime, now: Instant) {
+    pub(super) const fn restored(&mut self, confirmed: UnixTime, now: Instant) {
         (self.changed, self.last_success) = (Some(now), Some(confirmed));
     }
 }
@@ -108,7 +108,7 @@ enum Step {
 }
 
 impl RefreshState {
-    pub fn new(cooldown: Duration, room: WaitingRoom, now: Instant) -> Self {
+    pub(super) fn new(cooldown: Duration, room: WaitingRoom, now: Instant) -> Self {
         let state = TaskState {
             attempts: 0,
             in_flight: false,
@@ -133,28 +133,28 @@ impl RefreshState {
     }
 
     /// The least time between two refreshes that are made for requests.
-    pub const fn cooldown(&self) -> Duration {
+    pub(super) const fn cooldown(&self) -> Duration {
         self.cooldown
     }
 
     /// A copy of the state.
-    pub fn state(&self) -> TaskState {
+    pub(super) fn state(&self) -> TaskState {
         self.task.borrow().clone()
     }
 
     /// Changes the state, and wakes everybody who waits for that.
-    pub fn write(&self, change: impl FnOnce(&mut TaskState)) {
+    pub(super) fn write(&self, change: impl FnOnce(&mut TaskState)) {
         self.task.send_modify(change);
     }
 
     /// Returns once there are keys, or a first refresh has ended without.
-    pub async fn first_attempt(&self) {
+    pub(super) async fn first_attempt(&self) {
         // It fails only without a sender, and that is in self.
         let _ = self.task.subscribe().wait_for(|state| state.attempts > 0 || state.changed.is_some()).await;
     }
 
     /// Returns once a request wants keys newer than `since`, and a refresh is permitted.
-    pub async fn asked(&self, since: Instant) {
+    pub(super) async fn asked(&self, since: Instant) {
         let _ = self.wanted.subscribe().wait_for(|wanted| wanted.is_some_and(|wanted| wanted > since)).await;
         let permitted = self.task.borrow().permitted;
         tokio::time::sleep_until(permitted).await;
@@ -162,7 +162,7 @@ impl RefreshState {
 
     /// Asks for keys newer than a decision, and waits for them within a bound. A request that ends meanwhile is dropped with this
     /// future, which gives its place back.
-    pub async fn fresher(&self, slot: &KeySlot, request: KeyRequest<'_>) -> Freshness {
+    pub(super) async fn fresher(&self, slot: &KeySlot, request: KeyRequest<'_>) -> Freshness {
         let deadline = Instant::now() + request.within;
         let mut states = self.task.subscribe();
         let mut place = None;

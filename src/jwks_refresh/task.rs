@@ -46,7 +46,7 @@ pub(super) enum Aging {
 
 impl Aging {
     /// That of a source's keys. A file is read every second, so its keys are always confirmed.
-    pub const fn of(source: &Source) -> Self {
+    pub(super) const fn of(source: &Source) -> Self {
         match source.origin.location {
             Location::File(_) => Self::Never,
             Location::Discovery(_) | Location::Url(_) => Self::StaleAfter(source.origin.settings.stale_limit),
@@ -54,7 +54,7 @@ impl Aging {
     }
 
     /// When keys become stale that were confirmed at this time.
-    pub fn stale(self, confirmed: UnixTime) -> UnixTime {
+    pub(super) fn stale(self, confirmed: UnixTime) -> UnixTime {
         match self {
             Self::Never => UnixTime::MAX,
             Self::StaleAfter(limit) => confirmed.plus(limit),
@@ -77,7 +77,7 @@ struct Success {
 
 impl<F: Fetch> Task<F> {
     /// Refreshes for ever.
-    pub async fn run(mut self) {
+    pub(super) async fn run(mut self) {
         self.restore().await;
         let mut cause = Cause::Schedule;
         loop {

@@ -18,12 +18,12 @@ pub(super) struct Place<'r> {
 
 impl WaitingRoom {
     /// A room for one of so many issuers.
-    pub fn new(issuers: usize, occupied: IntGauge) -> Self {
+    pub(super) fn new(issuers: usize, occupied: IntGauge) -> Self {
         Self { places: Semaphore::new((PLACES / issuers.max(1)).max(PLACES_MIN)), occupied }
     }
 
     /// A place, if one is free.
-    pub fn enter(&self) -> Option<Place<'_>> {
+    pub(super) fn enter(&self) -> Option<Place<'_>> {
         let permit = self.places.try_acquire().ok()?;
         self.occupied.inc();
         Some(Place { _permit: permit, occupied: &self.occupied })

@@ -253,8 +253,11 @@ pub(crate) fn time(claims: &Object<'_>, name: &str, round: Round) -> Result<Opti
     let seconds = match claims.get(name) {
         None => return Ok(None),
         Some(Value::Number(Number::Unsigned(seconds))) => *seconds,
-        // The range lies far below 2^53, so these conversions are exact.
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "the range lies far below 2^53, so these conversions are exact"
+        )]
         Some(Value::Number(Number::Float(seconds))) if (0.0..=LAST_SECOND as f64).contains(seconds) => match round {
             Round::Down => seconds.floor() as u64,
             Round::Up => seconds.ceil() as u64,

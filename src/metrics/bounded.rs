@@ -7,19 +7,19 @@ use std::sync::{Mutex, PoisonError};
 
 /// A set that grows up to a bound and then stays.
 #[derive(Debug)]
-pub struct Bounded<T> {
+pub(super) struct Bounded<T> {
     known: Mutex<HashSet<T>>,
     most: usize,
 }
 
 impl<T: Hash + Eq> Bounded<T> {
     /// An empty set of at most so many.
-    pub fn new(most: usize) -> Self {
+    pub(super) fn new(most: usize) -> Self {
         Self { known: Mutex::default(), most }
     }
 
     /// Whether a value is known, or becomes so because there is room.
-    pub fn admits<Q: Hash + Eq + ToOwned<Owned = T> + ?Sized>(&self, value: &Q) -> bool
+    pub(super) fn admits<Q: Hash + Eq + ToOwned<Owned = T> + ?Sized>(&self, value: &Q) -> bool
     where
         T: Borrow<Q>,
     {

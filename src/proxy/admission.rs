@@ -17,7 +17,7 @@ use crate::rejection::{Reason, Rejection};
 
 /// The requests in progress.
 #[derive(Clone, Default)]
-pub struct InFlightLimit(Arc<AtomicUsize>);
+pub(super) struct InFlightLimit(Arc<AtomicUsize>);
 
 /// One of them, for as long as it lives.
 pub struct InFlight(Arc<AtomicUsize>);
@@ -27,7 +27,7 @@ impl InFlightLimit {
     ///
     /// # Errors
     /// `overloaded`.
-    pub fn enter(&self, limit: usize) -> Result<InFlight, Rejection> {
+    pub(super) fn enter(&self, limit: usize) -> Result<InFlight, Rejection> {
         let before = self.0.fetch_add(1, Ordering::Relaxed);
         let permit = InFlight(Arc::clone(&self.0));
         if before < limit {
@@ -39,13 +39,13 @@ impl InFlightLimit {
 
 /// How many of the requests in progress may be without a proven caller: those of public routes, and those that are only reported.
 /// Half, so that they never keep out who shows a token.
-pub const fn share_without_caller(limits: &Limits) -> usize {
+pub(super) const fn share_without_caller(limits: &Limits) -> usize {
     limits.requests.div_ceil(2)
 }
 
 /// Whether a body comes slower than a request without a proven caller may send it: `grace` for its beginning, and [`BODY_RATE`] from
 /// then on. It would keep its place for as long as it likes otherwise.
-pub const fn is_body_too_slow(received: u64, since: Duration, grace: Duration) -> bool {
+pub(super) const fn is_body_too_slow(received: u64, since: Duration, grace: Duration) -> bool {
     since.saturating_sub(grace).as_millis() * BODY_RATE > received as u128 * 1000
 }
 
@@ -62,7 +62,7 @@ const BODY_RATE: u128 = 500;
 ///
 /// # Errors
 /// `method_refused`, `request_malformed` or `head_too_large`.
-pub fn check_http2(head: &RequestHeader, has_too_many_fields: bool, limits: &Limits) -> Result<(), Rejection> {
+pub(super) fn check_http2(head: &RequestHeader, has_too_many_fields: bool, limits: &Limits) -> Result<(), Rejection> {
     let malformed = |detail| Err(Rejection::new(Reason::RequestMalformed, detail));
     if head.version != Version::HTTP_2 {
         return Ok(());
@@ -99,7 +99,7 @@ pub fn check_http2(head: &RequestHeader, has_too_many_fields: bool, limits: &Lim
 }
 
 /// Whether a request asks for a WebSocket, and does so in every way that it must (RFC 6455 §4.1).
-pub fn asks_for_websocket(head: &RequestHeader) -> bool {
+pub(super) fn asks_for_websocket(head: &RequestHeader) -> bool {
     let listed = |value: &http::HeaderValue| elements(value.as_bytes()).any(|it| it.eq_ignore_ascii_case(b"upgrade"));
     head.version == Version::HTTP_11
         && head.method == Method::GET
@@ -108,7 +108,7 @@ pub fn asks_for_websocket(head: &RequestHeader) -> bool {
 }
 
 /// Takes away a wish to change the protocol: the server may ignore it (RFC 9110 §7.8), and then nobody else may see it.
-pub fn ignore_upgrade(head: &mut RequestHeader) {
+pub(super) fn ignore_upgrade(head: &mut RequestHeader) {
     head.remove_header(&UPGRADE);
     head.remove_header::<HeaderName>(&HeaderName::from_static("http2-settings"));
 }
@@ -117,13 +117,13 @@ pub fn ignore_upgrade(head: &mut RequestHeader) {
 ///
 /// # Errors
 /// `body_too_large`.
-pub fn check_length(head: &RequestHeader, limits: &Limits) -> Result<(), Rejection> {
+pub(super) fn check_length(head: &RequestHeader, limits: &Limits) -> Result<(), Rejection> {
     let length = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if length.is_some_and(|length| length > limits.body_size) { Err(body_too_large(limits)) } else { Ok(()) }
 }
 
 /// The refusal of a body, however its size is known.
-pub fn body_too_large(limits: &Limits) -> Rejection {
+pub(super) fn body_too_large(limits: &Limits) -> Rejection {
     Rejection::new(Reason::BodyTooLarge, format!("the request's body has more than {} bytes", limits.body_size))
 }
 

@@ -25,7 +25,7 @@ use crate::request::{Authorization, RequestHead};
 ///
 /// # Errors
 /// Why it is refused.
-pub async fn authenticate(
+pub(super) async fn authenticate(
     session: &mut Session,
     ctx: &mut RequestContext,
     in_flight: &InFlightLimit,

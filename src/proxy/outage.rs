@@ -11,7 +11,7 @@ use crate::rejection::Reason;
 
 /// The upstream's failures. Clones share their state.
 #[derive(Clone, Default)]
-pub struct OutageLog(Arc<Shared>);
+pub(super) struct OutageLog(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
@@ -29,7 +29,7 @@ struct Lines {
 
 impl OutageLog {
     /// A request has failed because of the upstream.
-    pub fn failed(&self, reason: Reason, error: &Error, request_id: &str) {
+    pub(super) fn failed(&self, reason: Reason, error: &Error, request_id: &str) {
         if let Some(failures) = self.0.failed(Instant::now()) {
             let (reason, error) = (reason.as_str(), description(error.etype()));
             tracing::warn!(reason, error, request_id, failures, "The upstream did not answer.");
@@ -37,7 +37,7 @@ impl OutageLog {
     }
 
     /// The upstream has answered a request.
-    pub fn answered(&self) {
+    pub(super) fn answered(&self) {
         if self.0.is_failing.load(Ordering::Relaxed)
             && let Some(failures) = self.0.answered(Instant::now())
         {

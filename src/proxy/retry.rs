@@ -13,7 +13,7 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType};
 
 /// The word for a connection that was found closed when it was to be used again.
-pub const STALE_CONNECTION: ErrorType = ErrorType::Custom("ConnectionGone");
+pub(super) const STALE_CONNECTION: ErrorType = ErrorType::Custom("ConnectionGone");
 
 /// Which connections a request may use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,11 +26,11 @@ pub enum Try {
 
 /// Names for connections that nobody else shall find.
 #[derive(Clone, Default)]
-pub struct PoolKeys(Arc<AtomicU64>);
+pub(super) struct PoolKeys(Arc<AtomicU64>);
 
 impl PoolKeys {
     /// Makes sure that a new connection is opened for this peer.
-    pub fn force_new_connection(&self, peer: &mut HttpPeer) {
+    pub(super) fn force_new_connection(&self, peer: &mut HttpPeer) {
         peer.group_key = FIRST_UNIQUE_GROUP + self.0.fetch_add(1, Ordering::Relaxed);
     }
 }
@@ -41,7 +41,7 @@ impl PoolKeys {
 ///
 /// # Errors
 /// If it must not be used. Nothing was written then.
-pub fn probe_reused(descriptor: RawFd, peer: &HttpPeer) -> pingora::Result<()> {
+pub(super) fn probe_reused(descriptor: RawFd, peer: &HttpPeer) -> pingora::Result<()> {
     let speaks_http2 = peer.options.alpn == ALPN::H2;
     let mut byte = [0];
     match recv(descriptor, &mut byte, MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT) {
@@ -60,7 +60,7 @@ pub fn probe_reused(descriptor: RawFd, peer: &HttpPeer) -> pingora::Result<()> {
 
 /// Decides about a request that has failed. Besides connections found closed, Pingora vouches for what an upstream said in
 /// HTTP/2 that it has not processed: a stream above the last one of its `GOAWAY`, or one that it refused (RFC 9113 §8.7).
-pub fn decide(session: &Session, error: &mut Error) -> Try {
+pub(super) fn decide(session: &Session, error: &mut Error) -> Try {
     // What depends on whether the connection was a reused one is a guess about what the upstream has seen.
     let is_unseen = matches!(error.retry, pingora::RetryType::Decided(true));
     let again = is_unseen && !session.as_ref().retry_buffer_truncated();

@@ -24,7 +24,7 @@ use crate::upstream::Addresses;
 
 /// Connects to an upstream for a tunnel.
 #[derive(Debug)]
-pub struct TunnelConnect {
+pub(super) struct TunnelConnect {
     connect_timeout: Duration,
     read_timeout: Option<Duration>,
     /// The addresses of the upstream's name, if it has one.
@@ -46,7 +46,7 @@ struct TunnelSocket<S> {
 
 impl TunnelConnect {
     /// Has a connection to this peer opened so. It is nobody else's.
-    pub fn prepare(peer: &mut HttpPeer, addresses: Option<Arc<Addresses>>, tunnel: Tunnel) {
+    pub(super) fn prepare(peer: &mut HttpPeer, addresses: Option<Arc<Addresses>>, tunnel: Tunnel) {
         let connect_timeout = peer.options.connection_timeout.unwrap_or_default();
         let read_timeout = peer.options.read_timeout.take();
         peer.options.custom_l4 = Some(Arc::new(Self { connect_timeout, read_timeout, addresses, tunnel }));

@@ -12,10 +12,10 @@ use crate::http1::chunks::ChunkError;
 use crate::rejection::{Reason, Rejection};
 
 /// Error type raised by the body filter when the body has too many bytes.
-pub const BODY_TOO_LARGE: ErrorType = ErrorType::HTTPStatus(413);
+pub(super) const BODY_TOO_LARGE: ErrorType = ErrorType::HTTPStatus(413);
 
 /// What a failed request is answered with, as far as it can still be; `None` if the client left.
-pub fn rejection_of(error: &Error, ctx: &RequestContext) -> Option<Rejection> {
+pub(super) fn rejection_of(error: &Error, ctx: &RequestContext) -> Option<Rejection> {
     use ErrorType::{
         ConnectTimedout, ConnectionClosed, H2Error, ReadError, ReadTimedout, TLSHandshakeTimedout, WriteError,
         WriteTimedout,

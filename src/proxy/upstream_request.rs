@@ -17,7 +17,11 @@ use crate::http1::target;
 ///
 /// # Errors
 /// If a value is no header value, which none of ours should be.
-pub fn prepare(upstream: &mut RequestHeader, session: &ServerSession, ctx: &RequestContext) -> pingora::Result<()> {
+pub(super) fn prepare(
+    upstream: &mut RequestHeader,
+    session: &ServerSession,
+    ctx: &RequestContext,
+) -> pingora::Result<()> {
     let caller = ctx.policy.authenticator.caller_rule();
     let rule = ctx.policy.forward;
     if let Some(origin) = target::origin_form(upstream.raw_path()) {
@@ -86,7 +90,7 @@ fn set_forwarded_headers(
 /// Takes away the empty piece that ends a body, so that its end is written once. Pingora writes an empty piece to an HTTP/1 peer as a
 /// chunk of size 0, which is the last chunk (RFC 9112 §7.1), and writes another last chunk because the body has ended. An empty
 /// piece in the middle stays: Pingora does not write it, and takes `None` for the end.
-pub fn end_once(piece: &mut Option<Bytes>, end: bool) {
+pub(super) fn end_once(piece: &mut Option<Bytes>, end: bool) {
     if end && piece.as_ref().is_some_and(Bytes::is_empty) {
         *piece = None;
     }
@@ -94,7 +98,7 @@ pub fn end_once(piece: &mut Option<Bytes>, end: bool) {
 
 /// Takes away from an answer what was only meant for the connection it came on (RFC 9110 §7.6.1). Pingora frames the answer anew
 /// and writes its own `Connection`. Trailers pass from HTTP/2 to HTTP/2 only, so nothing else announces them.
-pub fn strip_hop_by_hop(answer: &mut ResponseHeader, client: Version) {
+pub(super) fn strip_hop_by_hop(answer: &mut ResponseHeader, client: Version) {
     if (answer.version, client) != (Version::HTTP_2, Version::HTTP_2) {
         answer.remove_header(&TRAILER);
     }

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 /// All samples of a scrape.
-pub struct Samples(Vec<Sample>);
+pub(super) struct Samples(Vec<Sample>);
 
 /// One value with its labels.
-pub struct Sample {
+pub(super) struct Sample {
     name: String,
     labels: BTreeMap<String, String>,
     pub value: f64,
@@ -14,24 +14,24 @@ pub struct Sample {
 
 impl Samples {
     /// Reads what can be read; other lines are passed over.
-    pub fn parse(text: &str) -> Self {
+    pub(super) fn parse(text: &str) -> Self {
         Self(text.lines().filter(|line| !line.starts_with('#')).filter_map(sample).collect())
     }
 
     /// The samples of this name.
-    pub fn named<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'s Sample> {
+    pub(super) fn named<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'s Sample> {
         self.0.iter().filter(move |sample| sample.name == name)
     }
 
     /// The only value of this name, or 0.
-    pub fn value(&self, name: &str) -> f64 {
+    pub(super) fn value(&self, name: &str) -> f64 {
         self.named(name).next().map_or(0.0, |sample| sample.value)
     }
 }
 
 impl Sample {
     /// The value of a label; empty if there is none.
-    pub fn label(&self, name: &str) -> &str {
+    pub(super) fn label(&self, name: &str) -> &str {
         self.labels.get(name).map_or("", String::as_str)
     }
 }

@@ -6,7 +6,7 @@ use super::samples::{Sample, Samples};
 use crate::clock::UnixTime;
 
 /// What was learned of one instance.
-pub struct View {
+pub(super) struct View {
     version: String,
     started: UnixTime,
     now: UnixTime,
@@ -30,7 +30,7 @@ struct Kind {
 
 /// May refusing begin?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub(super) enum Answer {
     /// It has begun.
     Enforced,
     /// Somebody would be refused.
@@ -42,7 +42,7 @@ pub enum Answer {
 
 impl View {
     /// Reads what is to be known. Kinds of requests that were last seen before `since` are solved.
-    pub fn new(samples: &Samples, now: UnixTime, since: Option<UnixTime>) -> Self {
+    pub(super) fn new(samples: &Samples, now: UnixTime, since: Option<UnixTime>) -> Self {
         let requests = |outcome: &str| -> f64 {
             let all = samples.named("callgate_requests_total");
             all.filter(|sample| sample.label("outcome") == outcome).fold(0.0, |sum, sample| sum + sample.value)
@@ -69,7 +69,7 @@ impl View {
     }
 
     /// The answer.
-    pub fn answer(&self) -> Answer {
+    pub(super) fn answer(&self) -> Answer {
         if self.reported.is_empty() {
             Answer::Enforced
         } else if !self.kinds.is_empty() {

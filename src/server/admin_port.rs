@@ -15,7 +15,7 @@ use crate::admin::{Admin, Answer, Origin, Read, read, write};
 use crate::downstream::stream_info::ConnectionSlot as _;
 
 /// Serves the operators.
-pub struct AdminPort(pub Admin);
+pub(super) struct AdminPort(pub Admin);
 
 #[async_trait]
 impl Application for AdminPort {

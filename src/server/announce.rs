@@ -7,7 +7,7 @@ use super::listen::Listener;
 use crate::config::Compiled;
 
 /// Says where everything is, after everything that should be known about it.
-pub fn listening(listener: &Listener, admin: &Listener, config: &Compiled) {
+pub(super) fn listening(listener: &Listener, admin: &Listener, config: &Compiled) {
     for warning in &config.warnings {
         tracing::warn!(%warning, "Configuration warning.");
     }
@@ -33,7 +33,7 @@ pub fn listening(listener: &Listener, admin: &Listener, config: &Compiled) {
 }
 
 /// Says at intervals what is only reported, if anything is. It never ends.
-pub async fn remind(reported: impl Fn() -> Vec<String>) {
+pub(super) async fn remind(reported: impl Fn() -> Vec<String>) {
     loop {
         let what = reported();
         if !what.is_empty() {

@@ -22,7 +22,7 @@ use crate::revocation::watcher::DenyListWatcher;
 use crate::upstream::{Addresses, SystemResolver, UpstreamPeer};
 
 /// What was made of a configuration that is not in force yet: nothing of it shows, and it can be dropped.
-pub struct Assembly {
+pub(super) struct Assembly {
     authenticator: Authenticator,
     pub refresher: JwksRefresher,
     /// The deny-list's file and its place, if there is one.
@@ -35,7 +35,7 @@ impl Assembly {
     ///
     /// # Errors
     /// If the upstream's name cannot be resolved, or the metrics of the keys cannot be registered.
-    pub async fn new(
+    pub(super) async fn new(
         config: &Compiled,
         running: Option<&JwksRefresher>,
         metrics: &Metrics,
@@ -51,7 +51,7 @@ impl Assembly {
     }
 
     /// The policy for requests. From now on the metrics are about this configuration, and its deny-list is kept in force.
-    pub fn activate(self, config: &Compiled, metrics: &Metrics) -> (Arc<Policy>, Option<DenyListWatcher>) {
+    pub(super) fn activate(self, config: &Compiled, metrics: &Metrics) -> (Arc<Policy>, Option<DenyListWatcher>) {
         let Self { authenticator, refresher, deny_list, upstream } = self;
         refresher.activate_metrics();
         metrics.report.scopes(&config.modes.reported());

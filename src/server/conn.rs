@@ -22,7 +22,7 @@ use crate::proxy::Gate;
 use read_deadline::{Read, ReadDeadline};
 
 /// The proxy as seen by its listener.
-pub struct ConnectionServer {
+pub(super) struct ConnectionServer {
     proxy: Arc<HttpProxy<Gate>>,
     gate: Gate,
     http2: bool,
@@ -42,7 +42,7 @@ enum Beginning {
 impl ConnectionServer {
     /// Lets requests through this gate, in HTTP/2 if that is spoken.
     #[must_use]
-    pub fn new(gate: Gate, http2: bool) -> Self {
+    pub(super) fn new(gate: Gate, http2: bool) -> Self {
         // The first try and one more.
         let conf = ServerConf { max_retries: 2, ..ServerConf::default() };
         let mut proxy = http_proxy(&Arc::new(conf), gate.clone());
@@ -54,7 +54,7 @@ impl ConnectionServer {
     }
 
     /// Serves a connection to its end. `held` is let go when it has ended, and not before.
-    pub async fn serve(&self, stream: Stream, held: Held, stop: &ShutdownWatch) {
+    pub(super) async fn serve(&self, stream: Stream, held: Held, stop: &ShutdownWatch) {
         let negotiated = stream.selected_alpn_proto();
         let peer =
             stream.get_socket_digest().and_then(|digest| Some(Peer::at(digest.peer_addr()?))).unwrap_or_default();
@@ -81,12 +81,12 @@ impl ConnectionServer {
 
     /// How long a head may take, and so a handshake before it.
     #[must_use]
-    pub fn head_time(&self) -> Duration {
+    pub(super) fn head_time(&self) -> Duration {
         self.gate.limits().head_time
     }
 
     /// Ends the connections that wait for a request.
-    pub async fn cleanup(&self) {
+    pub(super) async fn cleanup(&self) {
         self.proxy.http_cleanup().await;
     }
 }

@@ -6,7 +6,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 /// Raises the limit of open files if that is needed. Returns how many connections may be open within it: as many as wanted, or
 /// fewer.
-pub fn make_room(connections: usize, requests: usize) -> usize {
+pub(super) fn make_room(connections: usize, requests: usize) -> usize {
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return connections };
     let wanted = (connections as u64).saturating_add(requests.min(connections) as u64).saturating_add(RESERVE);
     let mut limit = soft;

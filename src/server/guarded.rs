@@ -14,7 +14,7 @@ use super::tls::TlsListener;
 use crate::downstream::stream_info::Held;
 
 /// What callers connect to.
-pub struct Guarded {
+pub(super) struct Guarded {
     pub connections: ConnectionServer,
     pub tls: Option<Arc<TlsListener>>,
 }

@@ -17,14 +17,14 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use crate::audit::output::Output;
 use crate::config::{Log, LogFormat, LogLevel};
 
-pub use queue::LogQueue;
+pub(super) use queue::LogQueue;
 
 /// Changes the level of the log while the process runs.
-pub struct LevelHandle(Handle<Targets, Registry>);
+pub(super) struct LevelHandle(Handle<Targets, Registry>);
 
 impl LevelHandle {
     /// Changes the level.
-    pub fn set(&self, level: LogLevel) {
+    pub(super) fn set(&self, level: LogLevel) {
         // It fails only without a subscriber, and then nothing is logged.
         let _ = self.0.modify(|filter| *filter = targets(level_filter(level)));
     }
@@ -34,7 +34,7 @@ impl LevelHandle {
 ///
 /// # Errors
 /// If the operating system gives no thread or no descriptor for it.
-pub fn install(log: Log, dropped: IntCounter) -> io::Result<(LevelHandle, LogQueue)> {
+pub(super) fn install(log: Log, dropped: IntCounter) -> io::Result<(LevelHandle, LogQueue)> {
     // Not through `io::stderr`, whose lock the thread that writes would hold while the output takes nothing.
     let stderr = Output::to(File::from(io::stderr().as_fd().try_clone_to_owned()?));
     let queue = LogQueue::start(stderr, QUEUE_BYTES, dropped, |lines| {

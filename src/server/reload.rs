@@ -22,7 +22,7 @@ use crate::revocation::list::DenyList;
 use crate::revocation::watcher::DenyListWatcher;
 
 /// The configuration in force, and the file that it comes from.
-pub struct Reloader {
+pub(super) struct Reloader {
     path: PathBuf,
     running: Mutex<Compiled>,
     policy: Arc<ArcSwap<Policy>>,
@@ -34,7 +34,7 @@ pub struct Reloader {
 
 /// Why another configuration cannot come into force.
 #[derive(Debug, thiserror::Error)]
-pub enum ReloadError {
+pub(super) enum ReloadError {
     #[error("{}", counted(.0.errors(), "error"))]
     Config(Problems),
     #[error("{} cannot change without a restart", .0.join(", "))]
@@ -49,7 +49,7 @@ pub enum ReloadError {
 
 /// What asks for a reload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Occasion {
+pub(super) enum Occasion {
     Change,
     /// `callgate reload`.
     Request,
@@ -69,7 +69,7 @@ impl Occasion {
 
 impl Reloader {
     /// Watches over the configuration that is in force as `policy`.
-    pub const fn new(
+    pub(super) const fn new(
         path: PathBuf,
         running: Compiled,
         policy: Arc<ArcSwap<Policy>>,
@@ -86,17 +86,17 @@ impl Reloader {
     }
 
     /// How to stop.
-    pub fn shutdown(&self) -> Shutdown {
+    pub(super) fn shutdown(&self) -> Shutdown {
         self.running(|running| running.shutdown)
     }
 
     /// What is only reported, in words; nothing if all is enforced.
-    pub fn reported(&self) -> Vec<String> {
+    pub(super) fn reported(&self) -> Vec<String> {
         self.running(|running| running.modes.reported().iter().map(ToString::to_string).collect())
     }
 
     /// Reloads at each signal and request, and at each change of the file if it is watched. It never ends.
-    pub async fn run(&self, mut hangups: Signal, mut requests: mpsc::Receiver<ReloadRequest>) {
+    pub(super) async fn run(&self, mut hangups: Signal, mut requests: mpsc::Receiver<ReloadRequest>) {
         let mut watch =
             self.running(|running| running.reload.watch).then(|| FileWatcher::from_now([self.path.clone()], FILE_MAX));
         loop {
@@ -191,7 +191,7 @@ async fn load(path: &Path) -> Result<Compiled, ReloadError> {
 }
 
 /// Takes over SIGHUP, which would end the process otherwise.
-pub fn hangups() -> Result<Signal, ServerError> {
+pub(super) fn hangups() -> Result<Signal, ServerError> {
     signal(SignalKind::hangup()).map_err(|error| ServerError::System("signal handlers", error))
 }
 

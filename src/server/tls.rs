@@ -21,7 +21,7 @@ use crate::config::Tls;
 use crate::file_watcher::{Content, FileError, FileWatcher};
 
 /// A listener's side of TLS.
-pub struct TlsListener {
+pub(super) struct TlsListener {
     files: Tls,
     /// Made anew with each change of a file, so that a new client authority also ends the resumption of older sessions.
     acceptor: ArcSwap<Acceptor>,
@@ -55,7 +55,7 @@ impl TlsListener {
     ///
     /// # Errors
     /// If they cannot be used, or not together.
-    pub async fn new(files: Tls) -> Result<Arc<Self>, TlsError> {
+    pub(super) async fn new(files: Tls) -> Result<Arc<Self>, TlsError> {
         let mut watcher = FileWatcher::new(paths(&files).cloned(), FILE_MAX);
         let contents = watcher.look().await.unwrap_or_default();
         let acceptor = ArcSwap::from_pointee(acceptor(&files, &contents)?);
@@ -67,13 +67,13 @@ impl TlsListener {
     ///
     /// # Errors
     /// If it fails on either side.
-    pub async fn accept(&self, stream: Stream) -> pingora::Result<TlsStream<Stream>> {
+    pub(super) async fn accept(&self, stream: Stream) -> pingora::Result<TlsStream<Stream>> {
         self.acceptor.load_full().tls_handshake(stream).await
     }
 
     /// Follows the files for ever: the certificate, its key, and the authorities of client certificates. New connections use
     /// what is new, open ones go on.
-    pub async fn follow_changes(&self) {
+    pub(super) async fn follow_changes(&self) {
         let mut watcher = self.watcher.lock().await;
         loop {
             let contents = watcher.changed().await;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::Span;
 
 /// One request with these spans.
-pub fn request(spans: &[Span]) -> Value {
+pub(super) fn request(spans: &[Span]) -> Value {
     let spans: Vec<_> = spans.iter().flat_map(both).collect();
     let version = env!("CARGO_PKG_VERSION");
     json!({

@@ -32,13 +32,13 @@ impl Resolve for SystemResolver {
 }
 
 /// Whether a name is that of this machine.
-pub fn is_localhost(name: &str) -> bool {
+pub(super) fn is_localhost(name: &str) -> bool {
     name.strip_suffix('.').unwrap_or(name).eq_ignore_ascii_case("localhost")
 }
 
 /// Puts addresses in the order of connection attempts: families take turns, beginning with that of the first (RFC 8305 §4). Each
 /// address comes once.
-pub fn interleave(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+pub(super) fn interleave(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let mut once: Vec<SocketAddr> = Vec::with_capacity(addresses.len());
     for address in addresses {
         if !once.contains(&address) {

@@ -3,6 +3,14 @@
 //! Every test has its own issuer, upstream and process, so all of them run side by side. Each refusal stands next to an
 //! acceptance, and each looks at three things: the answer, what the upstream saw, and the audit.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that meets what it does not expect fails on the spot"
+)]
+
 mod configuration; // a bad sidecar.toml
 mod forwarding; // what a valid token gets through, and how
 mod framing; // requests that two parties could read differently

@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Each module (`keys::jwks` is the file `keys/jwks.rs`) with the modules that it uses.
-pub type Imports = BTreeMap<String, BTreeSet<String>>;
+pub(crate) type Imports = BTreeMap<String, BTreeSet<String>>;
 
 /// Reads the imports off each module's code. `mod x;` is a declaration and no import; other crates do not count.
-pub fn imports(code: &BTreeMap<String, String>) -> Imports {
+pub(crate) fn imports(code: &BTreeMap<String, String>) -> Imports {
     let used = |module: &String, text: &String| {
         let tokens = tokens(text);
         let children = children(&tokens);
@@ -19,7 +19,7 @@ pub fn imports(code: &BTreeMap<String, String>) -> Imports {
 }
 
 /// The groups of modules that use each other (the strongly connected components of more than one module), by Tarjan's algorithm.
-pub fn circles(imports: &Imports) -> Vec<Vec<String>> {
+pub(crate) fn circles(imports: &Imports) -> Vec<Vec<String>> {
     let mut search =
         Search { imports, index: BTreeMap::new(), low: BTreeMap::new(), stack: Vec::new(), found: Vec::new() };
     for module in imports.keys() {

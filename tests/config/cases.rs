@@ -1,7 +1,7 @@
 //! The cases: each changes one spot of the good configuration, or continues it.
 
 /// What is replaced, by what, and then: line and column, key, and a part of what is said.
-pub const REFUSED: &[(&str, &str, &str, &str, &str)] = &[
+pub(crate) const REFUSED: &[(&str, &str, &str, &str, &str)] = &[
     // Syntax.
     ("\"0.0.0.0:8080\"", "0.0.0.0:8080", "2:14", "", "double quotes"),
     ("[admin]", "address = \"x\"\n[admin]", "7:1", "", "\"address\" is already there; keep one of the two"),
@@ -495,7 +495,7 @@ pub const REFUSED: &[(&str, &str, &str, &str, &str)] = &[
 ];
 
 /// What is replaced, and by what.
-pub const ACCEPTED: &[(&str, &str)] = &[
+pub(crate) const ACCEPTED: &[(&str, &str)] = &[
     ("[listen]", "refusals = \"bare\"\n[listen]"),
     ("", "[revocation]"),
     ("", "[revocation]\nfile = \"revoked.jsonl\""),
@@ -561,7 +561,7 @@ pub const ACCEPTED: &[(&str, &str)] = &[
 ];
 
 /// What is replaced, by what, and then: the key and a part of what is said.
-pub const WARNED: &[(&str, &str, &str, &str)] = &[
+pub(crate) const WARNED: &[(&str, &str, &str, &str)] = &[
     ("", "[forwarding]\ntrusted_hops = 1", "forwarding.trusted_hops", "without those proxies"),
     ("keys =", "leeway = \"2m\"\nkeys =", "issuers[0].leeway", "accepted for 2m longer"),
     ("\"ES256\"", "\"EdDSA\"", "issuers[0].algorithms[0]", "\"Ed25519\" accepts tokens and keys of either name"),

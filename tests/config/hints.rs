@@ -1,7 +1,7 @@
 //! What people write who come from other products: each with the whole line that they are told.
 
 /// What is replaced in the good configuration, by what, and the error.
-pub const ERRORS: &[(&str, &str, &str)] = &[
+pub(crate) const ERRORS: &[(&str, &str, &str)] = &[
     ("{ url", "{ jwks_uri", "14:10: error: issuers[0].keys.jwks_uri: unknown key; write url = \"https://…\""),
     ("{ url", "{ jwksUri", "14:10: error: issuers[0].keys.jwksUri: unknown key; write url = \"https://…\""),
     (
@@ -88,7 +88,7 @@ pub const ERRORS: &[(&str, &str, &str)] = &[
 ];
 
 /// What is replaced, by what, and the warning.
-pub const WARNINGS: &[(&str, &str, &str)] = &[
+pub(crate) const WARNINGS: &[(&str, &str, &str)] = &[
     (
         "[\"email\"]",
         "[\"email\", \"${AUDIENCE}\"]",

@@ -10,7 +10,7 @@ fn ed25519(alg: &'static str, kid: &str) -> TokenSpec {
 }
 
 #[rustfmt::skip]
-pub fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     let mut cases = vec![
         case("RFC 7518 3.3", "RS256", by("rsa", "RS256"), "-> billing"),
         case("RFC 7518 3.3", "RS384", by("rsa", "RS384"), "-> billing"),

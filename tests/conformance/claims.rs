@@ -23,7 +23,7 @@ const VALUES: [(&str, &str); 14] = [
 ];
 
 #[rustfmt::skip]
-pub fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     let mut cases = vec![
         // iss (RFC 7519 4.1.1): exact.
         case("RFC 7519 4.1.1", "no iss", token().without("iss"), "claim_missing"),

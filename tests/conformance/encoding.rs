@@ -5,7 +5,7 @@ use testkit::signing::{encode, pair};
 use testkit::token::{TokenSpec, token};
 
 #[rustfmt::skip]
-pub fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     let mut cases = vec![
         case("RFC 7515 2", "no padding", token(), "-> billing"),
         case("RFC 7515 2", "a header of 37 bytes", header_with_bytes_over(1), "-> billing"),

@@ -5,7 +5,7 @@ use testkit::signing::{encode, pair};
 use testkit::token::{TokenSpec, by, token};
 
 #[rustfmt::skip]
-pub fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     let eve = pair("eve-p256").jwk(Some("p256")).to_string();
     let by_eve = || token().signed_by("eve-p256", "ES256");
     let mut cases = vec![
@@ -113,7 +113,7 @@ pub fn cases() -> Vec<Case> {
 }
 
 /// A token that fulfils everything that the strict issuer asks.
-pub fn strict() -> TokenSpec {
+pub(crate) fn strict() -> TokenSpec {
     by("strict-p256", "ES256")
         .head("kid", r#""s1""#)
         .head("typ", r#""at+jwt""#)

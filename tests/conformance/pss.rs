@@ -5,7 +5,7 @@
 use super::{Case, field};
 use testkit::signing::encode;
 
-pub fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     SIGNATURES
         .iter()
         .map(|(alg, salt, signature)| {

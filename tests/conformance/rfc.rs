@@ -26,7 +26,7 @@ const A4: &str = "AdwMgeerwtHoh-l192l60hp9wAHZFVJbLfD_UxMi70cwnZOYaRI1bKPWROc-mZ
 const EDDSA: &str = "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg";
 
 #[rustfmt::skip]
-pub fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     let joe = |header: &str, signature: &str| format!("Bearer {header}.{JOE}.{signature}");
     vec![
         field("RFC 7515 A.1", "HS256", joe("eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9", A1), "algorithm_refused"),

@@ -12,7 +12,7 @@ use testkit::signing::{encode, pair};
 use testkit::token::{by, token};
 
 #[rustfmt::skip]
-pub fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     vec![
         case("RFC 8725 3.1", "algorithm verification: the issuer's list and the key decide, not the token", token().head("alg", r#""ES384""#), "algorithm_refused"),
         case("RFC 8725 3.1", "algorithm verification: each key is for one kind of algorithm", by("p256", "ES256"), "-> billing"),

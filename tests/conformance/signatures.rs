@@ -14,7 +14,7 @@ const KEYS: [(&str, &str); 6] = [
 ];
 
 #[rustfmt::skip]
-pub fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     let mut cases = vec![
         case("RFC 7515 3.4", "a signature in DER", token().signed_in_der("p256"), "signature_invalid"),
         case("RFC 7518 3.4", "a signature in raw form", token(), "-> billing"),

@@ -6,7 +6,7 @@ use testkit::token::{TokenSpec, token};
 use testkit::world::TOKEN_LIMIT;
 
 #[rustfmt::skip]
-pub fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     let good = || String::from_utf8(token().build()).expect("text");
     let mut cases = vec![
         // The field (RFC 6750 2.1, RFC 9110 11.6.2).

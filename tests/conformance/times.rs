@@ -7,7 +7,7 @@ use testkit::token::token;
 use testkit::world::{LEEWAY, NOW};
 
 #[rustfmt::skip]
-pub fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     let mut cases = vec![
         case("RFC 7519 4.1.4", "no exp", token().without("exp"), "claim_missing"),
         case("RFC 7519 4.1.4", "exp in a second", token().claim("exp", &(NOW + 1).to_string()), "-> billing"),

@@ -11,16 +11,16 @@ use testkit::refusal::{assert_problem, request_id};
 use testkit::stage::Stage;
 
 /// What is said of a request: a name, and the request.
-pub type Case = (&'static str, &'static str);
+pub(crate) type Case = (&'static str, &'static str);
 
 /// The bytes of a raw request.
-pub fn bytes(raw: &str, token: &str) -> Vec<u8> {
+pub(crate) fn bytes(raw: &str, token: &str) -> Vec<u8> {
     let whole = raw.replace("{T}", &format!("Authorization: Bearer {token}~")).replace('~', "\r\n");
     whole.chars().map(|char| u8::try_from(u32::from(char)).expect("a char is a byte")).collect()
 }
 
 /// Plays every case on a connection of its own and collects what is wrong.
-pub fn play(stage: &Stage, cases: &[Case], judge: impl Fn(&Played) -> Result<(), String>) {
+pub(crate) fn play(stage: &Stage, cases: &[Case], judge: impl Fn(&Played) -> Result<(), String>) {
     let token = stage.token();
     let mut wrong = Vec::new();
     for (name, raw) in cases {
@@ -40,7 +40,7 @@ pub fn play(stage: &Stage, cases: &[Case], judge: impl Fn(&Played) -> Result<(),
 }
 
 /// What came of a case.
-pub struct Played<'s> {
+pub(crate) struct Played<'s> {
     pub stage: &'s Stage,
     pub answer: Answer,
     pub connection: std::cell::RefCell<Connection>,
@@ -50,7 +50,7 @@ pub struct Played<'s> {
 
 impl Played<'_> {
     /// Refused with this status and reason, closed, recorded, and never seen by the upstream.
-    pub fn is_refused(&self, status: u16, reason: &str) -> Result<(), String> {
+    pub(crate) fn is_refused(&self, status: u16, reason: &str) -> Result<(), String> {
         if self.answer.status() != status {
             return Err(format!("answered with {} {}", self.answer.status(), self.answer.text()));
         }
@@ -69,7 +69,7 @@ impl Played<'_> {
     }
 
     /// The connection was closed after the answer.
-    pub fn is_closed(&self) -> Result<(), String> {
+    pub(crate) fn is_closed(&self) -> Result<(), String> {
         match self.connection.borrow_mut().read_head() {
             Ok(Some(next)) => Err(format!("the connection goes on with {next:?}")),
             Ok(None) | Err(_) => Ok(()),
@@ -77,7 +77,7 @@ impl Played<'_> {
     }
 
     /// Answered by the upstream with this status, which saw it once and with no other caller than the token's.
-    pub fn is_forwarded(&self, status: u16, callers: &[&str]) -> Result<(), String> {
+    pub(crate) fn is_forwarded(&self, status: u16, callers: &[&str]) -> Result<(), String> {
         if self.answer.status() != status {
             return Err(format!("answered with {} {}", self.answer.status(), self.answer.text()));
         }

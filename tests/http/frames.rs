@@ -6,31 +6,31 @@ use std::time::Duration;
 
 use testkit::http::PATIENCE;
 
-pub const DATA: u8 = 0;
-pub const HEADERS: u8 = 1;
-pub const RST_STREAM: u8 = 3;
-pub const SETTINGS: u8 = 4;
-pub const PING: u8 = 6;
-pub const GOAWAY: u8 = 7;
-pub const WINDOW_UPDATE: u8 = 8;
-pub const CONTINUATION: u8 = 9;
+pub(crate) const DATA: u8 = 0;
+pub(crate) const HEADERS: u8 = 1;
+pub(crate) const RST_STREAM: u8 = 3;
+pub(crate) const SETTINGS: u8 = 4;
+pub(crate) const PING: u8 = 6;
+pub(crate) const GOAWAY: u8 = 7;
+pub(crate) const WINDOW_UPDATE: u8 = 8;
+pub(crate) const CONTINUATION: u8 = 9;
 
-pub const END_STREAM: u8 = 0x1;
-pub const ACK: u8 = 0x1;
-pub const END_HEADERS: u8 = 0x4;
-pub const PADDED: u8 = 0x8;
+pub(crate) const END_STREAM: u8 = 0x1;
+pub(crate) const ACK: u8 = 0x1;
+pub(crate) const END_HEADERS: u8 = 0x4;
+pub(crate) const PADDED: u8 = 0x8;
 
-pub const NO_ERROR: u32 = 0;
-pub const INTERNAL_ERROR: u32 = 2;
-pub const REFUSED_STREAM: u32 = 7;
-pub const CANCEL: u32 = 8;
-pub const ENHANCE_YOUR_CALM: u32 = 11;
+pub(crate) const NO_ERROR: u32 = 0;
+pub(crate) const INTERNAL_ERROR: u32 = 2;
+pub(crate) const REFUSED_STREAM: u32 = 7;
+pub(crate) const CANCEL: u32 = 8;
+pub(crate) const ENHANCE_YOUR_CALM: u32 = 11;
 
 /// SETTINGS_INITIAL_WINDOW_SIZE.
-pub const INITIAL_WINDOW_SIZE: u16 = 4;
+pub(crate) const INITIAL_WINDOW_SIZE: u16 = 4;
 
 /// The bytes of a frame.
-pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let mut frame = u32::try_from(payload.len()).unwrap().to_be_bytes()[1..].to_vec();
     frame.extend([kind, flags]);
     frame.extend(stream.to_be_bytes());
@@ -39,7 +39,7 @@ pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 }
 
 /// A header block of literals that are not indexed (RFC 7541 §6.2.2).
-pub fn block(fields: &[(&str, &str)]) -> Vec<u8> {
+pub(crate) fn block(fields: &[(&str, &str)]) -> Vec<u8> {
     let mut block = Vec::new();
     for (name, value) in fields {
         block.push(0);
@@ -63,14 +63,14 @@ fn length(block: &mut Vec<u8>, length: usize) {
 }
 
 /// The block of a request, whose fields may follow.
-pub fn request(method: &str, path: &str, fields: &[(&str, &str)]) -> Vec<u8> {
+pub(crate) fn request(method: &str, path: &str, fields: &[(&str, &str)]) -> Vec<u8> {
     let pseudo = [(":method", method), (":scheme", "http"), (":authority", "email.internal.example"), (":path", path)];
     block(&[&pseudo, fields].concat())
 }
 
 /// One frame as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Frame {
+pub(crate) struct Frame {
     pub kind: u8,
     pub flags: u8,
     pub stream: u32,
@@ -78,25 +78,25 @@ pub struct Frame {
 }
 
 impl Frame {
-    pub fn ends_stream(&self) -> bool {
+    pub(crate) fn ends_stream(&self) -> bool {
         matches!(self.kind, DATA | HEADERS) && self.flags & END_STREAM != 0
     }
 
     /// The error code of RST_STREAM or GOAWAY.
-    pub fn code(&self) -> u32 {
+    pub(crate) fn code(&self) -> u32 {
         let code = if self.kind == GOAWAY { &self.payload[4..8] } else { &self.payload[..4] };
         u32::from_be_bytes(code.try_into().unwrap())
     }
 }
 
 /// A connection. Its window of 64 KiB is opened again by the test alone.
-pub struct Client {
+pub(crate) struct Client {
     stream: TcpStream,
 }
 
 impl Client {
     /// Connects and begins with these settings.
-    pub fn connect(address: SocketAddr, settings: &[(u16, u32)]) -> Self {
+    pub(crate) fn connect(address: SocketAddr, settings: &[(u16, u32)]) -> Self {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -112,16 +112,16 @@ impl Client {
         client
     }
 
-    pub fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) -> io::Result<()> {
+    pub(crate) fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) -> io::Result<()> {
         self.send_bytes(&frame(kind, flags, stream, payload))
     }
 
-    pub fn send_bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn send_bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stream.write_all(bytes)
     }
 
     /// The next frame, or nothing if the connection has ended.
-    pub fn read(&mut self) -> Option<Frame> {
+    pub(crate) fn read(&mut self) -> Option<Frame> {
         let mut head = [0; 9];
         self.stream.read_exact(&mut head).map_err(|error| assert_ne!(error.kind(), io::ErrorKind::WouldBlock)).ok()?;
         let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
@@ -131,7 +131,7 @@ impl Client {
     }
 
     /// The next frame of this kind, passing over all others.
-    pub fn read_until(&mut self, kind: u8) -> Option<Frame> {
+    pub(crate) fn read_until(&mut self, kind: u8) -> Option<Frame> {
         loop {
             let frame = self.read()?;
             if frame.kind == kind {
@@ -141,13 +141,13 @@ impl Client {
     }
 
     /// The status of the next answer that has a plain one, and its stream; `None` at the end of the connection.
-    pub fn read_answer(&mut self) -> Option<(u32, String)> {
+    pub(crate) fn read_answer(&mut self) -> Option<(u32, String)> {
         let frame = self.read_until(HEADERS)?;
         Some((frame.stream, status(&frame.payload)))
     }
 
     /// The next frame, if it begins within that time.
-    pub fn read_within(&mut self, patience: Duration) -> Option<Frame> {
+    pub(crate) fn read_within(&mut self, patience: Duration) -> Option<Frame> {
         self.stream.set_read_timeout(Some(patience)).unwrap();
         let begins = self.stream.peek(&mut [0]);
         self.stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -156,7 +156,7 @@ impl Client {
 }
 
 /// The `:status` of a block: one of the static table (RFC 7541 appendix A), or a literal with that table's name, which is 8 to 14.
-pub fn status(block: &[u8]) -> String {
+pub(crate) fn status(block: &[u8]) -> String {
     // Another size of the table may come first.
     let block = &block[block.iter().take_while(|byte| **byte & 0xe0 == 0x20).count()..];
     match block {

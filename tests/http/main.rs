@@ -1,6 +1,14 @@
 //! HTTP at its edges, on raw sockets against an upstream that writes down what it sees: what is refused, what is forwarded, and
 //! what becomes of it on the way. Each refusal stands beside an acceptance, and each is looked for in the audit.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that meets what it does not expect fails on the spot"
+)]
+
 mod bodies; // chunks that two parties could cut differently
 mod cases; // one line each: smuggling, spoofing, paths
 mod claims; // more than the caller's name, and less than the token

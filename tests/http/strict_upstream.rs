@@ -10,14 +10,14 @@ use std::thread;
 use testkit::http::PATIENCE;
 
 /// A running upstream. Its threads end with the test's process.
-pub struct StrictUpstream {
+pub(crate) struct StrictUpstream {
     pub address: SocketAddr,
     log: Arc<Mutex<Log>>,
 }
 
 /// What has come.
 #[derive(Clone, Debug, Default)]
-pub struct Log {
+pub(crate) struct Log {
     pub requests: Vec<ReadRequest>,
     /// Bytes that are no part of a request.
     pub errors: Vec<String>,
@@ -25,7 +25,7 @@ pub struct Log {
 
 /// One request, read to its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReadRequest {
+pub(crate) struct ReadRequest {
     /// The number of the connection that it came on.
     pub connection: usize,
     pub method: String,
@@ -37,14 +37,14 @@ pub struct ReadRequest {
 
 impl ReadRequest {
     /// Every value under this name.
-    pub fn all(&self, name: &str) -> Vec<&str> {
+    pub(crate) fn all(&self, name: &str) -> Vec<&str> {
         self.fields.iter().filter(|(found, _)| found == name).map(|(_, value)| value.as_str()).collect()
     }
 }
 
 impl StrictUpstream {
     /// Listens on 127.0.0.1 on a free port.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let log = Arc::<Mutex<Log>>::default();
@@ -59,12 +59,12 @@ impl StrictUpstream {
     }
 
     /// What has come so far.
-    pub fn log(&self) -> Log {
+    pub(crate) fn log(&self) -> Log {
         self.log.lock().unwrap().clone()
     }
 
     /// Takes these requests out of what has come, and all errors.
-    pub fn take(&self, wanted: impl Fn(&ReadRequest) -> bool) -> Log {
+    pub(crate) fn take(&self, wanted: impl Fn(&ReadRequest) -> bool) -> Log {
         let mut log = self.log.lock().unwrap();
         let requests = log.requests.extract_if(.., |request| wanted(request)).collect();
         Log { requests, errors: std::mem::take(&mut log.errors) }

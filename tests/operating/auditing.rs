@@ -104,9 +104,9 @@ fn blocked_pipe_holds_requests_back_at_their_end_until_there_is_room_again() {
     let setup = Setup::before(email.address()).trusting(&issuer).with("[audit]\nqueue = 2");
     let sidecar = Sidecar::start_writing_to(stdout, binary(), &setup.toml()).unwrap();
     sidecar.wait_for_readiness(200).unwrap();
-    // They are answered; what waits is the end of those for which there is no place: one is written, two wait.
+    // They are answered; what waits is the end of those for which there is no place: one to three are written in one go, two wait in the queue.
     ask(&sidecar, &token, 8);
-    wait_for_sample(&sidecar, "callgate_requests_in_flight", &[], |value| value > 4.5);
+    wait_for_sample(&sidecar, "callgate_requests_in_flight", &[], |value| value > 2.5);
     assert_eq!(lost(&sidecar), 0.0);
     let reading = std::thread::spawn(move || records(reader, filled));
     wait_for_sample(&sidecar, "callgate_audit_records_total", &[], |written| written > 7.5);
@@ -161,7 +161,7 @@ fn blocked_pipe_drops_records_by_choice_and_the_audit_tells_how_many() {
     ask(&sidecar, &token, 20);
     wait_for_sample(&sidecar, "callgate_requests_in_flight", &[], |value| value < 0.5);
     let dropped = lost(&sidecar);
-    assert!((16.0..=18.0).contains(&dropped), "{dropped}");
+    assert!((15.0..=18.0).contains(&dropped), "{dropped}");
     let reading = std::thread::spawn(move || records(reader, filled));
     wait_for_sample(&sidecar, "callgate_audit_queued_records", &[], |waiting| waiting < 0.5);
     ask(&sidecar, &token, 1);

@@ -10,23 +10,23 @@ use testkit::http::{Answer, Connection};
 
 /// The instances that new connections go to.
 #[derive(Clone, Default)]
-pub struct Rotation(Arc<Mutex<Vec<SocketAddr>>>, Arc<AtomicUsize>);
+pub(crate) struct Rotation(Arc<Mutex<Vec<SocketAddr>>>, Arc<AtomicUsize>);
 
 impl Rotation {
     /// With this instance.
-    pub fn of(address: SocketAddr) -> Self {
+    pub(crate) fn of(address: SocketAddr) -> Self {
         let rotation = Self::default();
         rotation.add(address);
         rotation
     }
 
     /// Takes an instance in.
-    pub fn add(&self, address: SocketAddr) {
+    pub(crate) fn add(&self, address: SocketAddr) {
         self.0.lock().unwrap().push(address);
     }
 
     /// Takes an instance out.
-    pub fn remove(&self, address: SocketAddr) {
+    pub(crate) fn remove(&self, address: SocketAddr) {
         self.0.lock().unwrap().retain(|other| *other != address);
     }
 
@@ -37,7 +37,7 @@ impl Rotation {
 }
 
 /// Running clients.
-pub struct Load {
+pub(crate) struct Load {
     stop: Arc<AtomicBool>,
     answered: Arc<AtomicUsize>,
     failures: Arc<Mutex<Vec<String>>>,
@@ -46,7 +46,7 @@ pub struct Load {
 
 impl Load {
     /// Starts so many clients that send this request again and again. `judge` says what is wrong with an answer.
-    pub fn start(
+    pub(crate) fn start(
         clients: usize,
         rotation: &Rotation,
         request: &[u8],
@@ -78,7 +78,7 @@ impl Load {
     }
 
     /// Ends after the requests that are under way. Returns how many were answered; panics if any failed.
-    pub fn end(self) -> usize {
+    pub(crate) fn end(self) -> usize {
         self.stop.store(true, Ordering::SeqCst);
         for client in self.clients {
             client.join().unwrap();

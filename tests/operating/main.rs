@@ -4,6 +4,7 @@
 //! The counts are those of a machine that builds every change; `SOAK=1` makes them the full ones.
 
 #![allow(
+    clippy::cast_possible_truncation,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,

@@ -6,7 +6,7 @@ use testkit::http::PATIENCE;
 use testkit::sidecar::Sidecar;
 
 /// The value of the first sample of this name with these labels.
-pub fn sample(sidecar: &Sidecar, name: &str, labels: &[&str]) -> Option<f64> {
+pub(crate) fn sample(sidecar: &Sidecar, name: &str, labels: &[&str]) -> Option<f64> {
     let text = sidecar.ask_admin("/metrics").text();
     let is_named = |line: &&str| line.starts_with(&format!("{name}{{")) || line.starts_with(&format!("{name} "));
     let line = text.lines().filter(is_named).find(|line| labels.iter().all(|label| line.contains(label)));
@@ -14,7 +14,7 @@ pub fn sample(sidecar: &Sidecar, name: &str, labels: &[&str]) -> Option<f64> {
 }
 
 /// Scrapes until a sample satisfies a condition.
-pub fn wait_for_sample(sidecar: &Sidecar, name: &str, labels: &[&str], wanted: impl Fn(f64) -> bool) {
+pub(crate) fn wait_for_sample(sidecar: &Sidecar, name: &str, labels: &[&str], wanted: impl Fn(f64) -> bool) {
     let end = Instant::now() + PATIENCE;
     loop {
         let value = sample(sidecar, name, labels);

@@ -5,7 +5,7 @@ use callgate::jwt::json::{DEPTH_MAX, MEMBERS_MAX, Number, Value};
 
 /// A JSON value. Names and texts are whole, numbers are as they were written.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Naive {
+pub(crate) enum Naive {
     Array(Vec<Naive>),
     Bool(bool),
     Null,
@@ -15,7 +15,7 @@ pub enum Naive {
 }
 
 /// The object that a text is, or nothing.
-pub fn object(text: &[u8]) -> Option<Vec<(String, Naive)>> {
+pub(crate) fn object(text: &[u8]) -> Option<Vec<(String, Naive)>> {
     let text: Vec<char> = std::str::from_utf8(text).ok()?.chars().collect();
     let mut reader = Reader { text: &text, at: 0 };
     reader.space();
@@ -195,7 +195,7 @@ impl Reader<'_> {
 }
 
 /// Whether the two implementations read the same.
-pub fn same(naive: &Naive, value: &Value<'_>) -> bool {
+pub(crate) fn same(naive: &Naive, value: &Value<'_>) -> bool {
     match (naive, value) {
         (Naive::Array(naive), Value::Array(value)) => {
             naive.len() == value.len() && naive.iter().zip(value).all(|(naive, value)| same(naive, value))
@@ -218,14 +218,14 @@ pub fn same(naive: &Naive, value: &Value<'_>) -> bool {
 }
 
 /// Whether two objects have the same members in the same order.
-pub fn same_members(naive: &[(String, Naive)], value: &callgate::jwt::json::Object<'_>) -> bool {
+pub(crate) fn same_members(naive: &[(String, Naive)], value: &callgate::jwt::json::Object<'_>) -> bool {
     let members: Vec<_> = value.members().collect();
     naive.len() == members.len()
         && naive.iter().zip(members).all(|((name, naive), (other, value))| name == other && same(naive, value))
 }
 
 /// The bytes that a base64url text stands for, if it is the one text that stands for them.
-pub fn base64url(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn base64url(text: &str) -> Option<Vec<u8>> {
     const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut bits = Vec::new();
     for character in text.chars() {
@@ -240,7 +240,7 @@ pub fn base64url(text: &str) -> Option<Vec<u8>> {
 }
 
 /// Header and claims of a token, by the rules of form alone.
-pub fn token(text: &str) -> Option<[Vec<(String, Naive)>; 2]> {
+pub(crate) fn token(text: &str) -> Option<[Vec<(String, Naive)>; 2]> {
     let parts: Vec<_> = text.split('.').collect();
     let [header, payload, signature] = parts.as_slice() else { return None };
     base64url(signature)?;

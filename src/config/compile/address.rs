@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use super::{Findings, Reported};
 use crate::config::path::KeyPath;
 
-pub fn unix(path: &str, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Result<PathBuf, Reported> {
+pub(super) fn unix(path: &str, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Result<PathBuf, Reported> {
     let socket = Path::new(path);
     if path.starts_with("//") {
         return Err(findings.error(key, format!("write \"unix:/{}\"", path.trim_start_matches('/'))));
@@ -27,23 +27,23 @@ pub fn unix(path: &str, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Resul
 }
 
 /// A port, in digits only.
-pub fn port(text: &str) -> Option<u16> {
+pub(super) fn port(text: &str) -> Option<u16> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
-pub fn is_port(text: &str) -> bool {
+pub(super) fn is_port(text: &str) -> bool {
     port(text).is_some()
 }
 
 /// An IPv6 address and a port that lack the brackets around the address (RFC 3986 §3.2.2), with them.
-pub fn bracketed(written: &str) -> Option<String> {
+pub(super) fn bracketed(written: &str) -> Option<String> {
     let (address, port) = written.rsplit_once(':')?;
     address.parse::<Ipv6Addr>().ok()?;
     is_port(port).then(|| format!("[{address}]:{port}"))
 }
 
 /// A host name (RFC 1123 §2.1, and `_` as container networks use it). All-numeric names are mistyped addresses.
-pub fn is_host(name: &str) -> bool {
+pub(super) fn is_host(name: &str) -> bool {
     let label = |label: &str| {
         !label.is_empty()
             && label.len() <= 63

@@ -7,7 +7,11 @@ use crate::config::file;
 use crate::config::path::KeyPath;
 use crate::identity::{CallerPattern, CallerRule, ClaimPath, ClaimRule, Naming};
 
-pub fn caller(table: file::Caller, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Result<CallerRule, Reported> {
+pub(super) fn caller(
+    table: file::Caller,
+    at: &KeyPath,
+    findings: &mut Findings<'_, '_>,
+) -> Result<CallerRule, Reported> {
     let name = header(table.header, &at.key("header"), findings);
     let claim = claim(&table.claim, &at.key("claim"), findings);
     let mut taken: Vec<_> = name.iter().map(|name| fold(name)).collect();
@@ -39,7 +43,7 @@ fn fold(name: &str) -> String {
 }
 
 /// How the callers of one issuer are named, if not by the common rule.
-pub fn naming(
+pub(super) fn naming(
     table: Option<&file::IssuerCaller>,
     at: &KeyPath,
     findings: &mut Findings<'_, '_>,
@@ -62,7 +66,7 @@ pub fn naming(
 }
 
 /// The claims that are recorded of an issuer's tokens.
-pub fn recorded(
+pub(super) fn recorded(
     table: BTreeMap<String, String>,
     at: &KeyPath,
     findings: &mut Findings<'_, '_>,

@@ -8,7 +8,7 @@ use crate::config::path::KeyPath;
 use crate::config::problem::{Problem, Severity};
 
 /// The findings of the rules about one document.
-pub struct Findings<'d, 't> {
+pub(crate) struct Findings<'d, 't> {
     document: &'d Document<'t>,
     base: &'d Base,
     invalid_keys: Vec<KeyPath>,
@@ -17,37 +17,37 @@ pub struct Findings<'d, 't> {
 
 /// Proof that an error was reported. A rule without a value has one, so that no file is refused without saying why.
 #[derive(Clone, Copy, Debug)]
-pub struct Reported(());
+pub(crate) struct Reported(());
 
 impl<'d, 't> Findings<'d, 't> {
     /// No findings yet. What the rules find about `invalid_keys`, whose errors are reported already, does not count.
-    pub const fn new(document: &'d Document<'t>, base: &'d Base, invalid_keys: Vec<KeyPath>) -> Self {
+    pub(crate) const fn new(document: &'d Document<'t>, base: &'d Base, invalid_keys: Vec<KeyPath>) -> Self {
         Self { document, base, invalid_keys, problems: Vec::new() }
     }
 
     /// Reports an error. The rule has no value then, and ends with what this returns.
-    pub fn error(&mut self, key: &KeyPath, message: impl Into<String>) -> Reported {
+    pub(crate) fn error(&mut self, key: &KeyPath, message: impl Into<String>) -> Reported {
         self.report(Severity::Error, key, message.into());
         Reported(())
     }
 
     /// Reports what is allowed but should be known.
-    pub fn warning(&mut self, key: &KeyPath, message: impl Into<String>) {
+    pub(crate) fn warning(&mut self, key: &KeyPath, message: impl Into<String>) {
         self.report(Severity::Warning, key, message.into());
     }
 
     /// Whether a key is written in the file, and not only there by default.
-    pub fn is_written(&self, key: &KeyPath) -> bool {
+    pub(crate) fn is_written(&self, key: &KeyPath) -> bool {
         self.document.has(key)
     }
 
     /// The file that a path of the document means.
-    pub fn path(&self, written: &str) -> PathBuf {
+    pub(crate) fn path(&self, written: &str) -> PathBuf {
         self.base.join(written)
     }
 
     /// All that was reported.
-    pub fn into_problems(self) -> Vec<Problem> {
+    pub(crate) fn into_problems(self) -> Vec<Problem> {
         self.problems
     }
 
@@ -59,7 +59,7 @@ impl<'d, 't> Findings<'d, 't> {
 }
 
 /// The values, if all rules have one. It runs all of them, so that everything is reported.
-pub fn all<T>(outcomes: impl Iterator<Item = Result<T, Reported>>) -> Result<Vec<T>, Reported> {
+pub(super) fn all<T>(outcomes: impl Iterator<Item = Result<T, Reported>>) -> Result<Vec<T>, Reported> {
     let outcomes: Vec<_> = outcomes.collect();
     outcomes.into_iter().collect()
 }

@@ -6,7 +6,7 @@ use crate::config::file;
 use crate::config::path::KeyPath;
 use crate::forwarding::{ForwardingPolicy, RequestIds, TokenForwarding};
 
-pub fn forwarding(
+pub(super) fn forwarding(
     table: &file::Forwarding,
     forward_token: bool,
     at: &KeyPath,

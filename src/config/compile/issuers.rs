@@ -16,7 +16,7 @@ use crate::config::settings::Issuer;
 use crate::issuers::PerIssuer;
 use crate::requirement::{Exact, LEEWAY_MAX, Requirement};
 
-pub fn issuers(
+pub(super) fn issuers(
     tables: Vec<file::Issuer>,
     at: &KeyPath,
     findings: &mut Findings<'_, '_>,

@@ -13,13 +13,13 @@ use crate::issuers::PerIssuer;
 use crate::keys::jwks::KeyUse;
 use crate::keys::source::{ClientCertificate, FetchSettings, JwksHost, Location, Origin, ProxyUse};
 
-pub mod files;
+pub(super) mod files;
 mod location;
 
 use files::Pem;
 
 /// Compiles the keys of `issuer`, whose tokens may use `algorithms` if they are known.
-pub fn origin(
+pub(super) fn origin(
     table: &file::Keys,
     issuer: &str,
     algorithms: Option<&[Algorithm]>,
@@ -76,7 +76,12 @@ pub fn origin(
 }
 
 /// Warns of pauses between fetches that are longer than a request waits for one.
-pub fn fit_wait(issuers: &PerIssuer<Issuer>, key_wait: Duration, root: &KeyPath, findings: &mut Findings<'_, '_>) {
+pub(super) fn fit_wait(
+    issuers: &PerIssuer<Issuer>,
+    key_wait: Duration,
+    root: &KeyPath,
+    findings: &mut Findings<'_, '_>,
+) {
     for (index, issuer) in issuers.iter().enumerate() {
         let (cooldown, at) = (
             issuer.origin.settings.unknown_key_cooldown,

@@ -8,7 +8,7 @@ use crate::config::file;
 use crate::config::path::KeyPath;
 use crate::limits::{CloseAtExpiry, Limits};
 
-pub fn limits(table: &file::Limits, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Result<Limits, Reported> {
+pub(super) fn limits(table: &file::Limits, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Result<Limits, Reported> {
     let mut sized = |written, range, key: &str| size(written, range, &at.key(key), findings);
     let token_size = sized(&table.token_size, (256, 64 * KIB), "token_size");
     let head_size = sized(&table.head_size, (KIB, 256 * KIB), "head_size");
@@ -56,7 +56,7 @@ pub fn limits(table: &file::Limits, at: &KeyPath, findings: &mut Findings<'_, '_
 }
 
 /// The bytes for accepted tokens.
-pub fn cache(table: &file::TokenCache, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Result<u64, Reported> {
+pub(super) fn cache(table: &file::TokenCache, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Result<u64, Reported> {
     let key = at.key("size");
     let bytes = size(&table.size, (0, 1024 * KIB * KIB), &key, findings)?;
     if bytes > 0 && bytes < 64 * KIB {

@@ -8,9 +8,13 @@ use crate::config::file;
 use crate::config::path::KeyPath;
 use crate::config::settings::{ListenAddress, Upstream, UpstreamAddress};
 
-pub mod tls;
+pub(super) mod tls;
 
-pub fn listen(table: &file::Listen, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Result<ListenAddress, Reported> {
+pub(super) fn listen(
+    table: &file::Listen,
+    at: &KeyPath,
+    findings: &mut Findings<'_, '_>,
+) -> Result<ListenAddress, Reported> {
     let key = at.key("address");
     if table.address.starts_with('/') {
         return Err(
@@ -31,12 +35,16 @@ pub fn listen(table: &file::Listen, at: &KeyPath, findings: &mut Findings<'_, '_
     Ok(ListenAddress::Unix { path: path?, mode: mode? })
 }
 
-pub fn admin(table: &file::Admin, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Result<SocketAddr, Reported> {
+pub(super) fn admin(
+    table: &file::Admin,
+    at: &KeyPath,
+    findings: &mut Findings<'_, '_>,
+) -> Result<SocketAddr, Reported> {
     bind(&table.address, &at.key("address"), findings)
 }
 
 /// The three addresses must not be one another's.
-pub fn differ(
+pub(super) fn differ(
     listen: Option<&ListenAddress>,
     admin: Option<&SocketAddr>,
     upstream: Option<&Upstream>,

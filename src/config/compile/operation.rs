@@ -12,7 +12,7 @@ use crate::config::path::KeyPath;
 use crate::config::settings::{Audit, Shutdown, Tracing};
 use crate::keys::source::{AddressError, check};
 
-pub fn audit(table: &file::Audit, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Result<Audit, Reported> {
+pub(super) fn audit(table: &file::Audit, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Result<Audit, Reported> {
     let file = file(table.file.as_deref(), &at.key("file"), findings);
     Ok(Audit { file: file?, queue: count(table.queue), when_full: table.when_full })
 }
@@ -36,7 +36,7 @@ fn file(written: Option<&str>, key: &KeyPath, findings: &mut Findings<'_, '_>) -
 }
 
 /// `None` if nothing is traced.
-pub fn tracing(
+pub(super) fn tracing(
     table: &file::Tracing,
     at: &KeyPath,
     findings: &mut Findings<'_, '_>,
@@ -67,7 +67,11 @@ pub fn tracing(
     Ok(Some(Tracing { url, sample: table.sample, use_proxy_env: table.use_proxy_env }))
 }
 
-pub fn shutdown(table: &file::Shutdown, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Result<Shutdown, Reported> {
+pub(super) fn shutdown(
+    table: &file::Shutdown,
+    at: &KeyPath,
+    findings: &mut Findings<'_, '_>,
+) -> Result<Shutdown, Reported> {
     let lame_duck =
         Span::wait(Duration::ZERO, MINUTE.saturating_mul(5)).read(&table.lame_duck, &at.key("lame_duck"), findings);
     let drain = Span::wait(Duration::ZERO, HOUR).read(&table.drain, &at.key("drain"), findings);

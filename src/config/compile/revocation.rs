@@ -8,7 +8,7 @@ use crate::config::settings::Revocation;
 use crate::revocation::list::DenyList;
 
 /// Compiles the table. `None` if there is no deny-list.
-pub fn revocation(
+pub(super) fn revocation(
     table: &file::Revocation,
     at: &KeyPath,
     findings: &mut Findings<'_, '_>,

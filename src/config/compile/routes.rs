@@ -12,7 +12,7 @@ use crate::rejection::Disclosure;
 use crate::route::{PublicRoute, PublicRoutes};
 
 /// Compiles the general mode, those of the issuers by name, and the routes that are only reported.
-pub fn modes(
+pub(super) fn modes(
     general: file::Mode,
     issuers: PerIssuer<(String, Option<file::Mode>)>,
     routes: Vec<file::ReportRoute>,
@@ -45,7 +45,7 @@ const fn meant(written: file::Mode) -> Mode {
     }
 }
 
-pub const fn disclosure(written: file::Refusals) -> Disclosure {
+pub(super) const fn disclosure(written: file::Refusals) -> Disclosure {
     match written {
         file::Refusals::Full => Disclosure::Full,
         file::Refusals::Reason => Disclosure::Reason,
@@ -53,7 +53,7 @@ pub const fn disclosure(written: file::Refusals) -> Disclosure {
     }
 }
 
-pub fn public(
+pub(super) fn public(
     tables: Vec<file::PublicRoute>,
     at: &KeyPath,
     findings: &mut Findings<'_, '_>,

@@ -8,7 +8,7 @@ use crate::config::path::KeyPath;
 
 /// What a duration may be.
 #[derive(Clone, Copy)]
-pub struct Span {
+pub(super) struct Span {
     pub least: Duration,
     pub most: Duration,
     pub grain: Grain,
@@ -16,7 +16,7 @@ pub struct Span {
 
 /// Into what a duration must divide.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Grain {
+pub(super) enum Grain {
     /// Anything.
     Milliseconds,
     /// Tokens count in whole seconds.
@@ -25,17 +25,17 @@ pub enum Grain {
 
 impl Span {
     /// A span of time that is waited for.
-    pub const fn wait(least: Duration, most: Duration) -> Self {
+    pub(super) const fn wait(least: Duration, most: Duration) -> Self {
         Self { least, most, grain: Grain::Milliseconds }
     }
 
     /// A span of time that is compared with times in tokens.
-    pub const fn token(least: Duration, most: Duration) -> Self {
+    pub(super) const fn token(least: Duration, most: Duration) -> Self {
         Self { least, most, grain: Grain::Seconds }
     }
 
     /// Reads a duration.
-    pub fn read(
+    pub(super) fn read(
         self,
         written: &file::Duration,
         key: &KeyPath,
@@ -60,7 +60,7 @@ impl Span {
 }
 
 /// Reads a size in bytes, within bounds.
-pub fn size(
+pub(super) fn size(
     written: &file::Size,
     (least, most): (usize, usize),
     key: &KeyPath,
@@ -79,12 +79,12 @@ pub fn size(
 }
 
 /// A number that counts things. Its range is a matter of the shape.
-pub fn count(number: u32) -> usize {
+pub(super) fn count(number: u32) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 /// A duration in the largest unit that is exact.
-pub fn shown(duration: Duration) -> String {
+pub(super) fn shown(duration: Duration) -> String {
     let millis = duration.as_millis();
     let (unit, factor) =
         UNITS_SHOWN.into_iter().find(|(_, factor)| millis > 0 && millis.is_multiple_of(*factor)).unwrap_or(("s", 1000));
@@ -92,7 +92,7 @@ pub fn shown(duration: Duration) -> String {
 }
 
 /// A size in the largest unit that is exact.
-pub fn in_bytes(bytes: usize) -> String {
+pub(super) fn in_bytes(bytes: usize) -> String {
     if bytes > 0 && bytes.is_multiple_of(1024 * 1024) {
         format!("{}MiB", bytes / 1024 / 1024)
     } else if bytes > 0 && bytes.is_multiple_of(1024) {
@@ -181,14 +181,14 @@ const SIZES: Units = Units {
 const UNITS_SHOWN: [(&str, u128); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
 
 /// Durations for the bounds of others.
-pub const fn seconds(seconds: u64) -> Duration {
+pub(super) const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-pub const MILLISECOND: Duration = Duration::from_millis(1);
-pub const MINUTE: Duration = seconds(60);
-pub const HOUR: Duration = seconds(3600);
-pub const DAY: Duration = seconds(86_400);
+pub(super) const MILLISECOND: Duration = Duration::from_millis(1);
+pub(super) const MINUTE: Duration = seconds(60);
+pub(super) const HOUR: Duration = seconds(3600);
+pub(super) const DAY: Duration = seconds(86_400);
 
 #[cfg(test)]
 mod tests {

@@ -9,7 +9,11 @@ use crate::config::file;
 use crate::config::path::KeyPath;
 use crate::config::settings::{Upstream, UpstreamAddress};
 
-pub fn upstream(table: &file::Upstream, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Result<Upstream, Reported> {
+pub(super) fn upstream(
+    table: &file::Upstream,
+    at: &KeyPath,
+    findings: &mut Findings<'_, '_>,
+) -> Result<Upstream, Reported> {
     let (connect, io) = (Span::wait(MILLISECOND, MINUTE), Span::wait(MILLISECOND, HOUR));
     let address = upstream_address(&table.address, &at.key("address"), findings);
     let connect_timeout = connect.read(&table.connect_timeout, &at.key("connect_timeout"), findings);

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// How the upstream learns who is calling.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Caller {
+pub(crate) struct Caller {
     /// The request header that carries the caller's name. Whatever a client sends under it is removed.
     pub header: String,
     /// The claim that holds the caller's name. `/a/b` is a JSON pointer into nested claims.
@@ -22,7 +22,7 @@ pub struct Caller {
 /// How the callers of one issuer are named.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct IssuerCaller {
+pub(crate) struct IssuerCaller {
     /// The claim that holds the caller's name, instead of `caller.claim`. `/a/b` is a JSON pointer into nested claims.
     pub claim: Option<String>,
     /// The form the claim must have, such as `system:serviceaccount:{namespace}:{name}`: a variable in braces stands for letters,

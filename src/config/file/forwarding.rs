@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// What the upstream is told about where a request came from.
 #[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Forwarding {
+pub(crate) struct Forwarding {
     /// How many proxies in front of Callgate are trusted to say where a request came from. With 0, whatever a client sends as
     /// `X-Forwarded-For`, `-Proto` or `-Host` is replaced. 0 to 10.
     #[schemars(range(max = 10))]
@@ -19,7 +19,7 @@ pub struct Forwarding {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(title = "choice")]
-pub enum RequestId {
+pub(crate) enum RequestId {
     Keep,
     #[default]
     Make,

@@ -14,7 +14,7 @@ use super::unit::{Duration, duration};
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(extend("x-unless-preset" = ["algorithms", "keys"], "x-instead" = INSTEAD))]
-pub struct Issuer {
+pub(crate) struct Issuer {
     /// The `iss` of its tokens, compared exactly, character by character.
     #[schemars(example = "https://auth.internal.example")]
     pub issuer: String,
@@ -68,7 +68,7 @@ pub struct Issuer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(title = "preset")]
-pub enum Preset {
+pub(crate) enum Preset {
     Kubernetes,
     Rfc9068,
     Spiffe,
@@ -78,7 +78,7 @@ pub enum Preset {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(title = "readiness")]
-pub enum Readiness {
+pub(crate) enum Readiness {
     #[default]
     All,
     Any,
@@ -87,7 +87,7 @@ pub enum Readiness {
 /// The value a required claim must have.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(untagged)]
-pub enum ClaimValue {
+pub(crate) enum ClaimValue {
     String(String),
     Integer(i64),
     Boolean(bool),
@@ -96,7 +96,7 @@ pub enum ClaimValue {
 /// A digital signature algorithm (RFC 7518 §3.1, RFC 9864 §2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[schemars(title = "algorithm", extend("x-never" = NEVER))]
-pub enum Algorithm {
+pub(crate) enum Algorithm {
     #[serde(rename = "RS256")]
     Rs256,
     #[serde(rename = "RS384")]

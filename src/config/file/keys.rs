@@ -9,7 +9,7 @@ use super::unit::{Duration, duration};
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(extend("x-instead" = INSTEAD))]
-pub struct Keys {
+pub(crate) struct Keys {
     /// The URL of the issuer's JWK Set. `https`, or `http` to a loopback address.
     pub url: Option<String>,
     /// Whether to find that URL in the issuer's discovery document: `issuer` + `/.well-known/openid-configuration`.
@@ -52,7 +52,7 @@ pub struct Keys {
 /// What holds for the keys of all issuers.
 #[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct AllKeys {
+pub(crate) struct AllKeys {
     /// A directory, relative to this file, in which the last fetched keys are kept, so that a restart while an issuer is down
     /// serves at once. It is made if it is missing. Without it, nothing is kept.
     pub snapshot_dir: Option<String>,
@@ -61,7 +61,7 @@ pub struct AllKeys {
 /// What the keys of a document must be meant for (`use`, RFC 7517 §4.2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[schemars(title = "use")]
-pub enum KeyUse {
+pub(crate) enum KeyUse {
     #[serde(rename = "jwt-svid")]
     JwtSvid,
     #[default]

@@ -8,7 +8,7 @@ use super::unit::{Duration, Size, duration, size};
 /// Bounds on what clients can make Callgate do.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// The longest token that is looked at. 256B to 64KiB.
     pub token_size: Size,
     /// How many client connections may be open at once. One more takes the place of one that waits for a request. 1 to 1000000.
@@ -48,7 +48,7 @@ pub struct Limits {
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(title = "cache")]
-pub struct TokenCache {
+pub(crate) struct TokenCache {
     /// The memory for accepted tokens, about 1 KiB each: a token seen before is not verified again. What it was accepted for is
     /// asked again at every use: time, keys, deny-list. With `0B` every request is verified. 0B, or 64KiB to 1024MiB.
     pub size: Size,
@@ -58,7 +58,7 @@ pub struct TokenCache {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(title = "choice")]
-pub enum Closing {
+pub(crate) enum Closing {
     Always,
     Never,
     #[default]

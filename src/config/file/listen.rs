@@ -6,7 +6,7 @@ use serde::Deserialize;
 /// Where requests come in.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Listen {
+pub(crate) struct Listen {
     /// IP address and port, or `unix:` and the absolute path of a socket. Port 0 takes any free port.
     #[schemars(example = "0.0.0.0:8080")]
     pub address: String,
@@ -26,7 +26,7 @@ const fn default_http2() -> bool {
 /// TLS for the callers.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Tls {
+pub(crate) struct Tls {
     /// The path of the certificate chain as PEM, relative to this file. It is read again when it changes.
     #[schemars(example = "tls.crt")]
     pub cert: String,
@@ -41,7 +41,7 @@ pub struct Tls {
 /// Where operators look.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Admin {
+pub(crate) struct Admin {
     /// IP address and port, another port than that of `listen`. It asks for no token: keep it inside the cluster.
     #[schemars(example = "0.0.0.0:9901")]
     pub address: String,

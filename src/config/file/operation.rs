@@ -9,7 +9,7 @@ use super::unit::{Duration, duration};
 /// Where the audit records go.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Audit {
+pub(crate) struct Audit {
     /// The path of a file to append to, relative to this file; it is opened anew when it was moved away. If absent: stdout.
     pub file: Option<String>,
     /// How many records may wait to be written. 1 to 1000000.
@@ -22,7 +22,7 @@ pub struct Audit {
 /// Callgate's own log.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Log {
+pub(crate) struct Log {
     /// The least important lines that are written.
     pub level: Level,
     /// How lines look. `auto` is `human` on a terminal, and `json` otherwise.
@@ -32,7 +32,7 @@ pub struct Log {
 /// Traces for OpenTelemetry.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Tracing {
+pub(crate) struct Tracing {
     /// The URL of an OTLP receiver over HTTP; spans go to `/v1/traces` there. `https`, or `http` to a loopback address. If
     /// absent, nothing is traced.
     #[schemars(example = "http://127.0.0.1:4318")]
@@ -47,7 +47,7 @@ pub struct Tracing {
 /// How a changed configuration comes into force.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Reload {
+pub(crate) struct Reload {
     /// Whether this file is watched, and loaded again when its content has changed and settled.
     pub watch: bool,
 }
@@ -55,7 +55,7 @@ pub struct Reload {
 /// What happens between SIGTERM and the end of the process.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Shutdown {
+pub(crate) struct Shutdown {
     /// How long requests are still accepted after SIGTERM while `/readyz` says no, so that load balancers can leave. 0s to 5m.
     pub lame_duck: Duration,
     /// How long requests in flight may take to end after that. The process ends with the last of them. 0s to 1h.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(title = "mode")]
-pub enum Mode {
+pub(crate) enum Mode {
     #[default]
     Enforce,
     Report,
@@ -17,7 +17,7 @@ pub enum Mode {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(title = "choice")]
-pub enum Refusals {
+pub(crate) enum Refusals {
     #[default]
     Full,
     Reason,
@@ -27,7 +27,7 @@ pub enum Refusals {
 /// Requests that need no token.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct PublicRoute {
+pub(crate) struct PublicRoute {
     /// The exact path, or with `/*` at its end everything below it. No other patterns, no escapes, no `..`.
     #[schemars(example = "/healthz")]
     pub path: String,
@@ -39,7 +39,7 @@ pub struct PublicRoute {
 /// Requests that are only reported.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct ReportRoute {
+pub(crate) struct ReportRoute {
     /// The exact path. No patterns, no escapes, no `..`.
     #[schemars(example = "/send")]
     pub path: String,

@@ -7,18 +7,18 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(title = "duration", extend("pattern" = "^[0-9]+(ms|s|m|h|d)$", "examples" = ["30s"]))]
-pub struct Duration(pub String);
+pub(crate) struct Duration(pub String);
 
 /// A number of bytes: a whole number and one unit of B, KiB, MiB.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(title = "size", extend("pattern" = "^[0-9]+(B|KiB|MiB)$", "examples" = ["8KiB"]))]
-pub struct Size(pub String);
+pub(crate) struct Size(pub String);
 
-pub fn duration(text: &str) -> Duration {
+pub(super) fn duration(text: &str) -> Duration {
     Duration(text.to_owned())
 }
 
-pub fn size(text: &str) -> Size {
+pub(super) fn size(text: &str) -> Size {
     Size(text.to_owned())
 }

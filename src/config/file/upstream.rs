@@ -8,7 +8,7 @@ use super::unit::{Duration, duration};
 /// The service behind Callgate.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Upstream {
+pub(crate) struct Upstream {
     /// `IP:PORT`, `HOST:PORT` (resolved at start), or `unix:` and the absolute path of a socket.
     #[schemars(example = "127.0.0.1:3000")]
     pub address: String,
@@ -44,19 +44,19 @@ pub enum Protocol {
 mod default {
     use super::{Duration, duration};
 
-    pub fn connect_timeout() -> Duration {
+    pub(super) fn connect_timeout() -> Duration {
         duration("2s")
     }
 
-    pub fn read_timeout() -> Duration {
+    pub(super) fn read_timeout() -> Duration {
         duration("60s")
     }
 
-    pub fn write_timeout() -> Duration {
+    pub(super) fn write_timeout() -> Duration {
         duration("60s")
     }
 
-    pub fn idle_timeout() -> Duration {
+    pub(super) fn idle_timeout() -> Duration {
         duration("4s")
     }
 }

@@ -13,7 +13,7 @@ use crate::config::path::KeyPath;
 use crate::config::problem::{Problem, Severity};
 
 /// A document that has the right shape, with replaced values where it had not.
-pub struct Checked<'t> {
+pub(crate) struct Checked<'t> {
     pub value: Spanned<DeValue<'t>>,
     pub problems: Vec<Problem>,
     /// The problems with what is not there. In a document with syntax errors it may only have been misread.
@@ -23,7 +23,7 @@ pub struct Checked<'t> {
 }
 
 /// Checks the value of a document, to which others may have added, against the shape it should have.
-pub fn check<'t>(document: &Document<'t>, mut value: Spanned<DeValue<'t>>, shape: &Shape) -> Checked<'t> {
+pub(crate) fn check<'t>(document: &Document<'t>, mut value: Spanned<DeValue<'t>>, shape: &Shape) -> Checked<'t> {
     let mut checker = Checker { document, shape, problems: Vec::new(), absences: Vec::new(), invalid_keys: Vec::new() };
     checker.check(shape, &KeyPath::root(), value.get_mut());
     Checked { value, problems: checker.problems, absences: checker.absences, invalid_keys: checker.invalid_keys }

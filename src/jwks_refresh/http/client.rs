@@ -16,7 +16,7 @@ pub(super) struct TlsMaterial {
 }
 
 impl TlsMaterial {
-    pub async fn read(settings: &FetchSettings) -> Result<Self, FetchError> {
+    pub(super) async fn read(settings: &FetchSettings) -> Result<Self, FetchError> {
         let authorities = match &settings.ca_file {
             Some(path) => Some(read(CA_FILE, path).await?),
             None => None,

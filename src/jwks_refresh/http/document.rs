@@ -29,7 +29,7 @@ pub(super) enum HttpDocument {
 }
 
 impl Request<'_> {
-    pub async fn get(self, url: Url) -> Result<HttpDocument, FetchError> {
+    pub(super) async fn get(self, url: Url) -> Result<HttpDocument, FetchError> {
         let mut request = self.client.get(url).header(ACCEPT, HeaderValue::from_static(ACCEPTED));
         request = request.header(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         if let Some(credentials) = self.credentials {

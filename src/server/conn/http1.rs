@@ -31,7 +31,7 @@ enum Arrival {
 }
 
 /// Serves request after request until either side closes.
-pub async fn serve(
+pub(super) async fn serve(
     server: &ConnectionServer,
     mut stream: Box<ClientStream>,
     mut deadline: ReadDeadline,

@@ -27,7 +27,7 @@ use crate::downstream::stream_info::{ConnectionInfo, StreamInfo};
 use crate::limits::Limits;
 
 /// Serves the streams of a connection until either side closes.
-pub async fn serve(server: &ConnectionServer, stream: ClientStream, stop: &ShutdownWatch) {
+pub(super) async fn serve(server: &ConnectionServer, stream: ClientStream, stop: &ShutdownWatch) {
     let limits = server.gate.limits();
     let held = Arc::clone(stream.connection());
     let digest = Arc::clone(stream.digest());

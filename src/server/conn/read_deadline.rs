@@ -13,14 +13,14 @@ use crate::downstream::stream::ClientStream;
 
 /// What came of waiting for bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Read {
+pub(super) enum Read {
     Data,
     Eof,
     TimedOut,
 }
 
 /// The deadline of the reads on one connection.
-pub struct ReadDeadline {
+pub(super) struct ReadDeadline {
     /// Rings no later than it should, and is set anew if that was too early.
     timer: Pin<Box<Sleep>>,
     stopped: Pin<Box<dyn Future<Output = ()> + Send>>,
@@ -30,7 +30,7 @@ pub struct ReadDeadline {
 
 impl ReadDeadline {
     /// A deadline for a connection that begins now, until the process stops.
-    pub fn new(stop: &ShutdownWatch) -> Self {
+    pub(super) fn new(stop: &ShutdownWatch) -> Self {
         let mut stop = stop.clone();
         let stopped = async move {
             let _ = stop.wait_for(|stopping| *stopping).await;
@@ -40,7 +40,7 @@ impl ReadDeadline {
 
     /// Waits for more bytes of a client. When the process stops, one that has not begun to speak is not waited for, and one that
     /// has begun must be about to end.
-    pub async fn wait(&mut self, stream: &mut ClientStream, latest: Instant) -> Read {
+    pub(super) async fn wait(&mut self, stream: &mut ClientStream, latest: Instant) -> Read {
         let begun = !stream.buffered().is_empty();
         let mut read = pin!(stream.fill_buffer());
         poll_fn(|cx| {

@@ -10,13 +10,13 @@ use crate::keys::jwks::{KeySetError, KeyUse, Reading};
 
 /// What a PEM file holds.
 #[derive(Clone, Copy)]
-pub enum Pem {
+pub(crate) enum Pem {
     Certificate,
     PrivateKey,
 }
 
 /// Whether a key file can be read and holds a key that can be used.
-pub fn key_file(
+pub(crate) fn key_file(
     path: &Path,
     usage: KeyUse,
     algorithms: &[Algorithm],
@@ -38,7 +38,7 @@ pub fn key_file(
 }
 
 /// The content of a file that can be read and holds something of this kind in PEM.
-pub fn pem(path: &Path, kind: Pem, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Result<Vec<u8>, Reported> {
+pub(crate) fn pem(path: &Path, kind: Pem, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Result<Vec<u8>, Reported> {
     let pem = read(path, key, findings)?;
     let (label, what) = match kind {
         Pem::Certificate => ("CERTIFICATE-----", "certificate (\"BEGIN CERTIFICATE\")"),
@@ -53,7 +53,7 @@ pub fn pem(path: &Path, kind: Pem, key: &KeyPath, findings: &mut Findings<'_, '_
 }
 
 /// Whether a file can be read and holds one bearer token.
-pub fn token(path: &Path, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Result<(), Reported> {
+pub(crate) fn token(path: &Path, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Result<(), Reported> {
     let content = read(path, key, findings)?;
     let token = content.trim_ascii();
     if token.is_empty() || !token.iter().all(u8::is_ascii_graphic) {

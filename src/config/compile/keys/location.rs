@@ -8,7 +8,7 @@ use crate::config::path::KeyPath;
 use crate::keys::source::{AddressError, FetchUrl, Location, check, discovery_documents};
 
 /// The place of the keys of `issuer`.
-pub fn location(
+pub(super) fn location(
     table: &file::Keys,
     issuer: &str,
     at: &KeyPath,

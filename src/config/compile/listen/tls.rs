@@ -12,7 +12,11 @@ use crate::config::file;
 use crate::config::path::KeyPath;
 use crate::config::settings::Tls;
 
-pub fn tls(listen: &file::Listen, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Result<Option<Tls>, Reported> {
+pub(crate) fn tls(
+    listen: &file::Listen,
+    at: &KeyPath,
+    findings: &mut Findings<'_, '_>,
+) -> Result<Option<Tls>, Reported> {
     let Some(table) = &listen.tls else { return Ok(None) };
     let mut file = |written: &str, key: &str, kind: Pem| -> Result<(PathBuf, Vec<u8>), Reported> {
         let path = findings.path(written);

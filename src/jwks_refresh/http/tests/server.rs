@@ -11,7 +11,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 /// What to do with a request.
 #[derive(Clone)]
-pub enum Reply {
+pub(super) enum Reply {
     /// A whole answer.
     Answer { status: String, headers: Vec<String>, body: String },
     /// A body without end.
@@ -25,19 +25,19 @@ pub enum Reply {
 }
 
 impl Reply {
-    pub fn ok(body: &str) -> Self {
+    pub(super) fn ok(body: &str) -> Self {
         Self::Answer { status: "200 OK".to_owned(), headers: Vec::new(), body: body.to_owned() }
     }
 
-    pub fn status(status: &str) -> Self {
+    pub(super) fn status(status: &str) -> Self {
         Self::Answer { status: status.to_owned(), headers: Vec::new(), body: String::new() }
     }
 
-    pub fn to(location: &str) -> Self {
+    pub(super) fn to(location: &str) -> Self {
         Self::status("302 Found").with(&format!("Location: {location}"))
     }
 
-    pub fn with(mut self, header: &str) -> Self {
+    pub(super) fn with(mut self, header: &str) -> Self {
         if let Self::Answer { headers, .. } = &mut self {
             headers.push(header.to_owned());
         }
@@ -86,7 +86,7 @@ impl<T: Read + Write> ReadWrite for T {}
 type Serve<'a> = &'a dyn Fn(&mut dyn ReadWrite) -> io::Result<()>;
 
 /// A running server. Once it is dropped, connections to it are refused.
-pub struct Server {
+pub(super) struct Server {
     scheme: &'static str,
     host: String,
     seen: Arc<Mutex<Vec<String>>>,
@@ -95,16 +95,16 @@ pub struct Server {
 }
 
 impl Server {
-    pub fn start(script: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
+    pub(super) fn start(script: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
         Self::start_knowing_itself(move |head, _| script(head))
     }
 
     /// The script also gets the server's own URL.
-    pub fn start_knowing_itself(script: impl Fn(&str, &str) -> Reply + Send + Sync + 'static) -> Self {
+    pub(super) fn start_knowing_itself(script: impl Fn(&str, &str) -> Reply + Send + Sync + 'static) -> Self {
         Self::listen("http", "127.0.0.1", script, |stream, answer| answer(&mut { stream }))
     }
 
-    pub fn start_tls(config: Arc<ServerConfig>, script: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
+    pub(super) fn start_tls(config: Arc<ServerConfig>, script: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
         let script = move |head: &str, _: &str| script(head);
         Self::listen("https", "localhost", script, move |stream, answer| {
             let connection = ServerConnection::new(Arc::clone(&config)).map_err(io::Error::other)?;
@@ -116,7 +116,7 @@ impl Server {
     }
 
     /// An issuer by its own URL, whose discovery document names this address, or a path of its own.
-    pub fn discovering(jwks_uri: &str) -> Self {
+    pub(super) fn discovering(jwks_uri: &str) -> Self {
         let jwks_uri = jwks_uri.to_owned();
         Self::start_knowing_itself(move |head, own| {
             let uri = if jwks_uri.starts_with('/') { format!("{own}{jwks_uri}") } else { jwks_uri.clone() };
@@ -165,16 +165,16 @@ impl Server {
         server
     }
 
-    pub fn url(&self, path: &str) -> String {
+    pub(super) fn url(&self, path: &str) -> String {
         format!("{}://{}{path}", self.scheme, self.host)
     }
 
-    pub fn host(&self) -> &str {
+    pub(super) fn host(&self) -> &str {
         &self.host
     }
 
     /// The heads of the requests so far.
-    pub fn seen(&self) -> Vec<String> {
+    pub(super) fn seen(&self) -> Vec<String> {
         self.seen.lock().expect("a list").clone()
     }
 }

@@ -10,21 +10,21 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
 
 /// An authority.
-pub struct Authority {
+pub(super) struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pem: String,
     der: CertificateDer<'static>,
 }
 
 /// A server's certificate.
-pub enum Leaf {
+pub(super) enum Leaf {
     Expired,
     ForAnotherHost,
     Good,
 }
 
 impl Authority {
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         let key = KeyPair::generate().expect("a key");
         let mut parameters = CertificateParams::new([]).expect("no names");
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -35,12 +35,12 @@ impl Authority {
         Self { issuer: Issuer::new(parameters, key), pem, der }
     }
 
-    pub fn pem(&self) -> String {
+    pub(super) fn pem(&self) -> String {
         self.pem.clone()
     }
 
     /// A server on `localhost`.
-    pub fn server(&self, leaf: Leaf) -> Arc<ServerConfig> {
+    pub(super) fn server(&self, leaf: Leaf) -> Arc<ServerConfig> {
         let (chain, key) = self.certify(&leaf);
         let builder = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
         let config = builder.expect("the usual versions").with_no_client_auth().with_single_cert(chain, key);
@@ -48,7 +48,7 @@ impl Authority {
     }
 
     /// A server on `localhost` that only serves clients of this authority.
-    pub fn server_for_clients(&self) -> Arc<ServerConfig> {
+    pub(super) fn server_for_clients(&self) -> Arc<ServerConfig> {
         let mut roots = RootCertStore::empty();
         roots.add(self.der.clone()).expect("a root");
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider()).build();
@@ -59,7 +59,7 @@ impl Authority {
     }
 
     /// A client's certificate and private key, as PEM.
-    pub fn client(&self) -> (String, String) {
+    pub(super) fn client(&self) -> (String, String) {
         let key = KeyPair::generate().expect("a key");
         let parameters = CertificateParams::new(["client".to_owned()]).expect("a name");
         let certificate = parameters.signed_by(&key, &self.issuer).expect("a certificate");
