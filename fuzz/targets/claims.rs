@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use libfuzzer_sys::fuzz_target;
 
 mod judge;
-#[path = "../../tests/properties/naive.rs"]
+#[path = "../../tests/verifier/properties/naive.rs"]
 #[allow(dead_code)]
 mod naive;
 

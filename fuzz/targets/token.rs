@@ -8,7 +8,7 @@ use callgate::token::Token;
 use libfuzzer_sys::fuzz_target;
 
 mod judge;
-#[path = "../../tests/properties/naive.rs"]
+#[path = "../../tests/verifier/properties/naive.rs"]
 #[allow(dead_code)]
 mod naive;
 

@@ -2,13 +2,6 @@
 //! Where an interpreter or the network is missing, a test says so on standard error and proves nothing; with
 //! `REQUIRE_ALL_TOOLS=1` it fails.
 
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a suite that meets what it does not expect fails on the spot"
-)]
-
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;

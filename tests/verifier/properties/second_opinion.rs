@@ -154,7 +154,7 @@ fn change() -> impl Strategy<Value = fn(TokenSpec) -> TokenSpec> {
 }
 
 proptest! {
-    #![proptest_config(crate::cases(400))]
+    #![proptest_config(super::cases(400))]
 
     #[test]
     fn nothing_is_accepted_that_the_second_opinion_refuses(
@@ -185,7 +185,7 @@ const BEHIND_THE_SIGNATURE: [Reason; 6] = [
 fn aws_lc_rs_comes_to_the_same_verdict_on_every_signature() {
     let (held, failed) = (Cell::new(0), Cell::new(0));
     let tokens = (prop::sample::select(all_keys()), prop::collection::vec(change(), 0..3));
-    let judged = TestRunner::new(crate::cases(400)).run(&tokens, |((key, alg), changes)| {
+    let judged = TestRunner::new(super::cases(400)).run(&tokens, |((key, alg), changes)| {
         let now = now();
         let token = by(key, alg).claim("iat", &(now - 10).to_string()).claim("exp", &(now + 300).to_string());
         let token = changes.into_iter().fold(token, |token, change| change(token)).build();

@@ -62,7 +62,7 @@ fn tokens() -> Vec<Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(crate::cases(400))]
+    #![proptest_config(super::cases(400))]
 
     #[test]
     fn remembering_decides_like_verifying(events in prop::collection::vec(event(), 1..60)) {

@@ -38,7 +38,7 @@ fn shown(time: SystemTime) -> String {
 }
 
 proptest! {
-    #![proptest_config(crate::cases(2000))]
+    #![proptest_config(super::cases(2000))]
 
     #[test]
     fn a_line_is_what_serde_json_writes(

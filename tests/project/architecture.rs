@@ -1,17 +1,10 @@
 //! The rules of the source tree: which module may use which, and where each crate may be named. They are read off the text
 //! of `src`, so that a reviewer of the core needs to read nothing else.
 
-#![allow(
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "a test that meets what it does not expect fails on the spot"
-)]
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-#[path = "architecture/imports.rs"]
 mod imports;
 
 /// Each module with the modules that it may use. A module may always use its own parts. Order: from the vocabulary outwards.

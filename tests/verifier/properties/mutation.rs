@@ -108,7 +108,7 @@ fn member() -> impl Strategy<Value = (String, Option<&'static str>)> {
 }
 
 proptest! {
-    #![proptest_config(crate::cases(800))]
+    #![proptest_config(super::cases(800))]
 
     #[test]
     fn changed_text_means_nothing_new(token in token(), changes in prop::collection::vec(change(), 1..5)) {

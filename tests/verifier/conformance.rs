@@ -2,32 +2,15 @@
 //! request goes. A line has its source (an RFC's section, a CVE, or `own`), what is special about the token, the token,
 //! and the verdict: `-> caller` or the one reason of the refusal. Acceptances stand beside refusals.
 
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test that meets what it does not expect fails on the spot"
-)]
-
-#[path = "conformance/algorithms.rs"]
 mod algorithms;
-#[path = "conformance/claims.rs"]
 mod claims;
-#[path = "conformance/encoding.rs"]
 mod encoding;
-#[path = "conformance/header.rs"]
 mod header;
-#[path = "conformance/pss.rs"]
 mod pss;
-#[path = "conformance/rfc.rs"]
 mod rfc;
-#[path = "conformance/rfc8725.rs"]
 mod rfc8725;
-#[path = "conformance/signatures.rs"]
 mod signatures;
-#[path = "conformance/structure.rs"]
 mod structure;
-#[path = "conformance/times.rs"]
 mod times;
 
 use callgate::authenticator::Decision;
@@ -40,7 +23,7 @@ use testkit::token::TokenSpec;
 use testkit::world::{NOW, judge, verdict, world};
 
 /// One line of a table.
-pub struct Case {
+pub(crate) struct Case {
     pub source: &'static str,
     pub what: String,
     pub field: Vec<u8>,
@@ -48,12 +31,17 @@ pub struct Case {
 }
 
 /// A case about a token.
-pub fn case(source: &'static str, what: impl Into<String>, token: TokenSpec, expected: impl Into<String>) -> Case {
+pub(crate) fn case(
+    source: &'static str,
+    what: impl Into<String>,
+    token: TokenSpec,
+    expected: impl Into<String>,
+) -> Case {
     Case { source, what: what.into(), field: token.field(), expected: expected.into() }
 }
 
 /// A case about a whole `Authorization` field.
-pub fn field(source: &'static str, what: impl Into<String>, field: impl Into<Vec<u8>>, expected: &str) -> Case {
+pub(crate) fn field(source: &'static str, what: impl Into<String>, field: impl Into<Vec<u8>>, expected: &str) -> Case {
     Case { source, what: what.into(), field: field.into(), expected: expected.into() }
 }
 

@@ -1,13 +1,5 @@
 //! `callgate explain`: the real binary, a configuration, a token, and what a person or a machine reads.
 
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a suite that meets what it does not expect fails on the spot"
-)]
-
 use std::fs;
 use std::io::Write as _;
 use std::path::PathBuf;

@@ -116,7 +116,7 @@ fn agree(text: &[u8]) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(crate::cases(2000))]
+    #![proptest_config(super::cases(2000))]
 
     #[test]
     fn they_agree_on_scraps(text in text()) {

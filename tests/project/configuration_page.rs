@@ -1,11 +1,5 @@
 //! `sidecar.toml`, the schema and docs/configuration.md say the same: every key, with its type, default and meaning. The page's
-//! tables and the schema beside it are written anew by `UPDATE_DOCS=1 cargo test --test sidecar`.
-
-#![allow(
-    clippy::expect_used,
-    clippy::unwrap_used,
-    reason = "a test that meets what it does not expect fails on the spot"
-)]
+//! tables and the schema beside it are written anew by `UPDATE_DOCS=1 cargo test --test project`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -74,7 +68,7 @@ fn the_documentation_has_every_key_under_the_heading_of_its_table() {
     if std::env::var_os("UPDATE_DOCS").is_some() {
         fs::write(&path, format!("{before}{BEGIN}{wanted}{END}{after}")).unwrap();
     } else {
-        assert_eq!(found, wanted, "docs/configuration.md is behind; run UPDATE_DOCS=1 cargo test --test sidecar");
+        assert_eq!(found, wanted, "docs/configuration.md is behind; run UPDATE_DOCS=1 cargo test --test project");
     }
 }
 
@@ -86,7 +80,7 @@ fn the_committed_schema_is_that_of_the_code() {
         fs::write(&path, wanted).unwrap();
     } else {
         let found = fs::read_to_string(&path).unwrap();
-        assert!(found == wanted, "docs/sidecar.schema.json is behind; run UPDATE_DOCS=1 cargo test --test sidecar");
+        assert!(found == wanted, "docs/sidecar.schema.json is behind; run UPDATE_DOCS=1 cargo test --test project");
     }
 }
 

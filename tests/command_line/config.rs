@@ -1,13 +1,6 @@
 //! What may stand in `sidecar.toml` and what may not: each refusal with its place, its key and its advice, beside what is
 //! accepted. The cases change one spot of a good file.
 
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test that meets what it does not expect fails on the spot"
-)]
-
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -15,10 +8,8 @@ use std::path::{Path, PathBuf};
 use callgate::config::{Compiled, Problems, Severity, UpstreamAddress, load, load_str, schema};
 use callgate::keys::source::{FetchUrl, Location};
 
-mod config {
-    pub(crate) mod cases;
-    pub(crate) mod hints;
-}
+mod cases;
+mod hints;
 
 /// A good configuration. Its line numbers are those of the cases.
 const GOOD: &str = r#"[listen]
@@ -61,7 +52,7 @@ fn the_good_configuration_is_accepted_with_its_defaults() {
 #[test]
 fn each_mistake_is_one_problem_at_its_place() {
     let mut wrong = Vec::new();
-    for (from, to, place, key, advice) in config::cases::REFUSED {
+    for (from, to, place, key, advice) in cases::REFUSED {
         let text = changed(from, to);
         let found: Vec<_> = match load_str("sidecar.toml", &text, &base()) {
             Ok(_) => Vec::new(),
@@ -78,7 +69,7 @@ fn each_mistake_is_one_problem_at_its_place() {
 
 #[test]
 fn what_is_right_is_accepted() {
-    for (from, to) in config::cases::ACCEPTED {
+    for (from, to) in cases::ACCEPTED {
         let result = load_str("sidecar.toml", &changed(from, to), &base());
         assert!(result.is_ok(), "{to}\n{}", result.err().map(|problems| problems.to_string()).unwrap_or_default());
     }
@@ -86,7 +77,7 @@ fn what_is_right_is_accepted() {
 
 #[test]
 fn what_is_allowed_and_worth_a_thought_is_a_warning() {
-    for (from, to, key, words) in config::cases::WARNED {
+    for (from, to, key, words) in cases::WARNED {
         let compiled = accepted(&changed(from, to));
         let [warning] = &compiled.warnings[..] else { panic!("{to}: {:?}", compiled.warnings) };
         assert_eq!((warning.severity, warning.key.as_str()), (Severity::Warning, *key));
@@ -104,12 +95,12 @@ fn the_schema_accepts_what_check_accepts_and_refuses_what_has_another_shape() {
         table.is_ok_and(|table| validator.is_valid(&serde_json::to_value(table).unwrap()))
     };
     assert!(is_valid(GOOD));
-    let accepted = config::cases::ACCEPTED.iter().map(|(from, to)| (from, to));
-    for (from, to) in accepted.chain(config::cases::WARNED.iter().map(|(from, to, ..)| (from, to))) {
+    let accepted = cases::ACCEPTED.iter().map(|(from, to)| (from, to));
+    for (from, to) in accepted.chain(cases::WARNED.iter().map(|(from, to, ..)| (from, to))) {
         assert!(is_valid(&changed(from, to)), "{to}");
     }
     let mut refused = 0;
-    for (from, to, _, key, advice) in config::cases::REFUSED {
+    for (from, to, _, key, advice) in cases::REFUSED {
         let text = changed(from, to);
         let [error] = &errors(&self::refused(&text))[..] else { panic!("{to}: one error") };
         let is_shape =
@@ -127,10 +118,10 @@ fn the_schema_accepts_what_check_accepts_and_refuses_what_has_another_shape() {
 
 #[test]
 fn the_words_of_other_products_are_answered_with_ours() {
-    for (from, to, wanted) in config::hints::ERRORS {
+    for (from, to, wanted) in hints::ERRORS {
         assert_eq!(errors(&refused(&changed(from, to))), [format!("sidecar.toml:{wanted}")], "{to}");
     }
-    for (from, to, wanted) in config::hints::WARNINGS {
+    for (from, to, wanted) in hints::WARNINGS {
         let warnings: Vec<_> = accepted(&changed(from, to)).warnings.iter().map(ToString::to_string).collect();
         assert_eq!(warnings, [format!("sidecar.toml:{wanted}")], "{to}");
     }
@@ -320,7 +311,7 @@ fn paths_in_the_file_start_at_its_directory() {
 
 /// The directory of the files that the cases name.
 fn base() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/command_line/config")
 }
 
 /// The good configuration with one spot changed. Without `from`, it is continued.

@@ -1,9 +1,7 @@
 //! How often a decision asks for memory: as many times as is written here, and no more. A change that allocates more per
 //! request fails here before anybody measures it; one that allocates less may lower the figure.
 
-#![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect fails on the spot")]
-
-#[path = "../benches/instructions/record.rs"]
+#[path = "../../benches/instructions/record.rs"]
 mod record;
 
 use std::sync::Arc;
