@@ -3,6 +3,7 @@
 
 mod accepted;
 mod cache;
+mod doorkeeper;
 mod issuer;
 mod verification;
 
@@ -100,7 +101,7 @@ impl Authenticator {
         Self { revoked, ..self }
     }
 
-    /// Remembers accepted tokens in so many bytes of memory; none with 0.
+    /// Remembers accepted tokens that are shown again in so many bytes of memory; none with 0.
     #[must_use]
     pub fn with_cache(self, bytes: u64) -> Self {
         Self { cache: (bytes > 0).then(|| TokenCache::new(bytes)), ..self }

@@ -1,6 +1,6 @@
-//! Tokens that were accepted, so that a token which is shown again costs no signature. The whole token is compared. It holds no
-//! refusal, so nobody can fill it who has no good tokens, and it is bounded by bytes. It judges nothing: whether what a token
-//! was accepted for still holds is asked by the authenticator at every use.
+//! Tokens that were accepted at least twice, so that a token which is shown again costs no signature. The whole token is compared.
+//! It holds no refusal, so nobody can fill it who has no good tokens, and it is bounded by bytes. It judges nothing: whether what a
+//! token was accepted for still holds is asked by the authenticator at every use.
 
 use std::sync::Arc;
 
@@ -8,10 +8,14 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
 use super::accepted::Accepted;
+use super::doorkeeper::Doorkeeper;
 use crate::token::Token;
 
 /// The cache of one configuration: another one begins with nothing.
-pub(super) struct TokenCache(Cache<Box<[u8]>, Arc<Accepted>, Bytes>);
+pub(super) struct TokenCache {
+    tokens: Cache<Box<[u8]>, Arc<Accepted>, Bytes>,
+    shown: Doorkeeper,
+}
 
 /// How full a cache is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,32 +38,35 @@ impl TokenCache {
     /// An empty cache of at most so many bytes.
     pub(super) fn new(bytes: u64) -> Self {
         let expected = usize::try_from(bytes / EXPECTED).unwrap_or(usize::MAX);
-        Self(Cache::with_weighter(expected, bytes, Bytes))
+        Self { tokens: Cache::with_weighter(expected, bytes, Bytes), shown: Doorkeeper::before(expected) }
     }
 
     /// What this text was accepted as, if it was.
     pub(super) fn find(&self, text: &[u8]) -> Option<Arc<Accepted>> {
-        self.0.get(text)
+        self.tokens.get(text)
     }
 
-    /// Keeps an accepted token, if there is room for it.
+    /// Keeps an accepted token that is shown again, if there is room for it.
     pub(super) fn keep(&self, token: Token<'_>, accepted: &Arc<Accepted>) {
-        self.0.insert(token.as_str().as_bytes().into(), Arc::clone(accepted));
+        let text = token.as_str().as_bytes();
+        if self.shown.knows(text) {
+            self.tokens.insert(text.into(), Arc::clone(accepted));
+        }
     }
 
     /// Lets a token go.
     pub(super) fn drop(&self, text: &[u8]) {
-        self.0.remove(text);
+        self.tokens.remove(text);
     }
 
     /// Lets all tokens go.
     pub(super) fn clear(&self) {
-        self.0.clear();
+        self.tokens.clear();
     }
 
     /// How full it is.
     pub(super) fn usage(&self) -> Usage {
-        Usage { tokens: self.0.len(), bytes: self.0.weight() }
+        Usage { tokens: self.tokens.len(), bytes: self.tokens.weight() }
     }
 }
 

@@ -28,8 +28,10 @@ impl CacheMetrics {
                 "callgate_token_cache_hits_total",
                 "Accepted requests whose token had been verified before, and was still good.",
             )?,
-            misses: into
-                .counter("callgate_token_cache_misses_total", "Accepted requests whose token had to be verified.")?,
+            misses: into.counter(
+                "callgate_token_cache_misses_total",
+                "Accepted requests whose token had to be verified, as at the first and at the second time that it is shown.",
+            )?,
         })
     }
 

@@ -44,6 +44,7 @@ fn deciding_allocates_no_more_than_is_known() {
         spoiled.replace_range(at..=at, if &stage.token[at..=at] == "A" { "B" } else { "A" });
         counts.push(("bad signature", 4 + signature, stage.decide(&stage.bearer(&spoiled))));
         stage.authenticator = stage.authenticator.with_cache(1 << 20);
+        counts.push(("remembered now", 11 + signature, stage.decide(&stage.bearer(&stage.token))));
         counts.push(("remembered", 0, stage.decide(&stage.bearer(&stage.token))));
     }
     let stage = Stage::set(Algorithm::Es256);

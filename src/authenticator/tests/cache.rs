@@ -23,9 +23,15 @@ impl Remembering {
     /// A token of `a`, which has been accepted and is remembered.
     fn token(&self, claims: &str) -> String {
         let token = sign(&self.world.a, WITH_KID, claims);
-        assert_eq!(self.at(&token, NOW), Ok(CacheStatus::Miss));
-        assert_eq!(self.at(&token, NOW), Ok(CacheStatus::Hit));
+        self.remember(&token);
         token
+    }
+
+    /// Shows a token until it is remembered: at the second time.
+    fn remember(&self, token: &str) {
+        for status in [CacheStatus::Miss, CacheStatus::Miss, CacheStatus::Hit] {
+            assert_eq!(self.at(token, NOW), Ok(status));
+        }
     }
 
     fn at(&self, token: &str, now: u64) -> Result<CacheStatus, Reason> {
@@ -163,7 +169,7 @@ fn remembered_token_is_revoked_by_the_name_of_its_key_whoever_gives_it() {
     let (a, b) = (&here.world.a, &here.world.b);
     let tokens = [sign(a, WITH_KID, &claims("a")), sign(a, WITHOUT_KID, &claims("a")), sign(b, WITH_KID, &claims("b"))];
     for token in tokens {
-        assert_eq!(here.at(&token, NOW), Ok(CacheStatus::Miss));
+        here.remember(&token);
         here.deny(r#"{"kid":"other"}"#);
         assert_eq!(here.at(&token, NOW), Ok(CacheStatus::Hit), "another key's name");
         here.deny(r#"{"kid":"k"}"#);
@@ -222,11 +228,46 @@ fn refusals_are_never_remembered() {
 }
 
 #[test]
+fn a_token_that_is_shown_once_takes_no_place() {
+    let here = Remembering::new();
+    let token = sign(&here.world.a, WITH_KID, &claims("a"));
+    assert_eq!((here.at(&token, NOW), here.tokens()), (Ok(CacheStatus::Miss), 0));
+    assert_eq!((here.at(&token, NOW), here.tokens()), (Ok(CacheStatus::Miss), 1));
+    assert_eq!((here.at(&token, NOW), here.tokens()), (Ok(CacheStatus::Hit), 1));
+}
+
+#[test]
+fn a_token_that_was_refused_when_it_was_shown_first_is_remembered_as_late_as_any_other() {
+    let here = Remembering::new();
+    let token = sign(&here.world.a, WITH_KID, &claims("a"));
+    here.deny(r#"{"sub":"billing"}"#);
+    for _ in 0..3 {
+        assert_eq!(here.at(&token, NOW), Err(Reason::TokenRevoked));
+    }
+    here.deny("");
+    here.remember(&token);
+}
+
+#[test]
+fn many_tokens_that_are_shown_once_push_out_none_that_is_shown_often() {
+    let here = Remembering::with(|authenticator| authenticator.with_cache(64 << 10));
+    let token_with = |jti: String| sign(&here.world.a, WITH_KID, &claims("a").replace("\"j\"", &format!("\"{jti}\"")));
+    let often: Vec<_> = (0..20).map(|n| token_with(format!("often {n}"))).collect();
+    often.iter().for_each(|token| here.remember(token));
+    for n in 0..2_000 {
+        assert_eq!(here.at(&token_with(format!("once {n}")), NOW), Ok(CacheStatus::Miss));
+    }
+    for token in &often {
+        assert_eq!(here.at(token, NOW), Ok(CacheStatus::Hit));
+    }
+}
+
+#[test]
 fn memory_is_bounded_and_decisions_are_right_when_it_is_full() {
     let here = Remembering::with(|authenticator| authenticator.with_cache(64 << 10));
     let tokens: Vec<_> = (0..500).map(|n| claims("a").replace("\"j\"", &format!("\"{n}\""))).collect();
     let tokens: Vec<_> = tokens.iter().map(|claims| sign(&here.world.a, WITH_KID, claims)).collect();
-    for token in tokens.iter().chain(&tokens) {
+    for token in tokens.iter().chain(&tokens).chain(&tokens) {
         assert!(here.at(token, NOW).is_ok());
         let usage = here.world.authenticator.cache_usage().expect("a cache");
         assert!(usage.bytes <= 64 << 10, "{usage:?}");
@@ -238,7 +279,7 @@ fn memory_is_bounded_and_decisions_are_right_when_it_is_full() {
 fn without_memory_every_request_is_verified() {
     let here = Remembering::with(|authenticator| authenticator.with_cache(0));
     let token = sign(&here.world.a, WITH_KID, &claims("a"));
-    for _ in 0..2 {
+    for _ in 0..3 {
         assert_eq!(here.at(&token, NOW), Ok(CacheStatus::Miss));
     }
     assert_eq!(here.world.authenticator.cache_usage(), None);

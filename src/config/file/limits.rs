@@ -49,8 +49,9 @@ pub(crate) struct Limits {
 #[serde(deny_unknown_fields, default)]
 #[schemars(title = "cache")]
 pub(crate) struct TokenCache {
-    /// The memory for accepted tokens, about 1 KiB each: a token seen before is not verified again. What it was accepted for is
-    /// asked again at every use: time, keys, deny-list. With `0B` every request is verified. 0B, or 64KiB to 1024MiB.
+    /// The memory for accepted tokens, about 1 KiB each: a token is remembered when it is shown the second time, and not
+    /// verified again after that. What it was accepted for is asked again at every use: time, keys, deny-list. With `0B` every
+    /// request is verified. 0B, or 64KiB to 1024MiB.
     pub size: Size,
 }
 
