@@ -122,7 +122,7 @@ pub fn schema() -> serde_json::Value {
 /// RFC 3339 in UTC with milliseconds; a time before 1970 is its beginning.
 #[must_use]
 pub fn timestamp(time: SystemTime) -> [u8; 24] {
-    let millis = time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.subsec_millis().into());
+    let millis = time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.subsec_millis());
     let ([_, m1], [m2, m3]) = (two_digits(millis / 100), two_digits(millis));
     let [seconds @ .., _] = UnixTime::from(time).rfc_3339();
     let mut written = *b"0000-00-00T00:00:00.000Z";

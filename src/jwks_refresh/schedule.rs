@@ -1,7 +1,6 @@
 //! When to refresh next. A refresh comes before its time by chance, so that many sidecars do not come at once; after a
 //! failure the next attempt comes soon, then ever later. Pure: chance is passed in, as a number from 0 to 1.
 
-use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 
 /// The rhythm of one source.
@@ -38,12 +37,6 @@ impl Schedule {
             }
         }
     }
-}
-
-/// A number from 0 to 1 that nobody can guess, without a random generator: the standard library seeds its hashers so.
-pub(super) fn chance() -> f64 {
-    let bits = RandomState::new().hash_one(()) >> 32;
-    u32::try_from(bits).map_or(0.5, |bits| f64::from(bits) / f64::from(u32::MAX))
 }
 
 /// The shortest time between two scheduled refreshes, whatever the issuer says.
@@ -100,12 +93,5 @@ mod tests {
         let poll = Schedule::Poll(Duration::from_secs(1));
         assert_eq!(poll.after_success(Some(MINUTE), 1.0), Duration::from_secs(1));
         assert_eq!(poll.after_failure(9, 1.0), Duration::from_secs(1));
-    }
-
-    #[test]
-    fn chance_is_spread_over_its_range() {
-        let chances: Vec<_> = (0..100).map(|_| chance()).collect();
-        assert!(chances.iter().all(|chance| (0.0..=1.0).contains(chance)));
-        assert!(chances.iter().any(|chance| *chance < 0.5) && chances.iter().any(|chance| *chance > 0.5));
     }
 }

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use super::error::FetchError;
 use super::fetch::{Cause, Fetch, Fetched, Validators};
 use super::refresh_log::{RefreshLog, Service};
-use super::schedule::{Schedule, chance};
+use super::schedule::Schedule;
 use super::snapshot::{Remembered, Snapshot};
 use super::state::RefreshState;
 use crate::clock::UnixTime;
@@ -172,7 +172,7 @@ impl<F: Fetch> Task<F> {
     }
 
     fn succeed(&mut self, cause: Cause, started: Instant, now: UnixTime, success: &Success) {
-        let wait = self.schedule.after_success(success.fresh_for, chance());
+        let wait = self.schedule.after_success(success.fresh_for, fastrand::f64());
         let cooled = started + self.state.cooldown();
         let ended = Instant::now();
         self.state.write(|state| {
@@ -196,7 +196,7 @@ impl<F: Fetch> Task<F> {
 
     fn fail(&mut self, cause: Cause, started: Instant, now: UnixTime, fault: FetchError) {
         let failures = self.state.state().failures.saturating_add(1);
-        let wait = self.schedule.after_failure(failures, chance());
+        let wait = self.schedule.after_failure(failures, fastrand::f64());
         let cooled = started + self.state.cooldown();
         let scheduled = Instant::now() + wait;
         self.metrics.failed(fault.class(), now.plus(wait));

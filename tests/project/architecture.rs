@@ -173,6 +173,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
     ("clap_mangen", &["cli"]),
+    ("fastrand", &["jwks_refresh"]),
     ("futures_core", &["downstream"]),
     ("h2", &["downstream", "proxy", "server"]),
     ("http", &["admin", "config", "jwks_refresh", "downstream", "proxy", "server"]),
@@ -206,6 +207,7 @@ const CRATES: &[(&str, &[&str])] = &[
             "http1",
         ],
     ),
+    ("time", &["clock"]),
     (
         "tokio",
         &[
