@@ -153,22 +153,24 @@ fn change() -> impl Strategy<Value = fn(TokenSpec) -> TokenSpec> {
     prop::sample::select(changes)
 }
 
-proptest! {
-    #![proptest_config(super::cases(400))]
-
-    #[test]
-    fn nothing_is_accepted_that_the_second_opinion_refuses(
-        (key, alg, algorithm) in prop::sample::select(KEYS.to_vec()),
-        changes in prop::collection::vec(change(), 0..3),
-    ) {
+#[test]
+fn nothing_is_accepted_that_the_second_opinion_refuses() {
+    let accepted = Cell::new(0);
+    let tokens = (prop::sample::select(KEYS.to_vec()), prop::collection::vec(change(), 0..3));
+    let judged = TestRunner::new(super::cases(400)).run(&tokens, |((key, alg, algorithm), changes)| {
         let now = now();
         let token = by(key, alg).claim("iat", &(now - 10).to_string()).claim("exp", &(now + 300).to_string());
         let token = changes.into_iter().fold(token, |token, change| change(token)).build();
         let decision = judge_at(&WORLD, &[b"Bearer ", &token[..]].concat(), now);
         if matches!(decision, Decision::Forward(..)) {
+            accepted.set(accepted.get() + 1);
             prop_assert!(second_opinion(key, algorithm, &token), "{}", String::from_utf8_lossy(&token));
         }
-    }
+        Ok(())
+    });
+    judged.unwrap();
+    let accepted = accepted.get();
+    assert!(accepted >= 60, "{accepted} tokens were accepted");
 }
 
 /// Reasons that only a token whose signature holds can meet.
