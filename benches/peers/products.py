@@ -115,6 +115,12 @@ file = "/dev/null"
         return [self.program, "run", "--config", directory / "sidecar.toml"]
 
 
+class CallgateBefore(Callgate):
+    """Another build of Callgate, for a comparison in one run: CALLGATE_BEFORE says where it is."""
+
+    name = "Callgate before"
+
+
 class Nginx(Product):
     """nginx as Debian has it: no JWT. It can only refuse a request that has no Authorization field, which gives the price
     of a refusal."""
@@ -271,7 +277,10 @@ def _address(port):
 
 def all_products():
     """Every product that can run here. The order is the report's."""
-    products = [Bare(), Callgate(), Nginx()]
+    products = [Bare(), Callgate()]
+    if before := os.environ.get("CALLGATE_BEFORE"):
+        products.append(CallgateBefore(program=Path(before).resolve()))
+    products.append(Nginx())
     module = os.environ.get("NGINX_AUTH_JWT_MODULE")
     if module and Path(module).exists():
         products.append(NginxJwt(Path(module).resolve()))
