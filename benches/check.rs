@@ -16,7 +16,7 @@ use callgate::keys::store::{KeySlot, Published};
 use callgate::request::{Authorization, RequestHead};
 use callgate::requirement::Requirement;
 use callgate::route::PublicRoutes;
-use callgate::token::Token;
+use callgate::token::{Token, TokenField};
 use criterion::{Criterion, criterion_group, criterion_main};
 use serde_json::json;
 
@@ -71,7 +71,7 @@ fn steps(criterion: &mut Criterion) {
     let stage = Stage::set(Algorithm::Es256);
     let mut group = criterion.benchmark_group("step");
     group.bench_function("extract", |bencher| {
-        bencher.iter(|| Token::extract(black_box(stage.head().authorization), 8192).is_ok());
+        bencher.iter(|| Token::extract(black_box(stage.head().authorization), &TokenField::default(), 8192).is_ok());
     });
     group.bench_function("decode", |bencher| bencher.iter(|| Parts::decode(black_box(stage.token())).is_ok()));
     let parts = Parts::decode(stage.token()).expect("three parts");

@@ -23,7 +23,7 @@ use crate::request::RequestHead;
 use crate::requirement::Requirement;
 use crate::revocation::list::{Credential, DenyListSlot};
 use crate::route::PublicRoutes;
-use crate::token::{Token, presented};
+use crate::token::{Token, TokenField, presented};
 
 pub use accepted::{Accepted, Facts};
 pub use cache::Usage;
@@ -41,6 +41,7 @@ pub struct Authenticator {
     caller: CallerRule,
     public: PublicRoutes,
     revoked: Arc<DenyListSlot>,
+    token_field: TokenField,
     token_limit: usize,
     cache: Option<TokenCache>,
 }
@@ -92,7 +93,14 @@ impl Authenticator {
         token_limit: usize,
     ) -> Self {
         let issuers = issuers.into();
-        Self { issuers, caller, public, revoked: Arc::default(), token_limit, cache: None }
+        let (revoked, token_field) = (Arc::default(), TokenField::default());
+        Self { issuers, caller, public, revoked, token_field, token_limit, cache: None }
+    }
+
+    /// Reads the token in this field instead of `Authorization`.
+    #[must_use]
+    pub fn with_token_field(self, token_field: TokenField) -> Self {
+        Self { token_field, ..self }
     }
 
     /// Refuses what the deny-list in this place revokes.
@@ -122,6 +130,12 @@ impl Authenticator {
     #[must_use]
     pub const fn issuers(&self) -> &PerIssuer<Issuer> {
         &self.issuers
+    }
+
+    /// The field in which requests carry their token.
+    #[must_use]
+    pub const fn token_field(&self) -> &TokenField {
+        &self.token_field
     }
 
     /// The longest token that is looked at, in bytes.
@@ -156,7 +170,7 @@ impl Authenticator {
         if self.public.contains(head) {
             return Decision::Pass;
         }
-        let text = match presented(head.authorization) {
+        let text = match presented(head.authorization, &self.token_field) {
             Ok(text) => text,
             Err(rejection) => {
                 return Decision::Reject(Refused { rejection, facts: Facts::default(), keys_wanted: None });
@@ -210,7 +224,7 @@ impl Authenticator {
     /// unverified, anybody's word, and there to be shown to people who look for a refused caller.
     #[must_use]
     pub fn claimed_caller(&self, head: &RequestHead<'_>) -> Option<String> {
-        let token = Token::extract(head.authorization, self.token_limit).ok()?;
+        let token = Token::extract(head.authorization, &self.token_field, self.token_limit).ok()?;
         let parts = Parts::decode(token.as_str()).ok()?;
         let unverified = Unverified::parse(&parts).ok()?;
         let named = self.match_issuer(&unverified).ok();
@@ -236,7 +250,7 @@ impl Authenticator {
     }
 
     fn judge<'t>(&self, text: &'t [u8], now: UnixTime, facts: &mut Facts) -> Result<Proven<'t>, Refusal> {
-        let token = Token::read(text, self.token_limit)?;
+        let token = Token::read(text, &self.token_field, self.token_limit)?;
         let parts = Parts::decode(token.as_str())?;
         let unverified = Unverified::parse(&parts)?;
         facts.alg = Some(shown_algorithm(unverified.alg()));

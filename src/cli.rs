@@ -17,6 +17,7 @@ use crate::drain;
 use crate::reload;
 use crate::rollout;
 use crate::server;
+use crate::token::{Scheme, TokenField};
 
 use explain::Question;
 
@@ -193,6 +194,11 @@ pub fn check(
     }
     summarize(path, &compiled, out)?;
     if expand {
+        let token = &compiled.token;
+        if *token != TokenField::default() {
+            let scheme = if token.scheme() == Scheme::Bare { "none" } else { "Bearer" };
+            write!(out, "\n[token]\nheader = {:?}\nscheme = {scheme:?}\n", token.name())?;
+        }
         for issuer in &compiled.issuers {
             write!(out, "\n{}", issuer.expanded)?;
         }
@@ -226,6 +232,11 @@ fn summarize(path: &Path, compiled: &Compiled, out: &mut impl Write) -> io::Resu
     writeln!(out, "  listen    {}", compiled.listen)?;
     writeln!(out, "  upstream  {}", compiled.upstream.address)?;
     writeln!(out, "  admin     {}", compiled.admin)?;
+    let token = &compiled.token;
+    if *token != TokenField::default() {
+        let scheme = if token.scheme() == Scheme::Bare { "alone" } else { "after the scheme Bearer" };
+        writeln!(out, "  token     in {}, {scheme}", token.name())?;
+    }
     for scope in compiled.modes.reported() {
         writeln!(out, "  report    {scope}: only reported, and never refused")?;
     }

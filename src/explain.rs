@@ -87,7 +87,7 @@ pub enum Verdict {
     Refused(Rejection),
 }
 
-/// Explains the value of an `Authorization` field. `keys_fault` says why an issuer has no keys, if it is known.
+/// Explains the value of the field that carries the token. `keys_fault` says why an issuer has no keys, if it is known.
 #[must_use]
 pub fn explain(judge: &Authenticator, field: &[u8], at: UnixTime, keys_fault: Option<&str>) -> Explanation {
     let head = RequestHead { method: "POST", path: None, authorization: Authorization::One(field) };
@@ -143,8 +143,10 @@ impl Walk<'_> {
 
     fn token(&mut self, authorization: Authorization<'_>) {
         let limit = self.judge.token_limit();
-        let wanted = format!("one token of at most {limit} bytes: letters, digits, '-', '_' and '.'");
-        let token = Token::extract(authorization, limit);
+        let field = self.judge.token_field();
+        let place = if field.is_authorization() { String::new() } else { format!(" in {}", field.name()) };
+        let wanted = format!("one token{place} of at most {limit} bytes: letters, digits, '-', '_' and '.'");
+        let token = Token::extract(authorization, field, limit);
         let found = token.map(|token| (format!("{} bytes", token.as_str().len()), token));
         let Some(token) = self.add("token", wanted, found) else { return };
 

@@ -7,6 +7,7 @@ mod pattern;
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::http1::fields::letters;
 use crate::jwt::json::{Object, Value};
 use crate::jwt::parse::Unverified;
 use crate::jwt::verify::Verified;
@@ -59,7 +60,7 @@ impl CallerRule {
     /// Names the caller by `claim` under `header`, which must be a valid field name.
     #[must_use]
     pub fn new(header: String, claim: ClaimPath) -> Self {
-        let folded = fold(&header).collect();
+        let folded = letters(&header).map(char::from).collect();
         Self { header, folded, naming: Naming::new(claim), more: Vec::new() }
     }
 
@@ -117,7 +118,7 @@ impl CallerRule {
     /// the case, others drop `.` or `_`: so every spelling with the same letters and digits in the same order is one.
     #[must_use]
     pub fn is_alias(&self, field: &str) -> bool {
-        fold(field).eq(self.folded.chars()) || self.more.iter().any(|rule| rule.is_alias(field))
+        letters(field).eq(self.folded.bytes()) || self.more.iter().any(|rule| rule.is_alias(field))
     }
 }
 
@@ -256,10 +257,6 @@ fn unescape(step: &str) -> Option<String> {
         });
     }
     Some(plain)
-}
-
-fn fold(field: &str) -> impl Iterator<Item = char> {
-    field.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase())
 }
 
 /// Visible ASCII that neither ends nor splits a header value or a log field.

@@ -9,11 +9,11 @@ pub struct RequestHead<'a> {
     /// The path exactly as sent, without query. `None` when the target is not in origin form (RFC 9112 §3.2.1) or not text:
     /// such a request matches no public route.
     pub path: Option<&'a str>,
-    /// The `Authorization` field.
+    /// The field that carries the token: `Authorization`, unless another one is configured.
     pub authorization: Authorization<'a>,
 }
 
-/// The `Authorization` field of a request, which may appear once (RFC 9110 §11.6.2).
+/// The field of a request that carries the token, which may appear once (RFC 9110 §11.6.2). It is called by its usual name.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Authorization<'a> {
     /// There is none.

@@ -1,6 +1,10 @@
-//! Finding the token in a request: exactly one `Authorization` field with the `Bearer` scheme, one space and one token
-//! (RFC 6750 §2.1). Other places a token could stand in (query, form, cookie) are not looked at.
+//! Finding the token in a request: exactly one field, `Authorization` or the one that is configured, with the scheme `Bearer`, one
+//! space and one token (RFC 6750 §2.1), or with the token alone. Other places a token could stand in (query, form, cookie) are
+//! not looked at.
 
+use std::borrow::Cow;
+
+use crate::http1::fields::letters;
 use crate::rejection::{Reason, Rejection};
 use crate::request::Authorization;
 
@@ -8,36 +12,60 @@ use crate::request::Authorization;
 #[derive(Clone, Copy)]
 pub struct Token<'a>(&'a str);
 
+/// The one field in which requests carry the token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenField {
+    name: Cow<'static, str>,
+    scheme: Scheme,
+}
+
+/// What stands before the token in its field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// `Bearer` and a space (RFC 6750 §2.1).
+    Bearer,
+    /// Nothing: the field is the token.
+    Bare,
+}
+
 impl<'a> Token<'a> {
-    /// The request's token. The scheme's name ignores case (RFC 9110 §11.1); everything else is exact.
+    /// The request's token, which stands in this field. The scheme's name ignores case (RFC 9110 §11.1); everything else is exact.
     ///
     /// # Errors
     /// `token_missing`, `token_ambiguous`, `token_malformed` or `token_too_large`.
-    pub fn extract(authorization: Authorization<'a>, limit: usize) -> Result<Self, Rejection> {
-        Self::read(presented(authorization)?, limit)
+    pub fn extract(authorization: Authorization<'a>, field: &TokenField, limit: usize) -> Result<Self, Rejection> {
+        Self::read(presented(authorization, field)?, field, limit)
     }
 
-    /// A token by itself, without the field it came in.
+    /// A token by itself, as it stood in this field.
     ///
     /// # Errors
-    /// `token_malformed` or `token_too_large`.
-    pub fn read(text: &'a [u8], limit: usize) -> Result<Self, Rejection> {
-        let malformed = |detail| Err(Rejection::new(Reason::TokenMalformed, detail));
+    /// `token_malformed`, `token_ambiguous` or `token_too_large`.
+    pub fn read(text: &'a [u8], field: &TokenField, limit: usize) -> Result<Self, Rejection> {
+        let malformed = |detail: Cow<'static, str>| Err(Rejection::new(Reason::TokenMalformed, detail));
         if text.len() > limit {
             let detail = format!("the token has {} bytes; at most {limit} are accepted", text.len());
             return Err(Rejection::new(Reason::TokenTooLarge, detail));
         }
         if text.is_empty() {
-            return malformed("there is no token after the scheme 'Bearer'");
+            return malformed(match field.scheme {
+                Scheme::Bearer => "there is no token after the scheme 'Bearer'".into(),
+                Scheme::Bare => format!("the {} field is empty", field.name).into(),
+            });
         }
         match std::str::from_utf8(text) {
             // Without a way out at the first other byte, so that the compiler judges many bytes at once.
             Ok(text) if text.bytes().fold(true, |sound, byte| sound & is_token_byte(byte)) => Ok(Self(text)),
             _ if text.contains(&b',') => {
                 let detail = "the Authorization field has a comma, as if it held several credentials; send one";
-                Err(Rejection::new(Reason::TokenAmbiguous, detail))
+                Err(Rejection::new(Reason::TokenAmbiguous, field.named(detail)))
             }
-            _ => malformed("the token has a character that a JWT cannot have, such as a space, a quote or padding"),
+            _ if field.scheme == Scheme::Bare && after_bearer(text).is_some() => malformed(
+                format!("the {} field must hold the token alone, without the scheme 'Bearer'", field.name).into(),
+            ),
+            _ => malformed(
+                "the token has a character that a JWT cannot have, such as a space, a quote or padding".into(),
+            ),
         }
     }
 
@@ -48,26 +76,92 @@ impl<'a> Token<'a> {
     }
 }
 
-/// What stands where the token must: after the scheme, as sent. It may be anything.
+/// What stands where the token must: in its field, after the scheme if there is one, as sent. It may be anything.
 ///
 /// # Errors
 /// `token_missing` or `token_ambiguous`.
-pub fn presented(authorization: Authorization<'_>) -> Result<&[u8], Rejection> {
-    let missing = |detail| Err(Rejection::new(Reason::TokenMissing, detail));
+pub fn presented<'a>(authorization: Authorization<'a>, field: &TokenField) -> Result<&'a [u8], Rejection> {
+    let missing = |detail| Err(Rejection::new(Reason::TokenMissing, field.named(detail)));
     let value = match authorization {
         Authorization::Absent => return missing("send the token as 'Authorization: Bearer <token>'"),
         Authorization::Several => {
             let detail = "the request has more than one Authorization field; send one";
-            return Err(Rejection::new(Reason::TokenAmbiguous, detail));
+            return Err(Rejection::new(Reason::TokenAmbiguous, field.named(detail)));
         }
         Authorization::One(value) => value,
     };
+    match field.scheme {
+        Scheme::Bare => Ok(value),
+        Scheme::Bearer => after_bearer(value).map_or_else(
+            || missing("the Authorization field has another scheme; send 'Authorization: Bearer <token>'"),
+            Ok,
+        ),
+    }
+}
+
+/// What follows the scheme `Bearer` and one space, if that is the scheme.
+fn after_bearer(value: &[u8]) -> Option<&[u8]> {
     let scheme_len = value.iter().position(|byte| *byte == b' ').unwrap_or(value.len());
     let (scheme, rest) = value.split_at_checked(scheme_len).unwrap_or((value, &[]));
-    if !scheme.eq_ignore_ascii_case(b"bearer") {
-        return missing("the Authorization field has another scheme; send 'Authorization: Bearer <token>'");
+    scheme.eq_ignore_ascii_case(b"bearer").then(|| rest.strip_prefix(b" ").unwrap_or_default())
+}
+
+impl TokenField {
+    /// The field of this name, which must be a valid one.
+    #[must_use]
+    pub fn new(name: String, scheme: Scheme) -> Self {
+        let name = if name.eq_ignore_ascii_case(USUAL) { Cow::Borrowed(USUAL) } else { name.into() };
+        Self { name, scheme }
     }
-    Ok(rest.strip_prefix(b" ").unwrap_or_default())
+
+    /// Its name as it is written.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether it is `Authorization`.
+    #[must_use]
+    pub fn is_authorization(&self) -> bool {
+        matches!(self.name, Cow::Borrowed(_))
+    }
+
+    /// What stands before the token.
+    #[must_use]
+    pub const fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    /// The field's value with this token.
+    #[must_use]
+    pub fn value(&self, token: &str) -> String {
+        match self.scheme {
+            Scheme::Bearer => ["Bearer ", token].concat(),
+            Scheme::Bare => token.to_owned(),
+        }
+    }
+
+    /// Whether a backend could take a field of this name for it, though it is another. Requests with a disguise of `Authorization`
+    /// are malformed, so none is left to be noticed here.
+    #[must_use]
+    pub fn is_disguise(&self, name: &str) -> bool {
+        !self.is_authorization() && !name.eq_ignore_ascii_case(&self.name) && letters(name).eq(letters(&self.name))
+    }
+
+    /// A text about the usual field, made to be about this one.
+    fn named(&self, usual: &'static str) -> Cow<'static, str> {
+        if self.is_authorization() && self.scheme == Scheme::Bearer {
+            return Cow::Borrowed(usual);
+        }
+        let text = usual.replace(USUAL, &self.name);
+        if self.scheme == Scheme::Bare { text.replace(": Bearer <", ": <") } else { text }.into()
+    }
+}
+
+impl Default for TokenField {
+    fn default() -> Self {
+        Self { name: Cow::Borrowed(USUAL), scheme: Scheme::Bearer }
+    }
 }
 
 /// The characters of a compact JWS (RFC 7515 §7.1): narrower than `b64token` of RFC 6750, which also has `~ + / =`.
@@ -75,18 +169,22 @@ const fn is_token_byte(byte: u8) -> bool {
     matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.')
 }
 
+/// The field of RFC 6750 §2.1.
+const USUAL: &str = "Authorization";
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn reason(value: &[u8]) -> Option<Reason> {
-        Token::extract(Authorization::One(value), 16).err().map(|rejection| rejection.reason())
+        Token::extract(Authorization::One(value), &TokenField::default(), 16).err().map(|rejection| rejection.reason())
     }
 
     #[test]
     fn one_bearer_token_is_found() {
         for value in ["Bearer a.b.c", "bearer a.b.c", "BEARER a.b.c"] {
-            let token = Token::extract(Authorization::One(value.as_bytes()), 16).expect("a token");
+            let token =
+                Token::extract(Authorization::One(value.as_bytes()), &TokenField::default(), 16).expect("a token");
             assert_eq!(token.as_str(), "a.b.c");
         }
         assert_eq!(reason(b"Bearer 0123456789abcdef"), None, "the limit itself is allowed");
@@ -94,8 +192,12 @@ mod tests {
 
     #[test]
     fn anything_else_is_refused_with_its_reason() {
-        assert_eq!(Token::extract(Authorization::Absent, 16).err().map(|r| r.reason()), Some(Reason::TokenMissing));
-        assert_eq!(Token::extract(Authorization::Several, 16).err().map(|r| r.reason()), Some(Reason::TokenAmbiguous));
+        let usual = TokenField::default();
+        for (authorization, reason) in
+            [(Authorization::Absent, Reason::TokenMissing), (Authorization::Several, Reason::TokenAmbiguous)]
+        {
+            assert_eq!(Token::extract(authorization, &usual, 16).err().map(|r| r.reason()), Some(reason));
+        }
         let cases: [(&[u8], Reason); 16] = [
             (b"", Reason::TokenMissing),
             (b"Basic YTpi", Reason::TokenMissing),
@@ -117,5 +219,61 @@ mod tests {
         for (value, wanted) in cases {
             assert_eq!(reason(value), Some(wanted), "{}", String::from_utf8_lossy(value));
         }
+    }
+
+    #[test]
+    fn a_bare_token_is_the_whole_field() {
+        let bare = TokenField::new("Txn-Token".into(), Scheme::Bare);
+        let read = |value: &'static [u8]| Token::extract(Authorization::One(value), &bare, 16);
+        assert_eq!(read(b"a.b.c").expect("a token").as_str(), "a.b.c");
+        for (value, reason, words) in [
+            (&b""[..], Reason::TokenMalformed, "the Txn-Token field is empty"),
+            (b"Bearer a.b.c", Reason::TokenMalformed, "the token alone, without the scheme 'Bearer'"),
+            (b"a.b.c d", Reason::TokenMalformed, "a character that a JWT cannot have"),
+            (b"a.b.c, a.b.c", Reason::TokenAmbiguous, "the Txn-Token field has a comma"),
+            (b"0123456789abcdefg", Reason::TokenTooLarge, "17 bytes"),
+        ] {
+            let refused = read(value).err().expect("a refusal");
+            assert_eq!(refused.reason(), reason);
+            assert!(refused.detail().contains(words), "{refused}");
+        }
+    }
+
+    #[test]
+    fn details_name_the_field_in_which_the_token_belongs() {
+        let detail = |field: &TokenField, authorization| {
+            presented(authorization, field).expect_err("a refusal").detail().to_owned()
+        };
+        for (name, scheme, wanted) in [
+            ("authorization", Scheme::Bearer, "send the token as 'Authorization: Bearer <token>'"),
+            ("X-Service-Authorization", Scheme::Bearer, "send the token as 'X-Service-Authorization: Bearer <token>'"),
+            ("Txn-Token", Scheme::Bare, "send the token as 'Txn-Token: <token>'"),
+        ] {
+            assert_eq!(detail(&TokenField::new(name.into(), scheme), Authorization::Absent), wanted);
+        }
+        let other = TokenField::new("X-Service-Authorization".into(), Scheme::Bearer);
+        assert_eq!(
+            detail(&other, Authorization::One(b"Basic YTpi")),
+            "the X-Service-Authorization field has another scheme; send 'X-Service-Authorization: Bearer <token>'"
+        );
+        assert_eq!(
+            detail(&other, Authorization::Several),
+            "the request has more than one X-Service-Authorization field; send one"
+        );
+    }
+
+    #[test]
+    fn another_spelling_of_the_field_is_a_disguise_of_it() {
+        let other = TokenField::new("X-Service-Authorization".into(), Scheme::Bearer);
+        for name in
+            ["X_Service_Authorization", "x.service.authorization", "xserviceauthorization", "X-ServiceAuthorization-"]
+        {
+            assert!(other.is_disguise(name), "{name}");
+        }
+        for name in ["X-Service-Authorization", "x-service-AUTHORIZATION", "Authorization", "X-Service-Authorization-2"]
+        {
+            assert!(!other.is_disguise(name), "{name}");
+        }
+        assert!(!TokenField::default().is_disguise("Author-ization"), "which is refused before");
     }
 }

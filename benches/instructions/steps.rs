@@ -31,7 +31,7 @@ use callgate::rejection::{Disclosure, Reason, Rejection};
 use callgate::request::{Authorization, RequestHead};
 use callgate::requirement::Requirement;
 use callgate::route::{PublicRoute, PublicRoutes};
-use callgate::token::Token;
+use callgate::token::{Token, TokenField};
 use serde_json::Value;
 
 use record::record;
@@ -73,7 +73,9 @@ fn main() {
     let es256 = stage.token("valid", "ES256").to_owned();
     let bearer = format!("Bearer {es256}");
     match step.as_str() {
-        "extract" => twice(|| Token::extract(black_box(Authorization::One(bearer.as_bytes())), 8192).is_ok()),
+        "extract" => twice(|| {
+            Token::extract(black_box(Authorization::One(bearer.as_bytes())), &TokenField::default(), 8192).is_ok()
+        }),
         "decode" => twice(|| Parts::decode(black_box(&es256)).is_ok()),
         "parse" => {
             let parts = Parts::decode(&es256).expect("three parts");
@@ -183,7 +185,7 @@ impl Stage {
 }
 
 fn refuse(reason: Reason, detail: &'static str) {
-    let policy = RefusalPolicy { realm: "email-service".to_owned(), disclosure: Disclosure::Full };
+    let policy = RefusalPolicy { realm: "email-service".to_owned(), token_header: None, disclosure: Disclosure::Full };
     twice(|| {
         let rejection = Rejection::new(reason, detail);
         let response =

@@ -4,7 +4,7 @@
 
 use callgate::jwt::parse::{HEADER_MAX, KID_MAX, Parts, Unverified};
 use callgate::request::Authorization;
-use callgate::token::Token;
+use callgate::token::{Token, TokenField};
 use libfuzzer_sys::fuzz_target;
 
 mod judge;
@@ -26,7 +26,7 @@ const SIGNED: [&str; 5] = [
 fuzz_target!(|field: &[u8]| {
     let prefixed = [b"Bearer ", field].concat();
     for field in [field, &prefixed] {
-        match Token::extract(Authorization::One(field), 8192) {
+        match Token::extract(Authorization::One(field), &TokenField::default(), 8192) {
             Ok(token) => read(token.as_str()),
             Err(rejection) => plain(&rejection),
         }

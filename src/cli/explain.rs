@@ -23,7 +23,7 @@ use crate::keys::store::Published;
 use crate::rejection::Rejection;
 use crate::request::Authorization;
 use crate::server::{Verifier, prepare_tls};
-use crate::token::Token;
+use crate::token::{Token, TokenField};
 
 /// What is asked.
 #[derive(Debug)]
@@ -55,6 +55,8 @@ pub(super) enum CommandError {
     NoTokenInAnswer,
     #[error("what was read is not text")]
     NotText,
+    #[error("the configuration has the token in {0}, and this is the Authorization field")]
+    OtherField(String),
     #[error(transparent)]
     Output(#[from] io::Error),
     #[error("{0}")]
@@ -66,7 +68,7 @@ pub(super) enum CommandError {
 /// # Errors
 /// If the token or the keys cannot be read, or the answer not be written.
 pub(super) fn run(config: Compiled, question: Question, out: &mut impl Write) -> Result<bool, CommandError> {
-    let (field, at) = asked(&question)?;
+    let (field, at) = asked(&question, &config.token)?;
     let Verifier { authenticator: judge, sources, .. } = Verifier::new(config, None);
     let named = named_issuer(&judge, &field).and_then(|index| sources.take(index));
     let fault = match (named, &question.keys) {
@@ -93,7 +95,7 @@ pub(super) fn read(question: &Question, out: &mut impl Write) -> Result<(), Comm
     if question.keys.is_some() {
         return Err(CommandError::KeysWithoutConfig);
     }
-    let (field, at) = asked(question)?;
+    let (field, at) = asked(question, &TokenField::default())?;
     let statement = Statement::read(&field, at).map_err(CommandError::Unreadable)?;
     if question.json {
         statement.write_json(out)?
@@ -103,13 +105,13 @@ pub(super) fn read(question: &Question, out: &mut impl Write) -> Result<(), Comm
     Ok(())
 }
 
-/// The value of an `Authorization` field, and the time for which it is judged.
-fn asked(question: &Question) -> Result<(Vec<u8>, UnixTime), CommandError> {
+/// The value of the token's field, and the time for which it is judged.
+fn asked(question: &Question, token: &TokenField) -> Result<(Vec<u8>, UnixTime), CommandError> {
     let text = match question.token.as_deref() {
         None | Some("-") => read_token(&mut io::stdin().lock())?,
         Some(token) => token.to_owned(),
     };
-    Ok((field(&text)?, question.at.unwrap_or_else(|| SystemTime::now().into())))
+    Ok((field(&text, token)?, question.at.unwrap_or_else(|| SystemTime::now().into())))
 }
 
 /// Reads a token from a stream, up to a bound.
@@ -123,30 +125,31 @@ fn read_token(input: &mut impl Read) -> Result<String, CommandError> {
     String::from_utf8(bytes).map_err(|_| CommandError::NotText)
 }
 
-/// The value of an `Authorization` field, from a token, from `Bearer <token>`, from a whole pasted line of a request, or from an
+/// The value of the token's field, from a token, from `Bearer <token>`, from a whole pasted line of a request, or from an
 /// issuer's answer (RFC 6749 §5.1).
-fn field(text: &str) -> Result<Vec<u8>, CommandError> {
+fn field(text: &str, place: &TokenField) -> Result<Vec<u8>, CommandError> {
     if text.trim_start().starts_with('{') {
         let answer = Object::parse(text.trim().as_bytes()).ok();
         let token = answer.as_ref().and_then(|answer| answer.text("access_token"));
-        return token.map(|token| format!("Bearer {token}").into_bytes()).ok_or(CommandError::NoTokenInAnswer);
+        return token.map(|token| place.value(token).into_bytes()).ok_or(CommandError::NoTokenInAnswer);
     }
     let text = text.strip_suffix('\n').unwrap_or(text);
     let text = text.strip_suffix('\r').unwrap_or(text);
     let is_scheme = |text: &str| text.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer "));
     match text.split_once(':') {
-        Some((name, value)) if name.trim().eq_ignore_ascii_case("authorization") => {
-            Ok(value.trim().as_bytes().to_vec())
+        Some((name, value)) if name.trim().eq_ignore_ascii_case(place.name()) => Ok(value.trim().as_bytes().to_vec()),
+        Some((name, _)) if name.trim().eq_ignore_ascii_case("authorization") => {
+            Err(CommandError::OtherField(place.name().to_owned()))
         }
         _ if text.is_empty() => Err(CommandError::NoToken),
         _ if is_scheme(text) => Ok(text.as_bytes().to_vec()),
-        _ => Ok(format!("Bearer {text}").into_bytes()),
+        _ => Ok(place.value(text).into_bytes()),
     }
 }
 
 /// The trusted issuer that the token names.
 fn named_issuer(judge: &Authenticator, field: &[u8]) -> Option<IssuerIndex> {
-    let token = Token::extract(Authorization::One(field), judge.token_limit()).ok()?;
+    let token = Token::extract(Authorization::One(field), judge.token_field(), judge.token_limit()).ok()?;
     let parts = Parts::decode(token.as_str()).ok()?;
     let token = Unverified::parse(&parts).ok()?;
     judge.match_issuer(&token).ok()
@@ -190,7 +193,13 @@ const INPUT_MAX: u64 = 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
+    use crate::token::Scheme;
+
     use super::*;
+
+    fn field(text: &str) -> Result<Vec<u8>, CommandError> {
+        super::field(text, &TokenField::default())
+    }
 
     #[test]
     fn a_token_may_be_pasted_with_its_field() {
@@ -212,6 +221,22 @@ mod tests {
         assert!(matches!(field(""), Err(CommandError::NoToken)));
         for no_answer in ["{}", "{\"error\":\"invalid_client\"}", "{\"access_token\":1}", "{"] {
             assert!(matches!(field(no_answer), Err(CommandError::NoTokenInAnswer)), "{no_answer}");
+        }
+    }
+
+    #[test]
+    fn a_token_of_another_field_is_read_from_that_field_only() {
+        let bearer = TokenField::new("X-Service-Authorization".into(), Scheme::Bearer);
+        let bare = TokenField::new("Txn-Token".into(), Scheme::Bare);
+        for text in ["a.b.c", "x-service-authorization: Bearer a.b.c\n", "{\"access_token\":\"a.b.c\"}"] {
+            assert_eq!(super::field(text, &bearer).ok().as_deref(), Some(&b"Bearer a.b.c"[..]), "{text}");
+        }
+        for text in ["a.b.c", "Txn-Token: a.b.c", "{\"access_token\":\"a.b.c\"}"] {
+            assert_eq!(super::field(text, &bare).ok().as_deref(), Some(&b"a.b.c"[..]), "{text}");
+        }
+        for place in [&bearer, &bare] {
+            let refused = super::field("Authorization: Bearer a.b.c", place);
+            assert!(matches!(refused, Err(CommandError::OtherField(_))));
         }
     }
 

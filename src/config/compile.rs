@@ -22,6 +22,7 @@ mod listen;
 mod operation;
 mod revocation;
 mod routes;
+mod token;
 mod unit;
 mod upstream;
 
@@ -44,10 +45,16 @@ pub(super) fn compile(file: File, findings: &mut Findings<'_, '_>) -> Result<Com
     let snapshot_dir = snapshot_dir(file.keys.snapshot_dir.as_deref(), &all_keys.key("snapshot_dir"), findings);
     let own_modes = file.issuers.iter().map(|issuer| (issuer.issuer.clone(), issuer.mode)).collect();
     let modes = routes::modes(file.mode, own_modes, file.report, &root, findings);
+    let agreed = token::agreed(&file.issuers, &root, findings);
     let issuers = issuers::issuers(file.issuers, &root.key("issuers"), findings);
     let forwarding =
         forwarding::forwarding(&file.forwarding, file.caller.forward_token, &root.key("forwarding"), findings);
     let caller = caller::caller(file.caller, &root.key("caller"), findings);
+    let token = token::field(file.token, &root.key("token"), findings);
+    let token = match (token, &caller) {
+        (Ok(field), Ok(caller)) => token::differs(&field, caller, &root.key("token"), findings).map(|()| field),
+        (field, _) => field,
+    };
     let public = routes::public(file.public, &root.key("public"), findings);
     let revocation = revocation::revocation(&file.revocation, &root.key("revocation"), findings);
     let limits = limits::limits(&file.limits, &root.key("limits"), findings);
@@ -59,6 +66,7 @@ pub(super) fn compile(file: File, findings: &mut Findings<'_, '_>) -> Result<Com
     let tracing = operation::tracing(&file.tracing, &root.key("tracing"), findings);
     let shutdown = operation::shutdown(&file.shutdown, &root.key("shutdown"), findings);
     differ?;
+    agreed?;
     Ok(Compiled {
         listen: listen?,
         http2: file.listen.http2,
@@ -67,6 +75,7 @@ pub(super) fn compile(file: File, findings: &mut Findings<'_, '_>) -> Result<Com
         admin: admin?,
         issuers: with_snapshots(issuers?, snapshot_dir?.as_deref()),
         caller: caller?,
+        token: token?,
         public: public?,
         revocation: revocation?,
         forwarding,

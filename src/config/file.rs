@@ -13,6 +13,7 @@ mod listen;
 mod operation;
 mod revocation;
 mod routes;
+mod token;
 mod unit;
 mod upstream;
 
@@ -26,6 +27,7 @@ pub(super) use operation::{Audit, Log, Reload, Shutdown, Tracing};
 pub use operation::{Format, Level, WhenFull};
 pub(super) use revocation::Revocation;
 pub(super) use routes::{Mode, PublicRoute, Refusals, ReportRoute};
+pub(super) use token::{Scheme, Token};
 pub(super) use unit::{Duration, Size};
 pub use upstream::Protocol;
 pub(super) use upstream::Upstream;
@@ -55,6 +57,9 @@ pub(super) struct File {
     pub refusals: Refusals,
     /// The trusted issuers of tokens, one `[[issuers]]` for each. At least one.
     pub issuers: Vec<Issuer>,
+    /// Where the token stands in a request.
+    #[serde(default)]
+    pub token: Token,
     /// How the upstream learns who is calling.
     #[serde(default)]
     pub caller: Caller,

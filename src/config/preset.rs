@@ -12,6 +12,7 @@ pub(super) fn fill(document: &mut DeValue<'_>) {
     let DeValue::Table(root) = document else { return };
     let Some(issuers) = root.get_mut("issuers").map(Spanned::get_mut) else { return };
     let DeValue::Array(issuers) = issuers else { return };
+    let mut has_transactions = false;
     for issuer in issuers.iter_mut() {
         let DeValue::Table(issuer) = issuer.get_mut() else { continue };
         let text = |issuer: &DeTable<'_>, key| match issuer.get(key).map(Spanned::get_ref) {
@@ -22,6 +23,10 @@ pub(super) fn fill(document: &mut DeValue<'_>) {
             Some("kubernetes") => KUBERNETES,
             Some("rfc9068") => RFC9068,
             Some("spiffe") => SPIFFE,
+            Some("txn-token") => {
+                has_transactions = true;
+                TXN_TOKEN
+            }
             _ => continue,
         };
         let (preset, _) = DeTable::parse_recoverable(preset);
@@ -31,15 +36,19 @@ pub(super) fn fill(document: &mut DeValue<'_>) {
         }
         put(issuer, preset);
     }
+    if has_transactions {
+        let (field, _) = DeTable::parse_recoverable(TXN_TOKEN_FIELD);
+        put(root, field.into_inner());
+    }
 }
 
 /// Adds what is not there. Of the tables in [`JOINED`], each key by itself.
-fn put<'t>(issuer: &mut DeTable<'t>, preset: DeTable<'t>) {
+fn put<'t>(table: &mut DeTable<'t>, preset: DeTable<'t>) {
     for (name, value) in preset {
         let key = name.get_ref().clone();
-        match (issuer.get_mut(key.as_ref()).map(Spanned::get_mut), value.into_inner()) {
+        match (table.get_mut(key.as_ref()).map(Spanned::get_mut), value.into_inner()) {
             (None, value) => {
-                issuer.insert(nowhere(key), nowhere(value));
+                table.insert(nowhere(key), nowhere(value));
             }
             (Some(DeValue::Table(written)), DeValue::Table(preset)) if JOINED.contains(&key.as_ref()) => {
                 let has_source = SOURCES.iter().any(|source| written.contains_key(*source));
@@ -67,8 +76,8 @@ fn nowhere<T>(value: T) -> Spanned<T> {
     Spanned::new(0..0, value)
 }
 
-/// The tables of an issuer in which a preset and what is written stand side by side.
-const JOINED: [&str; 3] = ["keys", "record", "required_claims"];
+/// The tables in which a preset and what is written stand side by side.
+const JOINED: [&str; 4] = ["keys", "record", "required_claims", "token"];
 
 /// Where keys can come from: exactly one of these.
 const SOURCES: [&str; 3] = ["url", "discovery", "file"];
@@ -101,13 +110,27 @@ keys.use = "jwt-svid"
 caller = { claim = "sub", pattern = "spiffe://TRUST_DOMAIN/*" }
 "#;
 
+/// Transaction tokens (draft-ietf-oauth-transaction-tokens, sections 2.3 and 4). Whoever asked for the token is the caller: `sub` is
+/// the principal of the transaction, often a person.
+const TXN_TOKEN: &str = r#"
+typ = ["txntoken+jwt"]
+present_claims = ["iat", "sub", "txn"]
+caller = { claim = "req_wl" }
+record.txn = "txn"
+"#;
+
+/// The field in which they come, whole and without a scheme.
+const TXN_TOKEN_FIELD: &str = r#"
+token = { header = "Txn-Token", scheme = "none" }
+"#;
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn presets_are_proper_tables() {
-        for preset in [KUBERNETES, RFC9068, SPIFFE] {
+        for preset in [KUBERNETES, RFC9068, SPIFFE, TXN_TOKEN, TXN_TOKEN_FIELD] {
             let (_, errors) = DeTable::parse_recoverable(preset);
             assert!(errors.is_empty(), "{errors:?}");
         }

@@ -57,6 +57,7 @@ mod tests {
         "report",
         "revocation",
         "shutdown",
+        "token",
         "upstream",
     ];
 

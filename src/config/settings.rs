@@ -21,6 +21,7 @@ use crate::mode::Modes;
 use crate::rejection::Disclosure;
 use crate::revocation::list::DenyList;
 use crate::route::PublicRoutes;
+use crate::token::TokenField;
 
 /// A whole configuration.
 #[derive(Clone, Debug)]
@@ -36,6 +37,8 @@ pub struct Compiled {
     pub admin: SocketAddr,
     /// The trusted issuers, at least one, with different names.
     pub issuers: PerIssuer<Issuer>,
+    /// The field that carries the token.
+    pub token: TokenField,
     pub caller: CallerRule,
     pub public: PublicRoutes,
     /// The deny-list's file and what it said, if there is one.

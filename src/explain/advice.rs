@@ -44,7 +44,9 @@ pub const fn advice(reason: Reason) -> &'static str {
             "The token was changed or cut on its way, or signed by another key than it says: get a new one from the issuer, \
              and pass it on as it is."
         }
-        Reason::TokenAmbiguous => "The caller sends one Authorization field with one token.",
+        Reason::TokenAmbiguous => {
+            "The caller sends one token, in one field: Authorization, or the one that 'token.header' in sidecar.toml names."
+        }
         Reason::TokenBound => {
             "The caller gets a token that is not bound: its issuer leaves out cnf for this service (no DPoP, no mutual TLS at the token \
              endpoint)."
@@ -55,7 +57,7 @@ pub const fn advice(reason: Reason) -> &'static str {
         Reason::TokenMalformed => {
             "The caller sends the token exactly as its issuer gave it: three parts, no quotes, no padding."
         }
-        Reason::TokenMissing => "The caller sends 'Authorization: Bearer <token>'.",
+        Reason::TokenMissing => "The caller sends its token in the field that the detail names.",
         Reason::TokenNotYetValid => {
             "Compare the clocks of the issuer and of this machine; a small 'leeway' bridges the rest."
         }

@@ -11,7 +11,7 @@ use crate::jwt::json::Value;
 use crate::jwt::parse::{Parts, Unverified};
 use crate::rejection::{Rejection, quoted};
 use crate::request::Authorization;
-use crate::token::Token;
+use crate::token::{Token, TokenField};
 
 /// What a token says of itself.
 pub struct Statement {
@@ -27,7 +27,7 @@ impl Statement {
     /// # Errors
     /// If there is no well-formed token in it.
     pub fn read(field: &[u8], at: UnixTime) -> Result<Self, Rejection> {
-        let token = Token::extract(Authorization::One(field), TOKEN_MAX)?;
+        let token = Token::extract(Authorization::One(field), &TokenField::default(), TOKEN_MAX)?;
         let parts = Parts::decode(token.as_str())?;
         let token = Unverified::parse(&parts)?;
         let mut values = vec![("alg", quoted(token.alg()))];

@@ -38,6 +38,12 @@ pub fn disguise(name: &[u8]) -> Option<&'static str> {
     (!name.eq_ignore_ascii_case(plain.as_bytes())).then_some(plain)
 }
 
+/// The letters and digits of a name, in lower case. Two names that have the same could be one to a backend, for the reasons of
+/// [`disguise`].
+pub fn letters(name: &str) -> impl Iterator<Item = u8> {
+    name.bytes().filter(u8::is_ascii_alphanumeric).map(|byte| byte.to_ascii_lowercase())
+}
+
 /// A value without the white space around it (RFC 9110 §5.5).
 #[must_use]
 pub fn trimmed(mut value: &[u8]) -> &[u8] {

@@ -1,7 +1,8 @@
 //! More claims as headers, beside the caller's name and under the same guard: from a verified token only, and only values that
 //! are a header's value as they are. One that is not refuses the token; one that is not there leaves its header out.
 
-use super::{ClaimPath, fold};
+use super::ClaimPath;
+use crate::http1::fields::letters;
 use crate::jwt::json::{Number, Object, Value};
 use crate::rejection::{Reason, Rejection, quoted};
 
@@ -17,7 +18,7 @@ impl ClaimRule {
     /// Passes `claim` on under `header`, which must be a valid field name.
     #[must_use]
     pub fn new(header: String, claim: ClaimPath) -> Self {
-        let folded = fold(&header).collect();
+        let folded = letters(&header).map(char::from).collect();
         Self { header, folded, claim }
     }
 
@@ -30,7 +31,7 @@ impl ClaimRule {
     /// Whether a field of this name could be taken for it.
     #[must_use]
     pub fn is_alias(&self, field: &str) -> bool {
-        fold(field).eq(self.folded.chars())
+        letters(field).eq(self.folded.bytes())
     }
 
     /// The header's value for a token; `None` if the token has no such claim.

@@ -3,8 +3,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use http::HeaderValue;
-use http::header::AUTHORIZATION;
+use http::{HeaderName, HeaderValue};
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 use tokio::time::Instant;
@@ -35,7 +34,7 @@ pub(super) async fn authenticate(
     ctx.permit = Some(in_flight.enter(requests)?);
     let latest = Instant::now() + ctx.policy.limits.key_wait;
     let (decision, took) = loop {
-        let missing = match look(&request_head(session.req_header()), &ctx.policy) {
+        let missing = match look(&request_head(session.req_header(), &ctx.policy.token_header), &ctx.policy) {
             Ok(decided) => break decided,
             Err(missing) => missing,
         };
@@ -58,7 +57,7 @@ pub(super) async fn authenticate(
             ctx.record.pass();
         }
         Decision::Reject(refused) => {
-            let head = request_head(session.req_header());
+            let head = request_head(session.req_header(), &ctx.policy.token_header);
             ctx.record.set_refused_token(refused.facts);
             if ctx.policy.modes.of(&head, ctx.record.refused_issuer()) == Mode::Enforce {
                 return Err(refused.rejection);
@@ -84,9 +83,9 @@ async fn client_left(session: &mut Session) {
     }
 }
 
-/// The parts of a head that decide.
-fn request_head(header: &RequestHeader) -> RequestHead<'_> {
-    let lines = header.headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
+/// The parts of a head that decide, with the field that carries the token.
+fn request_head<'h>(header: &'h RequestHeader, token: &HeaderName) -> RequestHead<'h> {
+    let lines = header.headers.get_all(token).iter().map(HeaderValue::as_bytes);
     RequestHead {
         method: header.method.as_str(),
         path: origin_path(header.raw_path()),
@@ -139,16 +138,31 @@ impl MissingKey {
 
 #[cfg(test)]
 mod tests {
+    use http::header::AUTHORIZATION;
+
     use super::*;
 
     #[test]
     fn a_second_authorization_field_is_noticed() {
         let mut header = RequestHeader::build_no_case("GET", b"/", None).unwrap();
-        assert!(matches!(request_head(&header).authorization, Authorization::Absent));
+        assert!(matches!(request_head(&header, &AUTHORIZATION).authorization, Authorization::Absent));
         header.append_header("Authorization", "Bearer a").unwrap();
-        assert!(matches!(request_head(&header).authorization, Authorization::One(b"Bearer a")));
+        assert!(matches!(request_head(&header, &AUTHORIZATION).authorization, Authorization::One(b"Bearer a")));
         header.append_header("authorization", "Bearer b").unwrap();
-        assert!(matches!(request_head(&header).authorization, Authorization::Several));
+        assert!(matches!(request_head(&header, &AUTHORIZATION).authorization, Authorization::Several));
+    }
+
+    #[test]
+    fn no_other_field_is_read_than_the_one_that_carries_the_token() {
+        let other = HeaderName::from_static("x-service-authorization");
+        let mut header = RequestHeader::build_no_case("GET", b"/", None).unwrap();
+        header.append_header("Authorization", "Bearer user").unwrap();
+        header.append_header("X_Service_Authorization", "Bearer disguise").unwrap();
+        assert!(matches!(request_head(&header, &other).authorization, Authorization::Absent));
+        header.append_header("X-Service-AUTHORIZATION", "Bearer a").unwrap();
+        assert!(matches!(request_head(&header, &other).authorization, Authorization::One(b"Bearer a")));
+        header.append_header("x-service-authorization", "Bearer b").unwrap();
+        assert!(matches!(request_head(&header, &other).authorization, Authorization::Several));
     }
 
     #[test]
@@ -157,7 +171,7 @@ mod tests {
             [("/a?b", Some("/a")), ("http://h/a?b", None), ("http://h", None), ("*", None), ("//a", Some("//a"))]
         {
             let header = RequestHeader::build_no_case("OPTIONS", target.as_bytes(), None).unwrap();
-            assert_eq!(request_head(&header).path, path, "{target}");
+            assert_eq!(request_head(&header, &AUTHORIZATION).path, path, "{target}");
         }
     }
 }

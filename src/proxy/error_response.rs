@@ -46,6 +46,8 @@ impl ErrorResponse {
     /// If a value is none of a header, which none of ours should be.
     pub fn new(rejection: &Rejection, policy: &RefusalPolicy, request_id: &str) -> pingora::Result<Self> {
         let (reason, realm) = (rejection.reason(), policy.realm.as_str());
+        // A parameter of ours (RFC 6750 §3 allows others): a client that knows only `Authorization` would not find the place.
+        let field = policy.token_header.as_deref().map(|name| [", header=\"", name, "\""].concat()).unwrap_or_default();
         let word = (policy.disclosure != Disclosure::Bare).then(|| reason.as_str());
         let detail = (policy.disclosure == Disclosure::Full).then(|| rejection.detail());
         let problem = Problem {
@@ -68,7 +70,7 @@ impl ErrorResponse {
         head.insert_header(CACHE_CONTROL, HeaderValue::from_static("no-store"))?;
         match reason.challenge() {
             Challenge::Bare => {
-                head.insert_header(WWW_AUTHENTICATE, value(&["Bearer realm=\"", realm, "\""])?)?;
+                head.insert_header(WWW_AUTHENTICATE, value(&["Bearer realm=\"", realm, "\"", &field])?)?;
             }
             Challenge::InvalidToken => {
                 let [begin, separator, end] = match (word, detail) {
@@ -77,8 +79,8 @@ impl ErrorResponse {
                     (Some(_), Some(_)) => [DESCRIPTION, ": ", "\""],
                 };
                 let (word, detail) = (word.unwrap_or_default(), detail.unwrap_or_default());
-                let error = "\", error=\"invalid_token\"";
-                let challenge = ["Bearer realm=\"", realm, error, begin, word, separator, detail, end];
+                let error = ", error=\"invalid_token\"";
+                let challenge = ["Bearer realm=\"", realm, "\"", &field, error, begin, word, separator, detail, end];
                 head.insert_header(WWW_AUTHENTICATE, value(&challenge)?)?;
             }
             Challenge::None => {}
@@ -250,7 +252,7 @@ mod tests {
     use super::*;
 
     fn policy(disclosure: Disclosure) -> RefusalPolicy {
-        RefusalPolicy { realm: "email".to_owned(), disclosure }
+        RefusalPolicy { realm: "email".to_owned(), token_header: None, disclosure }
     }
 
     fn header(answer: &ErrorResponse, name: &str) -> Option<String> {
@@ -291,6 +293,22 @@ mod tests {
                 "request_id": "r1",
             })
         );
+    }
+
+    #[test]
+    fn a_challenge_names_the_field_if_it_is_not_authorization() {
+        let other = RefusalPolicy { token_header: Some("Txn-Token".to_owned()), ..policy(Disclosure::Full) };
+        for (reason, wanted) in [
+            (Reason::TokenMissing, "Bearer realm=\"email\", header=\"Txn-Token\""),
+            (
+                Reason::TokenExpired,
+                "Bearer realm=\"email\", header=\"Txn-Token\", error=\"invalid_token\", \
+                 error_description=\"token_expired: why\"",
+            ),
+        ] {
+            let answer = ErrorResponse::new(&Rejection::new(reason, "why"), &other, "r1").unwrap();
+            assert_eq!(header(&answer, "www-authenticate").as_deref(), Some(wanted));
+        }
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use http::HeaderName;
+
 use crate::authenticator::Authenticator;
 use crate::forwarding::ForwardingPolicy;
 use crate::issuers::PerIssuer;
@@ -15,6 +17,8 @@ use crate::upstream::UpstreamPeer;
 /// Everything that one configuration says about requests.
 pub struct Policy {
     pub authenticator: Authenticator,
+    /// The name of its token field, to look it up.
+    pub token_header: HeaderName,
     /// The metrics of its issuers.
     pub issuers: PerIssuer<IssuerMetrics>,
     /// What a refusal leads to.
@@ -31,6 +35,8 @@ pub struct Policy {
 pub struct RefusalPolicy {
     /// The name of this service in challenges, plain characters only.
     pub realm: String,
+    /// The field that carries the token, if it is not `Authorization`.
+    pub token_header: Option<String>,
     /// How much they tell.
     pub disclosure: Disclosure,
 }

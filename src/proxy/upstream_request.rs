@@ -2,7 +2,7 @@
 //! removed whoever it is, and what we say is inserted last. It is called anew for each try, on a fresh copy.
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONNECTION, COOKIE, HOST, TRAILER, UPGRADE};
+use http::header::{CONNECTION, COOKIE, HOST, TRAILER, UPGRADE};
 use http::{HeaderName, HeaderValue, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::ServerSession;
@@ -10,7 +10,7 @@ use pingora::protocols::http::ServerSession;
 use super::context::RequestContext;
 use crate::audit::Verdict;
 use crate::forwarding::TokenForwarding;
-use crate::http1::fields::{elements, trimmed};
+use crate::http1::fields::{elements, letters, trimmed};
 use crate::http1::target;
 
 /// Makes the upstream's request out of a client's, which `session` has as it came.
@@ -23,11 +23,15 @@ pub(super) fn prepare(
     ctx: &RequestContext,
 ) -> pingora::Result<()> {
     let caller = ctx.policy.authenticator.caller_rule();
+    let token = ctx.policy.authenticator.token_field();
     let rule = ctx.policy.forward;
     if let Some(origin) = target::origin_form(upstream.raw_path()) {
         upstream.set_raw_path(&origin)?;
     }
-    let is_ours = |name: &HeaderName| caller.is_alias(name.as_str()) || folds_to(name.as_str(), &RESERVED_HEADERS);
+    let is_ours = |name: &HeaderName| {
+        let name = name.as_str();
+        caller.is_alias(name) || token.is_disguise(name) || folds_to(name, &RESERVED_HEADERS)
+    };
     let is_unproven = matches!(ctx.record.verdict(), Verdict::Pass | Verdict::WouldReject);
     let is_stronger = |name: &HeaderName| is_unproven && folds_to(name.as_str(), &OVERRIDE_HEADERS);
     remove(upstream, |name| is_ours(name) || is_stronger(name));
@@ -38,7 +42,7 @@ pub(super) fn prepare(
         join_cookies(upstream)?;
     }
     if rule.token == TokenForwarding::Withhold {
-        upstream.remove_header(&AUTHORIZATION);
+        upstream.remove_header(&ctx.policy.token_header);
     }
     let peer = ctx.info.as_deref().and_then(|info| info.peer().address.as_deref());
     set_forwarded_headers(upstream, session, peer, rule.trusted_hops)?;
@@ -140,8 +144,7 @@ fn folds_to(name: &str, folded: &[&str]) -> bool {
     if !name.bytes().find(u8::is_ascii_alphanumeric).is_some_and(|first| matches!(first, b'F' | b'X' | b'f' | b'x')) {
         return false;
     }
-    let letters = name.bytes().filter(u8::is_ascii_alphanumeric).map(|byte| byte.to_ascii_lowercase());
-    folded.iter().any(|known| letters.clone().eq(known.bytes()))
+    folded.iter().any(|known| letters(name).eq(known.bytes()))
 }
 
 /// What only we say to the upstream, folded. The first three we write ourselves; the others would contradict them.

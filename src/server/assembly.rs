@@ -6,6 +6,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use http::HeaderName;
+use http::header::AUTHORIZATION;
 use pingora::protocols::ALPN;
 use pingora::upstreams::peer::HttpPeer;
 
@@ -19,6 +21,7 @@ use crate::metrics::Metrics;
 use crate::proxy::policy::{Policy, RefusalPolicy};
 use crate::revocation::list::DenyListSlot;
 use crate::revocation::watcher::DenyListWatcher;
+use crate::token::TokenField;
 use crate::upstream::{Addresses, SystemResolver, UpstreamPeer};
 
 /// What was made of a configuration that is not in force yet: nothing of it shows, and it can be dropped.
@@ -60,7 +63,9 @@ impl Assembly {
             metrics.revocation.serving(0);
         }
         let realm = config.issuers.iter().next().and_then(|issuer| issuer.rules.requirement.audiences().first());
+        let token = &config.token;
         let policy = Policy {
+            token_header: token_header(token),
             issuers: authenticator.issuers().map(|issuer| metrics.issuer(issuer.requirement.issuer())),
             authenticator,
             modes: config.modes.clone(),
@@ -68,6 +73,7 @@ impl Assembly {
             upstream,
             refusals: RefusalPolicy {
                 realm: realm.map(|audience| plain(audience)).unwrap_or_default(),
+                token_header: (!token.is_authorization()).then(|| token.name().to_owned()),
                 disclosure: config.refusals,
             },
             limits: config.limits,
@@ -100,7 +106,7 @@ impl Verifier {
             issuers.push(rules);
         }
         let authenticator = Authenticator::new(issuers, config.caller, config.public, config.limits.token_size);
-        let authenticator = authenticator.with_cache(config.cache);
+        let authenticator = authenticator.with_cache(config.cache).with_token_field(config.token);
         let Some(Revocation { file, list }) = config.revocation else {
             return Self { authenticator, sources, deny_list: None };
         };
@@ -109,6 +115,11 @@ impl Verifier {
         let authenticator = authenticator.with_revocation(Arc::clone(&slot));
         Self { authenticator, sources, deny_list: Some((file, slot)) }
     }
+}
+
+/// The name of the token's field. One that was checked is always a name.
+fn token_header(field: &TokenField) -> HeaderName {
+    HeaderName::from_bytes(field.name().as_bytes()).unwrap_or(AUTHORIZATION)
 }
 
 /// The audience as a realm: characters that a quoted string cannot hold are left out.

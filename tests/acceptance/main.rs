@@ -27,4 +27,5 @@ mod shutdown; // SIGTERM
 mod spoofing; // the caller's name is ours alone to write
 mod streaming; // bodies go through as they come
 mod token_cache; // tokens that are shown again
+mod token_field; // tokens in another field than Authorization
 mod upstream_failures; // 502 and 504

@@ -24,7 +24,7 @@ use callgate::rejection::{Disclosure, Reason, Rejection};
 use callgate::request::{Authorization, RequestHead};
 use callgate::requirement::Requirement;
 use callgate::route::{PublicRoute, PublicRoutes};
-use callgate::token::Token;
+use callgate::token::{Token, TokenField};
 use record::record;
 use serde_json::json;
 
@@ -70,7 +70,7 @@ fn each_step_allocates_no_more_than_is_known() {
             "extract",
             0,
             measure(|| {
-                Token::extract(Authorization::One(bearer.as_bytes()), 8192).unwrap();
+                Token::extract(Authorization::One(bearer.as_bytes()), &TokenField::default(), 8192).unwrap();
             }),
         ),
         ("decode", 1, measure(|| drop(Parts::decode(&stage.token).unwrap()))),
@@ -88,7 +88,7 @@ fn recording_and_refusing_allocate_no_more_than_is_known() {
     // The first of a kind makes its time series; only what follows is every request's.
     metrics.request(Verdict::Forward, None, Some(&issuer), &times);
     metrics.callers.count("billing");
-    let refusals = RefusalPolicy { realm: "email".to_owned(), disclosure: Disclosure::Full };
+    let refusals = RefusalPolicy { realm: "email".to_owned(), token_header: None, disclosure: Disclosure::Full };
     check(&[
         ("count a request", 0, measure(|| metrics.request(Verdict::Forward, None, Some(&issuer), &times))),
         ("count a caller", 0, measure(|| metrics.callers.count("billing"))),

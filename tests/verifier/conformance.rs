@@ -18,6 +18,7 @@ use callgate::clock::UnixTime;
 use callgate::explain::terminal::{self, Colour};
 use callgate::explain::{Outcome, explain, machine};
 use callgate::rejection::{DETAIL_MAX, Reason};
+use callgate::token::{Scheme, TokenField};
 
 use testkit::token::TokenSpec;
 use testkit::world::{NOW, judge, verdict, world};
@@ -83,6 +84,29 @@ fn every_case_gets_its_verdict() {
     println!("{} cases, {} wrong", cases.len(), wrong.len());
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(cases.len() >= 1200, "the suite has lost cases: {}", cases.len());
+}
+
+/// Another field changes no verdict: neither one with a scheme, nor one that is the token alone.
+#[test]
+fn every_case_gets_the_same_verdict_in_another_field() {
+    let world_with = |name: &str, scheme| world().with_token_field(TokenField::new(name.into(), scheme));
+    let (bearer, bare) = (world_with("X-Service-Authorization", Scheme::Bearer), world_with("Txn-Token", Scheme::Bare));
+    let mut alone = 0;
+    for case in cases() {
+        let Case { source, what, field, expected } = &case;
+        let found = judge(&bearer, field);
+        assert_eq!(verdict(&found), *expected, "{what} ({source})");
+        if let Decision::Reject(refused) = &found {
+            let detail = refused.rejection.detail();
+            assert!(!detail.replace("X-Service-Authorization", "").contains("Authorization"), "{what}: {detail}");
+        }
+        if let Some(token) = field.strip_prefix(b"Bearer ").filter(|token| !token.starts_with(b" ")) {
+            assert_eq!(verdict(&judge(&bare, token)), *expected, "{what} ({source}), alone");
+            assert_ne!(verdict(&judge(&bare, field)).get(..2), Some("->"), "{what} ({source}), with a scheme");
+            alone += 1;
+        }
+    }
+    assert!(alone >= 1200, "{alone} cases are tokens after a scheme");
 }
 
 #[test]

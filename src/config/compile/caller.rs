@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{Findings, Reported};
 use crate::config::file;
 use crate::config::path::KeyPath;
+use crate::http1::fields::letters;
 use crate::identity::{CallerPattern, CallerRule, ClaimPath, ClaimRule, Naming};
 
 pub(super) fn caller(
@@ -12,14 +13,14 @@ pub(super) fn caller(
     at: &KeyPath,
     findings: &mut Findings<'_, '_>,
 ) -> Result<CallerRule, Reported> {
-    let name = header(table.header, &at.key("header"), findings);
+    let name = header(table.header, HeaderUse::Caller, &at.key("header"), findings);
     let claim = claim(&table.claim, &at.key("claim"), findings);
     let mut taken: Vec<_> = name.iter().map(|name| fold(name)).collect();
     let mut outcome = Ok(());
     let mut more = Vec::new();
     for (written, path) in table.forward {
         let key = at.key("forward").key(&written);
-        let header = header(written, &key, findings);
+        let header = header(written, HeaderUse::Caller, &key, findings);
         let claim = self::path(&path, &key, findings);
         if let Ok(header) = &header {
             if taken.contains(&fold(header)) {
@@ -39,7 +40,7 @@ pub(super) fn caller(
 
 /// As the sanitizer folds names: a client's header of any such spelling is removed.
 fn fold(name: &str) -> String {
-    name.to_ascii_lowercase().replace('-', "")
+    letters(name).map(char::from).collect()
 }
 
 /// How the callers of one issuer are named, if not by the common rule.
@@ -93,13 +94,32 @@ pub(super) fn recorded(
     outcome.map(|()| recorded)
 }
 
-fn header(written: String, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Result<String, Reported> {
+/// What a header is for.
+#[derive(Clone, Copy)]
+pub(super) enum HeaderUse {
+    /// To tell the upstream about the caller. What a client sends under it is removed.
+    Caller,
+    /// To carry the token.
+    Token,
+}
+
+/// A name for a header that nothing else uses.
+pub(super) fn header(
+    written: String,
+    usage: HeaderUse,
+    key: &KeyPath,
+    findings: &mut Findings<'_, '_>,
+) -> Result<String, Reported> {
+    let (what, example, consequence) = match usage {
+        HeaderUse::Caller => ("the caller's header", "X-Caller-Service", "would be removed from every request"),
+        HeaderUse::Token => ("the header of the token", "X-Service-Authorization", "is no place for a token"),
+    };
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
     let begins = written.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic());
     if !begins || !written.bytes().all(plain) || written.len() > HEADER_MAX {
         let message = format!(
-            "{written:?} cannot be the caller's header: a letter, then letters, digits and '-', at most {HEADER_MAX}; \
-             for example \"X-Caller-Service\""
+            "{written:?} cannot be {what}: a letter, then letters, digits and '-', at most {HEADER_MAX}; \
+             for example {example:?}"
         );
         return Err(findings.error(key, message));
     }
@@ -107,8 +127,8 @@ fn header(written: String, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Re
     if TAKEN.iter().any(|taken| fold(taken) == folded) || TAKEN_FAMILIES.iter().any(|family| folded.starts_with(family))
     {
         let message = format!(
-            "{written:?} has a meaning of its own in HTTP, and would be removed from every request; choose a name that \
-             nothing else uses, for example \"X-Caller-Service\""
+            "{written:?} has a meaning of its own in HTTP, and {consequence}; choose a name that nothing else uses, for \
+             example {example:?}"
         );
         return Err(findings.error(key, message));
     }

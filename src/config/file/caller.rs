@@ -15,7 +15,7 @@ pub(crate) struct Caller {
     pub claim: String,
     /// More claims as request headers, such as `{ X-Caller-Team = "team" }`: strings, integers, booleans and lists of strings.
     pub forward: BTreeMap<String, String>,
-    /// Whether the upstream also gets the token itself, in `Authorization`.
+    /// Whether the upstream also gets the token itself, in the header it came in.
     pub forward_token: bool,
 }
 

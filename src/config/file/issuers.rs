@@ -19,7 +19,8 @@ pub(crate) struct Issuer {
     #[schemars(example = "https://auth.internal.example")]
     pub issuer: String,
     /// Settings for issuers of a known kind; settings next to the preset override it. `kubernetes`: service-account tokens of the
-    /// cluster this runs in. `spiffe`: JWT-SVIDs. `rfc9068`: OAuth 2.0 access tokens. `callgate check --expand` prints them.
+    /// cluster this runs in. `spiffe`: JWT-SVIDs. `rfc9068`: OAuth 2.0 access tokens. `txn-token`: transaction
+    /// tokens, which also says `token`. `callgate check --expand` prints them.
     pub preset: Option<Preset>,
     /// The SPIFFE trust domain of the callers, for `preset = "spiffe"`.
     pub trust_domain: Option<String>,
@@ -72,6 +73,8 @@ pub(crate) enum Preset {
     Kubernetes,
     Rfc9068,
     Spiffe,
+    #[serde(rename = "txn-token")]
+    TxnToken,
 }
 
 /// Whose missing keys make an instance not ready.

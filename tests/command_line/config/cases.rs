@@ -126,6 +126,31 @@ pub(crate) const REFUSED: &[(&str, &str, &str, &str, &str)] = &[
     ),
     ("keys =", "record = { Pod = \"a\" }\nkeys =", "14:18", "issuers[0].record.Pod", "small letters"),
     ("keys =", "record = { pod = \"\" }\nkeys =", "14:18", "issuers[0].record.pod", "leads to no claim"),
+    // The token's field.
+    ("", "[token]\nheader = \"Cookie\"", "16:10", "token.header", "is no place for a token"),
+    ("", "[token]\nheader = \"Proxy-Authorization\"", "16:10", "token.header", "has a meaning of its own"),
+    ("", "[token]\nheader = \"X Service\"", "16:10", "token.header", "cannot be the header of the token"),
+    ("", "[token]\nheader = \"\"", "16:10", "token.header", "for example \"X-Service-Authorization\""),
+    ("", "[token]\nheader = \"x-caller-service\"", "16:10", "token.header", "tells the upstream about the caller"),
+    (
+        "",
+        "[token]\nheader = \"X-Team\"\n[caller]\nforward = { X-Team = \"team\" }",
+        "16:10",
+        "token.header",
+        "choose another name",
+    ),
+    ("", "[token]\nscheme = \"Basic\"", "16:10", "token.scheme", "allowed: Bearer, none"),
+    ("", "[token]\nquery = \"access_token\"", "16:1", "token.query", "unknown key; allowed here: header, scheme"),
+    ("", "[token]\ncookie = \"session\"", "16:1", "token.cookie", "unknown key; allowed here: header, scheme"),
+    ("", "[token]\nname = \"X-A\"", "16:1", "token.name", "write header = \"X-Service-Authorization\""),
+    (
+        "[[issuers]]",
+        "[[issuers]]\nissuer = \"https://b.example\"\naudiences = [\"b\"]\nalgorithms = [\"ES256\"]\npreset = \"txn-token\"\n\
+         keys = { discovery = true }\n[[issuers]]",
+        "14:10",
+        "issuers[0].preset",
+        "there is one header for all",
+    ),
     // Types.
     (
         "keys =",
@@ -498,6 +523,8 @@ pub(crate) const REFUSED: &[(&str, &str, &str, &str, &str)] = &[
 pub(crate) const ACCEPTED: &[(&str, &str)] = &[
     ("[listen]", "refusals = \"bare\"\n[listen]"),
     ("", "[revocation]"),
+    ("", "[token]\nheader = \"X-Service-Authorization\"\nscheme = \"none\""),
+    ("", "[token]\nheader = \"authorization\"\nscheme = \"none\""),
     ("", "[revocation]\nfile = \"revoked.jsonl\""),
     ("\"0.0.0.0:8080\"", "\"[::]:0\""),
     ("\"0.0.0.0:8080\"", "\"127.0.0.1:0\""),
