@@ -283,7 +283,7 @@ impl Authenticator {
             keys: Arc::downgrade(keys),
             kids: [key.kid().filter(|kid| unverified.kid() != Some(*kid)).map(Into::into), kid],
             jti,
-            sub: verified.claims().text("sub").map(Into::into),
+            sub: subject(verified.claims()).map(Into::into),
         };
         let algorithm = verified.algorithm();
         Ok(Proven { token, identity, algorithm, expires, issued: issued(&verified), conditions })
@@ -297,11 +297,20 @@ impl Authenticator {
         asked: &Requirement,
         now: UnixTime,
     ) -> Result<(), Rejection> {
-        let (jti, sub) = (claims.text("jti"), claims.text("sub"));
-        let credential = Credential { issuer: asked.issuer(), jti, kids, sub };
+        let (jti, sub) = (claims.text("jti"), subject(claims));
+        let credential = Credential { issuer: asked.issuer(), jti, kids, sub: sub.as_deref() };
         let Some(member) = self.revoked.latest().revokes(&credential, now) else { return Ok(()) };
         let detail = format!("the token is valid, and revoked here by its {member}; get a new one, or ask why");
         Err(Rejection::new(Reason::TokenRevoked, detail))
+    }
+}
+
+/// `sub` as the deny-list names it: one that is a whole number, by its digits.
+fn subject<'c>(claims: &'c Object<'_>) -> Option<Cow<'c, str>> {
+    match claims.get("sub")? {
+        Value::Number(Number::Unsigned(number)) => Some(number.to_string().into()),
+        Value::Number(Number::Negative(number)) => Some(number.to_string().into()),
+        other => other.as_str().map(Cow::Borrowed),
     }
 }
 

@@ -243,7 +243,10 @@ fn summarize(path: &Path, compiled: &Compiled, out: &mut impl Write) -> io::Resu
     for issuer in &compiled.issuers {
         let requirement = &issuer.rules.requirement;
         let algorithms: Vec<_> = requirement.algorithms().iter().map(|algorithm| algorithm.name()).collect();
-        let (audiences, algorithms) = (requirement.audiences().join(", "), algorithms.join(", "));
+        let (mut audiences, algorithms) = (requirement.audiences().join(", "), algorithms.join(", "));
+        if let Some(claim) = requirement.audience_claim() {
+            audiences = format!("{audiences} in {claim}");
+        }
         writeln!(out, "  issuer    {} for {audiences}, signed with {algorithms}", requirement.issuer())?;
         writeln!(out, "            keys from {}", issuer.origin.location.document())?;
         if let Some(naming) = &issuer.rules.naming {

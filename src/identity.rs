@@ -30,6 +30,17 @@ pub struct CallerRule {
 pub struct Naming {
     claim: ClaimPath,
     pattern: Option<CallerPattern>,
+    encoding: Encoding,
+}
+
+/// What becomes of characters that a caller's name cannot have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Encoding {
+    /// A name with one is refused.
+    #[default]
+    Plain,
+    /// They are percent-encoded as UTF-8 (RFC 3986 §2.1), and so is `%` itself, so that two names never become one.
+    Percent,
 }
 
 /// The caller, proven.
@@ -62,6 +73,12 @@ impl CallerRule {
     pub fn new(header: String, claim: ClaimPath) -> Self {
         let folded = letters(&header).map(char::from).collect();
         Self { header, folded, naming: Naming::new(claim), more: Vec::new() }
+    }
+
+    /// With names in this encoding, unless their issuer has a way of its own.
+    #[must_use]
+    pub fn with_encoding(self, encoding: Encoding) -> Self {
+        Self { naming: self.naming.with_encoding(encoding), ..self }
     }
 
     /// Passes more claims on, each under a header of its own.
@@ -123,16 +140,22 @@ impl CallerRule {
 }
 
 impl Naming {
-    /// By what a claim says.
+    /// By what a claim says, plainly.
     #[must_use]
     pub const fn new(claim: ClaimPath) -> Self {
-        Self { claim, pattern: None }
+        Self { claim, pattern: None, encoding: Encoding::Plain }
     }
 
     /// By a claim that must match this pattern.
     #[must_use]
     pub fn with_pattern(self, pattern: CallerPattern) -> Self {
         Self { pattern: Some(pattern), ..self }
+    }
+
+    /// With names in this encoding.
+    #[must_use]
+    pub fn with_encoding(self, encoding: Encoding) -> Self {
+        Self { encoding, ..self }
     }
 
     /// The claim.
@@ -174,6 +197,10 @@ impl Naming {
                     return unusable(format!("the claim {} must have the form {wanted} to name the caller", claim()));
                 }
             },
+        };
+        let caller = match self.encoding {
+            Encoding::Plain => caller,
+            Encoding::Percent => Cow::Owned(percent_encoded(&caller)),
         };
         if caller.is_empty() || caller.len() > CALLER_MAX {
             return unusable(format!("the claim {} must have 1 to {CALLER_MAX} characters", claim()));
@@ -230,8 +257,12 @@ impl fmt::Display for Naming {
     /// The claim, and the pattern it must match.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.pattern {
-            Some(pattern) => write!(f, "{} of the form {pattern}", self.claim),
-            None => self.claim.fmt(f),
+            Some(pattern) => write!(f, "{} of the form {pattern}", self.claim)?,
+            None => self.claim.fmt(f)?,
+        }
+        match self.encoding {
+            Encoding::Plain => Ok(()),
+            Encoding::Percent => f.write_str(", percent-encoded"),
         }
     }
 }
@@ -264,6 +295,19 @@ const fn is_caller_byte(byte: u8) -> bool {
     byte.is_ascii_graphic() && !matches!(byte, b',' | b';' | b'"' | b'\'' | b'\\')
 }
 
+/// A name whose other bytes are written as `%` and two digits.
+fn percent_encoded(name: &str) -> String {
+    let mut encoded = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        if is_caller_byte(byte) && byte != b'%' {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
 /// The longest caller name, in characters.
 pub const CALLER_MAX: usize = 256;
 
@@ -287,6 +331,34 @@ mod tests {
         for other in ["X-Caller", "X-Caller-Service-Id", "X-Caller-Servic\u{212a}", "Caller-Service", ""] {
             assert!(!rule.is_alias(other), "{other}");
         }
+    }
+
+    #[test]
+    fn encoded_names_are_plain_reversible_and_never_the_same() {
+        let claims = |name: &str| format!("{{\"sub\":{}}}", serde_json::Value::from(name));
+        let named = |name: &str, encoding| {
+            let naming = Naming::new(ClaimPath::parse("sub").expect("a claim")).with_encoding(encoding);
+            naming.name(&Object::parse(claims(name).as_bytes()).expect("JSON")).ok()
+        };
+        for (name, encoded) in [
+            ("billing", "billing"),
+            ("repo:octo/app:environment:Prod West", "repo:octo/app:environment:Prod%20West"),
+            ("CN=Billing,O=Shop", "CN=Billing%2CO=Shop"),
+            ("50%", "50%25"),
+            ("a%2Cb", "a%252Cb"),
+            ("M\u{fc}ller", "M%C3%BCller"),
+            ("a\r\nX-Admin: 1", "a%0D%0AX-Admin:%201"),
+        ] {
+            assert_eq!(named(name, Encoding::Percent).as_deref(), Some(encoded));
+            assert_eq!(
+                named(name, Encoding::Plain).is_some(),
+                name == encoded || name == "50%" || name == "a%2Cb",
+                "{name}"
+            );
+        }
+        assert_eq!(named("", Encoding::Percent), None, "an empty name stays unusable");
+        assert_eq!(named(&" ".repeat(85), Encoding::Percent).map(|name| name.len()), Some(255));
+        assert_eq!(named(&" ".repeat(86), Encoding::Percent), None, "the encoded name has the bound");
     }
 
     #[test]

@@ -12,6 +12,9 @@ use crate::rejection::quoted;
 pub struct Requirement {
     pub(crate) issuer: String,
     pub(crate) audiences: Vec<String>,
+    /// The claim that stands for the audience; `None` is `aud` itself.
+    pub(crate) audience_claim: Option<String>,
+    pub(crate) subject: Subject,
     pub(crate) algorithms: Vec<Algorithm>,
     /// Empty means the default, `TYPES`.
     pub(crate) types: Vec<String>,
@@ -19,6 +22,15 @@ pub struct Requirement {
     pub(crate) max_lifetime: Option<Duration>,
     pub(crate) max_age: Option<Duration>,
     pub(crate) required: Vec<(String, Exact)>,
+}
+
+/// What `sub` may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A string, if it is there (RFC 7519 §4.1.2).
+    Text,
+    /// A number or `null` too: there are issuers that write database keys into it. Another claim names the caller.
+    NumberToo,
 }
 
 /// A value that a required claim must have exactly, in type and value: `1`, `1.0`, `"1"` and `true` are four different things.
@@ -53,7 +65,31 @@ impl Requirement {
         }
         let (types, required) = (Vec::new(), Vec::new());
         let (leeway, max_lifetime, max_age) = (Duration::ZERO, None, None);
-        Ok(Self { issuer, audiences, algorithms, types, leeway, max_lifetime, max_age, required })
+        let (audience_claim, subject) = (None, Subject::Text);
+        Ok(Self {
+            issuer,
+            audiences,
+            audience_claim,
+            subject,
+            algorithms,
+            types,
+            leeway,
+            max_lifetime,
+            max_age,
+            required,
+        })
+    }
+
+    /// Reads the audience in this claim, for issuers that write no `aud`. An `aud` that is there must still hold one of the names.
+    #[must_use]
+    pub fn with_audience_claim(self, claim: String) -> Self {
+        Self { audience_claim: Some(claim), ..self }
+    }
+
+    /// Says what `sub` may be.
+    #[must_use]
+    pub fn with_subject(self, subject: Subject) -> Self {
+        Self { subject, ..self }
     }
 
     /// Allows clocks to differ by this much, at most [`LEEWAY_MAX`] (RFC 7519 §4.1.4).
@@ -96,6 +132,12 @@ impl Requirement {
     #[must_use]
     pub fn audiences(&self) -> &[String] {
         &self.audiences
+    }
+
+    /// The claim that stands for the audience, if it is not `aud`.
+    #[must_use]
+    pub fn audience_claim(&self) -> Option<&str> {
+        self.audience_claim.as_deref()
     }
 
     /// The allowed algorithms.

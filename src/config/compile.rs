@@ -46,7 +46,7 @@ pub(super) fn compile(file: File, findings: &mut Findings<'_, '_>) -> Result<Com
     let own_modes = file.issuers.iter().map(|issuer| (issuer.issuer.clone(), issuer.mode)).collect();
     let modes = routes::modes(file.mode, own_modes, file.report, &root, findings);
     let agreed = token::agreed(&file.issuers, &root, findings);
-    let issuers = issuers::issuers(file.issuers, &root.key("issuers"), findings);
+    let issuers = issuers::issuers(file.issuers, &file.caller, &root.key("issuers"), findings);
     let forwarding =
         forwarding::forwarding(&file.forwarding, file.caller.forward_token, &root.key("forwarding"), findings);
     let caller = caller::caller(file.caller, &root.key("caller"), findings);

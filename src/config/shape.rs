@@ -93,6 +93,7 @@ impl Shape {
                     member.shape.collect_tables_with(name, &format!("{here}{dot}{key}"), tables);
                 }
             }
+            Self::Either(shapes) => shapes.iter().for_each(|shape| shape.collect_tables_with(name, here, tables)),
             Self::List(item) => item.collect_tables_with(name, &format!("{here}[]"), tables),
             _ => {}
         }

@@ -5,7 +5,7 @@ use super::json::{Number, Object, Value};
 use super::parse::Unverified;
 use crate::clock::{UnixTime, brief};
 use crate::rejection::{Reason, Rejection, quoted};
-use crate::requirement::{Exact, Requirement, same_media_type};
+use crate::requirement::{Exact, Requirement, Subject, same_media_type};
 
 /// A token, what is asked of it, and when.
 pub(super) struct Case<'c> {
@@ -44,18 +44,13 @@ pub(super) struct Check {
 pub(super) const CHECKS: [Check; 12] = [
     Check { name: "iss", judge: issuer, wanted: |case| quoted(&case.asked.issuer), found: |case| case.describe("iss") },
     Check { name: "typ", judge: typ, wanted: wanted_type, found: found_type },
-    Check { name: "aud", judge: audience, wanted: wanted_audience, found: |case| case.describe("aud") },
+    Check { name: "aud", judge: audience, wanted: wanted_audience, found: found_audience },
     Check { name: "exp", judge: expiry, wanted: wanted_expiry, found: |case| case.describe_time("exp") },
     Check { name: "nbf", judge: not_before, wanted: wanted_start, found: |case| case.describe_time("nbf") },
     Check { name: "iat", judge: issued_at, wanted: wanted_start, found: |case| case.describe_time("iat") },
     Check { name: "lifetime", judge: lifetime, wanted: wanted_lifetime, found: found_lifetime },
     Check { name: "age", judge: age, wanted: wanted_age, found: |case| case.describe_time("iat") },
-    Check {
-        name: "sub",
-        judge: subject,
-        wanted: |_| "missing, or a string".into(),
-        found: |case| case.describe("sub"),
-    },
+    Check { name: "sub", judge: subject, wanted: wanted_subject, found: |case| case.describe("sub") },
     Check {
         name: "jti",
         judge: token_id,
@@ -115,10 +110,17 @@ fn typ(case: &Case<'_>) -> Result<(), Reason> {
     holds(accepted, Reason::TypeRefused)
 }
 
-/// RFC 7519 §4.1.3: a string or a list of strings, one of which must be ours.
+/// RFC 7519 §4.1.3: a string or a list of strings, one of which must be ours. So must one of `aud` if another claim stands for the
+/// audience and `aud` is there all the same: then the token says twice whom it is for.
 fn audience(case: &Case<'_>) -> Result<(), Reason> {
+    let Some(claim) = &case.asked.audience_claim else { return audience_in(case, "aud") };
+    audience_in(case, claim)?;
+    if case.token.claims.get("aud").is_some() { audience_in(case, "aud") } else { Ok(()) }
+}
+
+fn audience_in(case: &Case<'_>, claim: &str) -> Result<(), Reason> {
     let ours = |name: &str| case.asked.audiences.iter().any(|ours| ours == name);
-    match case.token.claims.get("aud") {
+    match case.token.claims.get(claim) {
         None => Err(Reason::ClaimMissing),
         Some(Value::String(name)) => holds(ours(name), Reason::AudienceMismatch),
         Some(Value::Array(names)) if names.iter().all(|name| name.as_str().is_some()) => {
@@ -156,7 +158,10 @@ fn age(case: &Case<'_>) -> Result<(), Reason> {
 
 /// RFC 7519 §4.1.2.
 fn subject(case: &Case<'_>) -> Result<(), Reason> {
-    case.text("sub").map(drop)
+    match case.token.claims.get("sub") {
+        Some(Value::Number(_) | Value::Null) if case.asked.subject == Subject::NumberToo => Ok(()),
+        _ => case.text("sub").map(drop),
+    }
 }
 
 /// RFC 7519 §4.1.7.
@@ -278,7 +283,24 @@ fn found_type(case: &Case<'_>) -> String {
 
 fn wanted_audience(case: &Case<'_>) -> String {
     let ours: Vec<_> = case.asked.audiences.iter().map(|name| quoted(name)).collect();
-    format!("{}, alone or in a list of strings", ours.join(" or "))
+    let ours = format!("{}, alone or in a list of strings", ours.join(" or "));
+    case.asked
+        .audience_claim
+        .as_ref()
+        .map_or(ours.clone(), |claim| format!("{ours}, in {}, and missing in aud or the same", quoted(claim)))
+}
+
+fn found_audience(case: &Case<'_>) -> String {
+    let aud = case.describe("aud");
+    let Some(claim) = &case.asked.audience_claim else { return aud };
+    format!("{aud}, and {} is {}", quoted(claim), case.describe(claim))
+}
+
+fn wanted_subject(case: &Case<'_>) -> String {
+    match case.asked.subject {
+        Subject::Text => "missing, or a string".into(),
+        Subject::NumberToo => "missing, a string, a number or null".into(),
+    }
 }
 
 fn wanted_expiry(case: &Case<'_>) -> String {

@@ -62,7 +62,9 @@ impl Assembly {
         if deny_list.is_none() {
             metrics.revocation.serving(0);
         }
-        let realm = config.issuers.iter().next().and_then(|issuer| issuer.rules.requirement.audiences().first());
+        let asked = config.issuers.iter().map(|issuer| &issuer.rules.requirement);
+        // A claim that stands for the audience names the callers' clients, and not this service.
+        let realm = asked.filter(|asked| asked.audience_claim().is_none()).find_map(|asked| asked.audiences().first());
         let token = &config.token;
         let policy = Policy {
             token_header: token_header(token),
@@ -72,7 +74,7 @@ impl Assembly {
             refresher: Arc::new(refresher),
             upstream,
             refusals: RefusalPolicy {
-                realm: realm.map(|audience| plain(audience)).unwrap_or_default(),
+                realm: realm.map_or_else(|| "callgate".to_owned(), |audience| plain(audience)),
                 token_header: (!token.is_authorization()).then(|| token.name().to_owned()),
                 disclosure: config.refusals,
             },

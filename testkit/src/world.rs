@@ -8,11 +8,11 @@ use std::time::Duration;
 use callgate::algorithm::Algorithm;
 use callgate::authenticator::{Authenticator, Decision, Issuer};
 use callgate::clock::UnixTime;
-use callgate::identity::{CallerRule, ClaimPath};
+use callgate::identity::{CallerRule, ClaimPath, Encoding, Naming};
 use callgate::keys::jwks::Reading;
 use callgate::keys::store::{KeySlot, Published};
 use callgate::request::{Authorization, RequestHead};
-use callgate::requirement::{Exact, Requirement};
+use callgate::requirement::{Exact, Requirement, Subject};
 use callgate::route::PublicRoutes;
 use serde_json::{Value, json};
 
@@ -70,6 +70,21 @@ pub fn world() -> Authenticator {
         Issuer::new(requirement("https://keyless.test", &es256), Arc::new(KeySlot::default())),
         stale(requirement("https://stale.test", &es256), &named(&["p256"])),
         issuer(requirement("joe", &Algorithm::ALL), &rfc_keys()),
+        // Access tokens without aud, whose callers are their clients, as Amazon Cognito makes them.
+        named_by(
+            issuer(
+                requirement("https://clients.test", &es256)
+                    .with_audience_claim("client_id".into())
+                    .with_subject(Subject::NumberToo),
+                &named(&["p256"]),
+            ),
+            naming("client_id"),
+        ),
+        // Callers with other characters than a header can carry.
+        named_by(
+            issuer(requirement("https://encoded.test", &es256), &named(&["p256"])),
+            naming("sub").with_encoding(Encoding::Percent),
+        ),
     ];
     let caller = CallerRule::new("X-Caller-Service".into(), ClaimPath::parse("sub").expect("a claim"));
     Authenticator::new(issuers, caller, PublicRoutes::default(), TOKEN_LIMIT)
@@ -114,6 +129,14 @@ fn issuer(requirement: Requirement, jwks: &[Value]) -> Issuer {
     let keys = Arc::new(KeySlot::default());
     keys.publish(publish(jwks, requirement.algorithms()));
     Issuer::new(requirement, keys)
+}
+
+fn named_by(issuer: Issuer, naming: Naming) -> Issuer {
+    Issuer { naming: Some(naming), ..issuer }
+}
+
+fn naming(claim: &str) -> Naming {
+    Naming::new(ClaimPath::parse(claim).expect("a claim"))
 }
 
 fn stale(requirement: Requirement, jwks: &[Value]) -> Issuer {

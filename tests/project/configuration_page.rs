@@ -290,6 +290,10 @@ fn kind(schema: &Value, key: &Value) -> String {
             values.as_array().unwrap().iter().map(|value| format!("`{}`", value.as_str().unwrap())).collect();
         return values.join(" ");
     }
+    if let Some(choices) = key.get("anyOf") {
+        let kinds: Vec<_> = choices.as_array().unwrap().iter().map(|one| kind(schema, one)).collect();
+        return kinds.join(" or ");
+    }
     match key["type"].as_str() {
         Some("array") => format!("list of {}", kind(schema, &key["items"])),
         Some("object") => "table".to_owned(),

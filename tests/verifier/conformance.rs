@@ -4,6 +4,7 @@
 
 mod algorithms;
 mod claims;
+mod deployed;
 mod encoding;
 mod header;
 mod pss;
@@ -50,6 +51,7 @@ fn cases() -> Vec<Case> {
     [
         algorithms::cases(),
         claims::cases(),
+        deployed::cases(),
         encoding::cases(),
         header::cases(),
         pss::cases(),

@@ -6,7 +6,7 @@ use super::{Findings, Reported};
 use crate::config::file;
 use crate::config::path::KeyPath;
 use crate::http1::fields::letters;
-use crate::identity::{CallerPattern, CallerRule, ClaimPath, ClaimRule, Naming};
+use crate::identity::{CallerPattern, CallerRule, ClaimPath, ClaimRule, Encoding, Naming};
 
 pub(super) fn caller(
     table: file::Caller,
@@ -34,7 +34,7 @@ pub(super) fn caller(
             (Err(reported), _) | (_, Err(reported)) => outcome = Err(reported),
         }
     }
-    let rule = CallerRule::new(name?, claim?);
+    let rule = CallerRule::new(name?, claim?).with_encoding(encoding(table.encode));
     outcome.map(|()| rule.with_claims(more))
 }
 
@@ -43,9 +43,17 @@ fn fold(name: &str) -> String {
     letters(name).map(char::from).collect()
 }
 
+const fn encoding(written: file::Encode) -> Encoding {
+    match written {
+        file::Encode::Percent => Encoding::Percent,
+        file::Encode::Refuse => Encoding::Plain,
+    }
+}
+
 /// How the callers of one issuer are named, if not by the common rule.
 pub(super) fn naming(
     table: Option<&file::IssuerCaller>,
+    common: file::Encode,
     at: &KeyPath,
     findings: &mut Findings<'_, '_>,
 ) -> Result<Option<Naming>, Reported> {
@@ -54,6 +62,7 @@ pub(super) fn naming(
         return Err(findings.error(&at.key("claim"), "this key is missing; add it, for example claim = \"sub\""));
     };
     let naming = Naming::new(claim(written, &at.key("claim"), findings)?);
+    let naming = naming.with_encoding(encoding(table.encode.unwrap_or(common)));
     let Some(pattern) = &table.pattern else {
         return match table.name {
             Some(_) => Err(findings.error(&at.key("name"), "is made of the variables of pattern; add pattern")),

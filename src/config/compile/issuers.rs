@@ -14,10 +14,11 @@ use crate::config::file::{self, ClaimValue, Preset};
 use crate::config::path::KeyPath;
 use crate::config::settings::Issuer;
 use crate::issuers::PerIssuer;
-use crate::requirement::{Exact, LEEWAY_MAX, Requirement};
+use crate::requirement::{Exact, LEEWAY_MAX, Requirement, Subject};
 
 pub(super) fn issuers(
     tables: Vec<file::Issuer>,
+    caller: &file::Caller,
     at: &KeyPath,
     findings: &mut Findings<'_, '_>,
 ) -> Result<PerIssuer<Issuer>, Reported> {
@@ -33,18 +34,24 @@ pub(super) fn issuers(
             names = Err(findings.error(&at.index(index).key("issuer"), message));
         }
     }
-    let compiled = tables.into_iter().enumerate().map(|(index, table)| issuer(table, &at.index(index), findings));
+    let compiled =
+        tables.into_iter().enumerate().map(|(index, table)| issuer(table, caller, &at.index(index), findings));
     let compiled = all(compiled);
     names.and(compiled).map(PerIssuer::from)
 }
 
-fn issuer(mut table: file::Issuer, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Result<Issuer, Reported> {
+fn issuer(
+    mut table: file::Issuer,
+    common: &file::Caller,
+    at: &KeyPath,
+    findings: &mut Findings<'_, '_>,
+) -> Result<Issuer, Reported> {
     let trust_domain = trust_domain(&table, at, findings);
     // From here on it is a table like any other.
     (table.preset, table.trust_domain) = (None, None);
     let expanded = expanded(&table);
     let name = text(&table.issuer, &at.key("issuer"), findings);
-    let audiences = texts(&table.audiences, &at.key("audiences"), "a token could then be meant for anybody", findings);
+    let audiences = audiences(table.audiences, &at.key("audiences"), findings);
     let algorithms = algorithms(&table.algorithms.unwrap_or_default(), &at.key("algorithms"), findings);
     let leeway = leeway(&table.leeway, &at.key("leeway"), findings);
     let max_lifetime = lifetime(table.max_lifetime.as_ref(), &at.key("max_lifetime"), findings);
@@ -52,20 +59,26 @@ fn issuer(mut table: file::Issuer, at: &KeyPath, findings: &mut Findings<'_, '_>
     let typ = types(table.typ.as_deref(), &at.key("typ"), findings);
     let required = required_claims(table.required_claims, &at.key("required_claims"), findings);
     let present = present_claims(table.present_claims, &at.key("present_claims"), findings);
-    let naming = caller::naming(table.caller.as_ref(), &at.key("caller"), findings);
+    let naming = caller::naming(table.caller.as_ref(), common.encode, &at.key("caller"), findings);
     let recorded = caller::recorded(table.record, &at.key("record"), findings);
     // The shape has seen to it that both are there.
     let keys = table.keys.unwrap_or_default();
     let origin = keys::origin(&keys, &table.issuer, algorithms.as_deref().ok(), &at.key("keys"), findings);
     trust_domain?;
     name?;
-    audiences?;
-    let requirement = match Requirement::new(table.issuer, table.audiences, algorithms?) {
+    let (audience_claim, audiences) = audiences?;
+    let requirement = match Requirement::new(table.issuer, audiences, algorithms?) {
         Ok(requirement) => requirement,
         Err(empty) => return Err(findings.error(at, empty.to_string())),
     };
     let mut requirement =
         requirement.with_leeway(leeway?).with_types(&typ?).with_required([required?, present?].concat());
+    if let Some(claim) = audience_claim {
+        requirement = requirement.with_audience_claim(claim);
+    }
+    if names_caller(&table.caller, common) != "sub" {
+        requirement = requirement.with_subject(Subject::NumberToo);
+    }
     if let Some(max_lifetime) = max_lifetime? {
         requirement = requirement.with_max_lifetime(max_lifetime);
     }
@@ -78,6 +91,37 @@ fn issuer(mut table: file::Issuer, at: &KeyPath, findings: &mut Findings<'_, '_>
         ..authenticator::Issuer::new(requirement, Arc::default())
     };
     Ok(Issuer { rules, origin: origin?, required: table.required, expanded })
+}
+
+/// The claim that names this issuer's callers.
+fn names_caller<'c>(own: &'c Option<file::IssuerCaller>, common: &'c file::Caller) -> &'c str {
+    let claim = own.as_ref().and_then(|own| own.claim.as_deref()).unwrap_or(&common.claim);
+    claim.strip_prefix('/').unwrap_or(claim)
+}
+
+/// The claim that stands for the audience, if it is not `aud`, and the names of this service in it.
+fn audiences(
+    written: file::Audiences,
+    key: &KeyPath,
+    findings: &mut Findings<'_, '_>,
+) -> Result<(Option<String>, Vec<String>), Reported> {
+    let why = "a token could then be meant for anybody";
+    let table = match written {
+        file::Audiences::List(list) => return texts(&list, key, why, findings).map(|()| (None, list)),
+        file::Audiences::Claim(table) => table,
+    };
+    let (claim_at, values_at) = (key.key("claim"), key.key("values"));
+    let values = texts(&table.values, &values_at, why, findings);
+    text(&table.claim, &claim_at, findings)?;
+    let fault = match table.claim.as_str() {
+        "aud" => "aud is the default; write the values as a list: audiences = [\"…\"]",
+        "iss" | "exp" | "nbf" | "iat" | "jti" | "sub" => {
+            "this claim does not say whom a token is for; for example \"client_id\""
+        }
+        pointer if pointer.starts_with('/') => "nested claims cannot stand for the audience",
+        _ => return values.map(|()| (Some(table.claim), table.values)),
+    };
+    Err(findings.error(&claim_at, fault))
 }
 
 fn trust_domain(table: &file::Issuer, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Result<(), Reported> {

@@ -13,6 +13,9 @@ pub(crate) struct Caller {
     pub header: String,
     /// The claim that holds the caller's name. `/a/b` is a JSON pointer into nested claims.
     pub claim: String,
+    /// What becomes of characters that a name cannot have, such as a space or a comma: `refuse` the token, or `percent`: they are
+    /// percent-encoded, and so is `%`.
+    pub encode: Encode,
     /// More claims as request headers, such as `{ X-Caller-Team = "team" }`: strings, integers, booleans and lists of strings.
     pub forward: BTreeMap<String, String>,
     /// Whether the upstream also gets the token itself, in the header it came in.
@@ -30,11 +33,23 @@ pub(crate) struct IssuerCaller {
     pub pattern: Option<String>,
     /// The caller's name, made of the variables: `{namespace}/{name}`. Without it, the whole claim is the name.
     pub name: Option<String>,
+    /// What becomes of characters that a name cannot have, if not what `caller.encode` says.
+    pub encode: Option<Encode>,
+}
+
+/// What becomes of characters that a caller's name cannot have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(title = "choice")]
+pub(crate) enum Encode {
+    #[default]
+    Refuse,
+    Percent,
 }
 
 impl Default for Caller {
     fn default() -> Self {
         let (header, claim) = ("X-Caller-Service".to_owned(), "sub".to_owned());
-        Self { header, claim, forward: BTreeMap::new(), forward_token: true }
+        Self { header, claim, encode: Encode::Refuse, forward: BTreeMap::new(), forward_token: true }
     }
 }

@@ -24,9 +24,10 @@ pub(crate) struct Issuer {
     pub preset: Option<Preset>,
     /// The SPIFFE trust domain of the callers, for `preset = "spiffe"`.
     pub trust_domain: Option<String>,
-    /// The names of this service. A token's `aud` must hold at least one of them.
+    /// The names of this service. A token's `aud` must hold at least one of them. For an issuer that writes no `aud`, another claim
+    /// can stand for it: `{ claim = "client_id", values = ["…"] }`.
     #[schemars(example = ["email-service"])]
-    pub audiences: Vec<String>,
+    pub audiences: Audiences,
     /// The signature algorithms its tokens may use; required, unless a preset has them. `none` and the `HS` family do not exist
     /// here.
     #[schemars(example = ["ES256"])]
@@ -63,6 +64,28 @@ pub(crate) struct Issuer {
     /// Where its public keys come from: exactly one of `url`, `discovery` and `file`; required, unless a preset has it.
     #[schemars(example = Example { url: "https://auth.internal.example/.well-known/jwks.json" })]
     pub keys: Option<Keys>,
+}
+
+/// Whom tokens must be for.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum Audiences {
+    /// By `aud`.
+    List(Vec<String>),
+    /// By another claim.
+    Claim(AudienceClaim),
+}
+
+/// Another claim than `aud` that says whom a token is for.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AudienceClaim {
+    /// Its name.
+    #[schemars(example = &"client_id")]
+    pub claim: String,
+    /// The values of which a token must have at least one.
+    #[schemars(example = ["email-service"])]
+    pub values: Vec<String>,
 }
 
 /// Settings for issuers of a known kind. They are what could be written by hand; `callgate check --expand` prints them.

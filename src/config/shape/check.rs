@@ -76,6 +76,11 @@ impl<'t> Checker<'_, 't> {
                 None
             }
             (Shape::Either(shapes), value) if shapes.iter().any(|shape| is_kind(shape, value)) => None,
+            (Shape::Either(shapes), value)
+                if let Some(shape) = shapes.iter().find(|shape| holds_more(shape, value)) =>
+            {
+                return self.check(shape, path, value);
+            }
             (expected, found) => Some(wrong_kind(expected, found, path)),
         };
         let Some(fault) = fault else { return true };
@@ -240,6 +245,11 @@ fn is_kind(shape: &Shape, value: &DeValue<'_>) -> bool {
     }
 }
 
+/// Whether a shape and a value are both a list or both a table, whatever is in it.
+fn holds_more(shape: &Shape, value: &DeValue<'_>) -> bool {
+    matches!((shape, value), (Shape::List(_), DeValue::Array(_)) | (Shape::Map(_) | Shape::Table(_), DeValue::Table(_)))
+}
+
 /// What was found where something else belongs, and how to write that.
 fn wrong_kind(expected: &Shape, found: &DeValue<'_>, path: &KeyPath) -> String {
     let wanted = kind(expected);
@@ -249,6 +259,9 @@ fn wrong_kind(expected: &Shape, found: &DeValue<'_>, path: &KeyPath) -> String {
         }
         (Shape::Table(_), DeValue::Array(_)) => format!("; write [{path}], once"),
         (Shape::List(_), DeValue::String(text)) => format!("; write [{text:?}]"),
+        (Shape::Either(shapes), DeValue::String(text)) if shapes.iter().any(|one| matches!(one, Shape::List(_))) => {
+            format!("; write [{text:?}]")
+        }
         (Shape::Table(members), DeValue::String(text)) if members.known.contains_key("url") => {
             let key = if text.contains("://") { "url" } else { "file" };
             format!("; write {{ {key} = {text:?} }}")

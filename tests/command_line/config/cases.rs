@@ -151,6 +151,34 @@ pub(crate) const REFUSED: &[(&str, &str, &str, &str, &str)] = &[
         "issuers[0].preset",
         "there is one header for all",
     ),
+    // Another claim for the audience.
+    ("[\"email\"]", "{ claim = \"client_id\", values = [] }", "12:45", "issuers[0].audiences.values", "for anybody"),
+    (
+        "[\"email\"]",
+        "{ claim = \"aud\", values = [\"a\"] }",
+        "12:23",
+        "issuers[0].audiences.claim",
+        "aud is the default",
+    ),
+    (
+        "[\"email\"]",
+        "{ claim = \"sub\", values = [\"a\"] }",
+        "12:23",
+        "issuers[0].audiences.claim",
+        "whom a token is for",
+    ),
+    ("[\"email\"]", "{ claim = \"/a/b\", values = [\"a\"] }", "12:23", "issuers[0].audiences.claim", "nested claims"),
+    ("[\"email\"]", "{ claim = \"\", values = [\"a\"] }", "12:23", "issuers[0].audiences.claim", "must not be empty"),
+    ("[\"email\"]", "{ claim = \"client_id\" }", "12:13", "issuers[0].audiences.values", "this key is missing"),
+    ("[\"email\"]", "{ values = [\"a\"] }", "12:13", "issuers[0].audiences.claim", "this key is missing"),
+    (
+        "[\"email\"]",
+        "{ claim = \"a\", values = [\"a\"], any = true }",
+        "12:44",
+        "issuers[0].audiences.any",
+        "allowed here: claim, values",
+    ),
+    ("", "[caller]\nencode = \"base64\"", "16:10", "caller.encode", "allowed: refuse, percent"),
     // Types.
     (
         "keys =",
@@ -164,7 +192,7 @@ pub(crate) const REFUSED: &[(&str, &str, &str, &str, &str)] = &[
         "\"email\"",
         "12:13",
         "issuers[0].audiences",
-        "expected a list, found the string \"email\"; write [\"email\"]",
+        "expected a list or a table, found the string \"email\"; write [\"email\"]",
     ),
     ("[\"email\"]", "[\"email\", 5]", "12:23", "issuers[0].audiences[1]", "found the integer 5; write \"5\""),
     ("[[issuers]]", "[issuers]", "10:1", "issuers", "write [[issuers]] instead of [issuers]"),
@@ -523,6 +551,9 @@ pub(crate) const REFUSED: &[(&str, &str, &str, &str, &str)] = &[
 pub(crate) const ACCEPTED: &[(&str, &str)] = &[
     ("[listen]", "refusals = \"bare\"\n[listen]"),
     ("", "[revocation]"),
+    ("[\"email\"]", "{ claim = \"client_id\", values = [\"a\", \"b\"] }"),
+    ("keys =", "caller = { claim = \"sub\", encode = \"percent\" }\nkeys ="),
+    ("", "[caller]\nencode = \"percent\""),
     ("", "[token]\nheader = \"X-Service-Authorization\"\nscheme = \"none\""),
     ("", "[token]\nheader = \"authorization\"\nscheme = \"none\""),
     ("", "[revocation]\nfile = \"revoked.jsonl\""),
