@@ -161,7 +161,7 @@ impl Authenticator {
     /// # Errors
     /// As [`Unverified::match_issuer`].
     pub fn match_issuer(&self, token: &Unverified<'_>) -> Result<IssuerIndex, Rejection> {
-        token.match_issuer(&self.issuers, |issuer| issuer.requirement.issuer())
+        token.match_issuer(&self.issuers, |issuer| &issuer.requirement)
     }
 
     /// Decides about a request.

@@ -170,7 +170,12 @@ impl Walk<'_> {
             expires: stated("exp", Round::Down),
         };
         let trusted: Vec<_> = self.judge.issuers().iter().map(|issuer| quoted(issuer.requirement.issuer())).collect();
-        let iss = claims.get("iss").map_or_else(|| "missing".to_owned(), Value::describe);
+        let describe = |name: &str| claims.get(name).map_or_else(|| "missing".to_owned(), Value::describe);
+        let by_domain = self.judge.issuers().iter().any(|issuer| issuer.requirement.trust_domain().is_some());
+        let iss = match by_domain {
+            true => format!("{}, with the sub {}", describe("iss"), describe("sub")),
+            false => describe("iss"),
+        };
         let issuer = match self.judge.match_issuer(token) {
             Ok(index) => self.judge.issuers().get(index),
             Err(rejection) => {

@@ -11,6 +11,8 @@ use crate::rejection::quoted;
 #[derive(Clone, Debug)]
 pub struct Requirement {
     pub(crate) issuer: String,
+    /// The SPIFFE trust domain of `sub` by which its tokens are found, instead of `iss`.
+    pub(crate) trust_domain: Option<String>,
     pub(crate) audiences: Vec<String>,
     /// The claim that stands for the audience; `None` is `aud` itself.
     pub(crate) audience_claim: Option<String>,
@@ -65,9 +67,10 @@ impl Requirement {
         }
         let (types, required) = (Vec::new(), Vec::new());
         let (leeway, max_lifetime, max_age) = (Duration::ZERO, None, None);
-        let (audience_claim, subject) = (None, Subject::Text);
+        let (trust_domain, audience_claim, subject) = (None, None, Subject::Text);
         Ok(Self {
             issuer,
+            trust_domain,
             audiences,
             audience_claim,
             subject,
@@ -78,6 +81,19 @@ impl Requirement {
             max_age,
             required,
         })
+    }
+
+    /// A token of a SPIFFE trust domain, whatever its `iss`: whose token it is, is said by the trust domain of `sub` alone.
+    ///
+    /// # Errors
+    /// As [`Self::new`], whose issuer is then the domain's own SPIFFE ID.
+    pub fn of_trust_domain(
+        domain: &str,
+        audiences: Vec<String>,
+        algorithms: Vec<Algorithm>,
+    ) -> Result<Self, EmptyListError> {
+        let name = [SPIFFE, domain].concat();
+        Ok(Self { trust_domain: Some(domain.to_owned()), ..Self::new(name, audiences, algorithms)? })
     }
 
     /// Reads the audience in this claim, for issuers that write no `aud`. An `aud` that is there must still hold one of the names.
@@ -122,7 +138,13 @@ impl Requirement {
         Self { required, ..self }
     }
 
-    /// The issuer's name, compared exactly (RFC 7519 §4.1.1).
+    /// The trust domain by which its tokens are found, if not by `iss`.
+    #[must_use]
+    pub fn trust_domain(&self) -> Option<&str> {
+        self.trust_domain.as_deref()
+    }
+
+    /// The issuer's name, compared exactly (RFC 7519 §4.1.1). That of a trust domain is its SPIFFE ID, and compared with nothing.
     #[must_use]
     pub fn issuer(&self) -> &str {
         &self.issuer
@@ -163,6 +185,14 @@ impl fmt::Display for Exact {
         }
     }
 }
+
+/// The trust domain of a SPIFFE ID (SPIFFE-ID §2): what stands between the scheme and the path. Nothing is folded or decoded.
+pub(crate) fn trust_domain(id: &str) -> Option<&str> {
+    let rest = id.strip_prefix(SPIFFE)?;
+    Some(rest.split_once('/').map_or(rest, |(domain, _)| domain))
+}
+
+const SPIFFE: &str = "spiffe://";
 
 /// Whether two `typ` values name one media type: they ignore case, and `application/` may be left out (RFC 7515 §4.1.9).
 pub(crate) fn same_media_type(one: &str, other: &str) -> bool {

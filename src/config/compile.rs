@@ -43,7 +43,7 @@ pub(super) fn compile(file: File, findings: &mut Findings<'_, '_>) -> Result<Com
     let differ = listen::differ(listen.as_ref().ok(), admin.as_ref().ok(), upstream.as_ref().ok(), findings);
     let all_keys = root.key("keys");
     let snapshot_dir = snapshot_dir(file.keys.snapshot_dir.as_deref(), &all_keys.key("snapshot_dir"), findings);
-    let own_modes = file.issuers.iter().map(|issuer| (issuer.issuer.clone(), issuer.mode)).collect();
+    let own_modes = file.issuers.iter().map(|issuer| (issuers::name(issuer), issuer.mode)).collect();
     let modes = routes::modes(file.mode, own_modes, file.report, &root, findings);
     let agreed = token::agreed(&file.issuers, &root, findings);
     let issuers = issuers::issuers(file.issuers, &file.caller, &root.key("issuers"), findings);

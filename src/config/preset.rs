@@ -34,7 +34,12 @@ pub(super) fn fill(document: &mut DeValue<'_>) {
         if let Some(domain) = text(issuer, "trust_domain") {
             name_domain(&mut preset, &domain);
         }
+        let is_by_domain = !issuer.contains_key("issuer") && issuer.contains_key("trust_domain");
         put(issuer, preset);
+        if is_by_domain {
+            let (recorded, _) = DeTable::parse_recoverable(SPIFFE_ALONE);
+            put(issuer, recorded.into_inner());
+        }
     }
     if has_transactions {
         let (field, _) = DeTable::parse_recoverable(TXN_TOKEN_FIELD);
@@ -110,6 +115,11 @@ keys.use = "jwt-svid"
 caller = { claim = "sub", pattern = "spiffe://TRUST_DOMAIN/*" }
 "#;
 
+/// Where a trust domain stands alone, an `iss` decides nothing, and is recorded.
+const SPIFFE_ALONE: &str = r#"
+record.iss = "iss"
+"#;
+
 /// Transaction tokens (draft-ietf-oauth-transaction-tokens, sections 2.3 and 4). Whoever asked for the token is the caller: `sub` is
 /// the principal of the transaction, often a person.
 const TXN_TOKEN: &str = r#"
@@ -130,7 +140,7 @@ mod tests {
 
     #[test]
     fn presets_are_proper_tables() {
-        for preset in [KUBERNETES, RFC9068, SPIFFE, TXN_TOKEN, TXN_TOKEN_FIELD] {
+        for preset in [KUBERNETES, RFC9068, SPIFFE, SPIFFE_ALONE, TXN_TOKEN, TXN_TOKEN_FIELD] {
             let (_, errors) = DeTable::parse_recoverable(preset);
             assert!(errors.is_empty(), "{errors:?}");
         }

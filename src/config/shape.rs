@@ -46,6 +46,8 @@ pub(super) struct Members {
     required: Vec<String>,
     /// Those that must be there unless a preset brings them. Presets are in the document before it is checked.
     unless_preset: Vec<String>,
+    /// Those that must be there unless another key stands for them, each with that key.
+    unless_other: BTreeMap<String, String>,
     /// Keys of other products, each with what to write here.
     instead: BTreeMap<String, String>,
 }
@@ -103,7 +105,11 @@ impl Shape {
 impl Members {
     /// The keys that must be there, in the order of their declaration.
     pub(super) fn required(&self) -> impl Iterator<Item = (&String, &Member)> {
-        self.required.iter().chain(&self.unless_preset).filter_map(|name| self.known.get_key_value(name))
+        self.unless_other
+            .keys()
+            .chain(&self.required)
+            .chain(&self.unless_preset)
+            .filter_map(|name| self.known.get_key_value(name))
     }
 
     /// The key that is meant by one of another product, and how to write it: `leeway`, `leeway = "30s"`.
@@ -111,6 +117,11 @@ impl Members {
         let (_, write) = self.instead.iter().find(|(word, _)| plain(word) == plain(written))?;
         let (key, _) = write.split_once(" = ")?;
         Some((key, write))
+    }
+
+    /// The key that can stand for this one.
+    pub(super) fn other(&self, name: &str) -> Option<&str> {
+        self.unless_other.get(name).map(String::as_str)
     }
 
     /// Whether a preset can bring this key.
@@ -154,7 +165,7 @@ impl Reader<'_> {
                 Ok(Shape::List(Box::new(self.shape(items, depth + 1)?)))
             }
             "object" => {
-                only(&["type", "properties", "required", "x-unless-preset", "additionalProperties"])?;
+                only(&["type", "properties", "required", "x-unless-other", "x-unless-preset", "additionalProperties"])?;
                 self.table(parts, depth).ok_or_else(unsupported)?
             }
             "string" => {
@@ -180,8 +191,9 @@ impl Reader<'_> {
         let required: Vec<String> = parts.get("required").map_or(Some(Vec::new()), names)?;
         let unless_preset: Vec<String> = parts.get("x-unless-preset").map_or(Some(Vec::new()), names)?;
         let instead = pairs(parts, "x-instead")?;
+        let unless_other = pairs(parts, "x-unless-other")?;
         let properties = properties.as_object()?;
-        if !required.iter().chain(&unless_preset).all(|name| properties.contains_key(name)) {
+        if !required.iter().chain(&unless_preset).chain(unless_other.keys()).all(|name| properties.contains_key(name)) {
             return None;
         }
         let member = |(name, schema): (&String, &Value)| {
@@ -189,7 +201,7 @@ impl Reader<'_> {
             Ok((name.clone(), Member { shape: self.shape(schema, depth + 1)?, example }))
         };
         let known = properties.iter().map(member).collect::<Result<_, _>>();
-        Some(known.map(|known| Shape::Table(Members { known, required, unless_preset, instead })))
+        Some(known.map(|known| Shape::Table(Members { known, required, unless_preset, unless_other, instead })))
     }
 }
 

@@ -5,7 +5,7 @@ use super::json::{Number, Object, Value};
 use super::parse::Unverified;
 use crate::clock::{UnixTime, brief};
 use crate::rejection::{Reason, Rejection, quoted};
-use crate::requirement::{Exact, Requirement, Subject, same_media_type};
+use crate::requirement::{Exact, Requirement, Subject, same_media_type, trust_domain};
 
 /// A token, what is asked of it, and when.
 pub(super) struct Case<'c> {
@@ -42,7 +42,7 @@ pub(super) struct Check {
 
 /// Every check, in the order in which a token meets them.
 pub(super) const CHECKS: [Check; 12] = [
-    Check { name: "iss", judge: issuer, wanted: |case| quoted(&case.asked.issuer), found: |case| case.describe("iss") },
+    Check { name: "iss", judge: issuer, wanted: wanted_issuer, found: found_issuer },
     Check { name: "typ", judge: typ, wanted: wanted_type, found: found_type },
     Check { name: "aud", judge: audience, wanted: wanted_audience, found: found_audience },
     Check { name: "exp", judge: expiry, wanted: wanted_expiry, found: |case| case.describe_time("exp") },
@@ -93,8 +93,12 @@ impl Check {
     }
 }
 
-/// RFC 7519 §4.1.1: compared as it is, character by character.
+/// RFC 7519 §4.1.1: compared as it is, character by character. Of a trust domain's token `sub` says whose it is (JWT-SVID §3.1).
 fn issuer(case: &Case<'_>) -> Result<(), Reason> {
+    if let Some(domain) = case.asked.trust_domain() {
+        let subject = case.text("sub")?.ok_or(Reason::ClaimMissing)?;
+        return holds(trust_domain(subject) == Some(domain), Reason::IssuerUntrusted);
+    }
     let issuer = case.text("iss")?.ok_or(Reason::ClaimMissing)?;
     holds(issuer == case.asked.issuer, Reason::IssuerUntrusted)
 }
@@ -270,6 +274,20 @@ pub(crate) fn time(claims: &Object<'_>, name: &str, round: Round) -> Result<Opti
         Some(_) => return Err(Reason::ClaimInvalid),
     };
     if seconds <= LAST_SECOND { Ok(Some(UnixTime::from_secs(seconds))) } else { Err(Reason::ClaimInvalid) }
+}
+
+fn wanted_issuer(case: &Case<'_>) -> String {
+    match case.asked.trust_domain() {
+        Some(domain) => format!("anything, with a sub of the trust domain {}", quoted(domain)),
+        None => quoted(&case.asked.issuer),
+    }
+}
+
+fn found_issuer(case: &Case<'_>) -> String {
+    match case.asked.trust_domain() {
+        Some(_) => format!("{}, with the sub {}", case.describe("iss"), case.describe("sub")),
+        None => case.describe("iss"),
+    }
 }
 
 fn wanted_type(case: &Case<'_>) -> String {

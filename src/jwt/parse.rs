@@ -11,7 +11,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use super::json::{Object, Value};
 use super::nearest_issuer::untrusted;
 use crate::issuers::{IssuerIndex, PerIssuer};
-use crate::rejection::{Reason, Rejection};
+use crate::rejection::{Reason, Rejection, quoted};
+use crate::requirement::{Requirement, trust_domain};
 
 /// A token's parts: header and payload decoded, the signature found to be base64url. It owns the bytes that an [`Unverified`] borrows.
 pub struct Parts<'t> {
@@ -126,23 +127,49 @@ impl<'p> Unverified<'p> {
         &self.claims
     }
 
-    /// Which of the trusted issuers, whose names `name` tells, the token claims to come from: whose keys may be tried. The claimed
-    /// name decides nothing else, because nothing vouches for it yet. After the signature it is compared once more, as a claim.
+    /// Which of the trusted issuers, of whose tokens `asked` says what they must fulfil, the token claims to come from: whose keys may
+    /// be tried. A trust domain is claimed by `sub` and goes first, so that nobody else speaks for it; any other issuer by `iss`. The
+    /// claim decides nothing else, because nothing vouches for it yet. After the signature it is compared once more.
     ///
     /// # Errors
-    /// `claim_missing` without `iss`, `claim_invalid` if it is not a string, `issuer_untrusted` if nobody trusts it.
-    pub fn match_issuer<T>(&self, trusted: &PerIssuer<T>, name: impl Fn(&T) -> &str) -> Result<IssuerIndex, Rejection> {
-        let claimed = match self.claims.get("iss") {
-            Some(Value::String(claimed)) => claimed,
-            Some(other) => {
-                let detail = format!("iss must be a string, and is {}", other.type_name());
-                return Err(Rejection::new(Reason::ClaimInvalid, detail));
+    /// `issuer_untrusted` if nobody trusts it, `claim_missing` without `iss`, `claim_invalid` if it is not a string.
+    pub fn match_issuer<T>(
+        &self,
+        trusted: &PerIssuer<T>,
+        asked: impl Fn(&T) -> &Requirement,
+    ) -> Result<IssuerIndex, Rejection> {
+        let by_domain = trusted.iter().any(|issuer| asked(issuer).trust_domain().is_some());
+        let domain = if by_domain { self.claims.text("sub").and_then(trust_domain) } else { None };
+        if let Some(domain) = domain
+            && let Some(index) = trusted.find(|issuer| asked(issuer).trust_domain() == Some(domain))
+        {
+            return Ok(index);
+        }
+        let claimed = self.claims.get("iss");
+        if let Some(Value::String(claimed)) = claimed
+            && let Some(index) = trusted.find(|issuer| {
+                let asked = asked(issuer);
+                asked.trust_domain().is_none() && asked.issuer() == claimed
+            })
+        {
+            return Ok(index);
+        }
+        Err(match (domain, claimed) {
+            (Some(domain), _) => {
+                let detail =
+                    format!("the token's sub is of the trust domain {}, which is not trusted here", quoted(domain));
+                Rejection::new(Reason::IssuerUntrusted, detail)
             }
-            None => return Err(Rejection::new(Reason::ClaimMissing, "the token has no iss claim")),
-        };
-        trusted
-            .find(|issuer| name(issuer) == claimed)
-            .ok_or_else(|| Rejection::new(Reason::IssuerUntrusted, untrusted(claimed, trusted.iter().map(name))))
+            (None, Some(Value::String(claimed))) => {
+                let names = trusted.iter().map(&asked).filter(|asked| asked.trust_domain().is_none());
+                Rejection::new(Reason::IssuerUntrusted, untrusted(claimed, names.map(Requirement::issuer)))
+            }
+            (None, Some(other)) => {
+                let detail = format!("iss must be a string, and is {}", other.type_name());
+                Rejection::new(Reason::ClaimInvalid, detail)
+            }
+            (None, None) => Rejection::new(Reason::ClaimMissing, "the token has no iss claim"),
+        })
     }
 }
 

@@ -70,6 +70,10 @@ pub fn world() -> Authenticator {
         Issuer::new(requirement("https://keyless.test", &es256), Arc::new(KeySlot::default())),
         stale(requirement("https://stale.test", &es256), &named(&["p256"])),
         issuer(requirement("joe", &Algorithm::ALL), &rfc_keys()),
+        // Trust domains: two with different keys under one name, and two with the same key.
+        issuer(domain("a.domain.test"), &named(&["p256"])),
+        issuer(domain("b.domain.test"), &[pair("other-p256").jwk(Some("p256"))]),
+        issuer(domain("c.domain.test"), &named(&["p256"])),
         // Access tokens without aud, whose callers are their clients, as Amazon Cognito makes them.
         named_by(
             issuer(
@@ -129,6 +133,12 @@ fn issuer(requirement: Requirement, jwks: &[Value]) -> Issuer {
     let keys = Arc::new(KeySlot::default());
     keys.publish(publish(jwks, requirement.algorithms()));
     Issuer::new(requirement, keys)
+}
+
+fn domain(name: &str) -> Requirement {
+    Requirement::of_trust_domain(name, vec!["email-service".into(), "mail".into()], vec![Algorithm::Es256])
+        .expect("lists that are not empty")
+        .with_leeway(Duration::from_secs(LEEWAY))
 }
 
 fn named_by(issuer: Issuer, naming: Naming) -> Issuer {

@@ -140,6 +140,44 @@ fn spiffe_accepts_svids_of_its_trust_domain_signed_by_the_bundles_keys_for_token
 }
 
 #[test]
+fn spiffe_finds_tokens_by_the_trust_domain_of_their_subject() {
+    let directory = tempfile::tempdir().unwrap();
+    let (a, b) = (Key::generate("ES256", "jwt-1"), Key::generate("ES256", "jwt-1"));
+    let bundle = |name: &str, key: &Key| {
+        let mut jwk = key.jwk();
+        jwk["use"] = json!("jwt-svid");
+        let file = directory.path().join(name);
+        std::fs::write(&file, json!({"keys": [jwk]}).to_string()).unwrap();
+        format!(
+            "[[issuers]]\npreset = \"spiffe\"\ntrust_domain = \"{name}\"\naudiences = [\"email\"]\nkeys = {{ file = \"{}\" }}\n",
+            file.display()
+        )
+    };
+    let guarded = Guarded::by(&(bundle("a.example", &a) + &bundle("b.example", &b)));
+    let claims = |sub: &str| json!({"aud": ["email"], "exp": now() + 300, "iat": now(), "sub": sub});
+    let (of_a, of_b) = (claims("spiffe://a.example/billing"), claims("spiffe://b.example/orders"));
+    assert_eq!(guarded.assert_called_by(&a.mint(&of_a), "spiffe://a.example/billing"), Value::Null);
+    guarded.assert_called_by(&b.mint(&of_b), "spiffe://b.example/orders");
+    let record = guarded.sidecar.audit_where(|record| record["caller"] == "spiffe://b.example/orders").unwrap();
+    assert_eq!(record["issuer"], "spiffe://b.example");
+
+    // An iss is recorded and decides nothing.
+    let elsewhere = claims("spiffe://a.example/elsewhere");
+    let elsewhere = a.mint(&but(&elsewhere, "iss", "https://b.example".into()));
+    let recorded = guarded.assert_called_by(&elsewhere, "spiffe://a.example/elsewhere");
+    assert_eq!(recorded, json!({"iss": "https://b.example"}));
+
+    // The kid is the same in both bundles.
+    assert_unauthorized(&guarded.ask(&a.mint(&of_b)), "signature_invalid");
+    assert_unauthorized(&guarded.ask(&b.mint(&of_a)), "signature_invalid");
+    let detail = assert_unauthorized(&guarded.ask(&a.mint(&claims("spiffe://c.example/x"))), "issuer_untrusted");
+    assert!(detail.contains("the trust domain 'c.example'"), "{detail}");
+    assert_unauthorized(&guarded.ask(&a.mint(&claims("spiffe://a.example"))), "caller_unusable");
+    assert_unauthorized(&guarded.ask(&a.mint(&claims("billing"))), "claim_missing");
+    assert_eq!(guarded.email.received().len(), 3);
+}
+
+#[test]
 fn rfc9068_accepts_access_tokens_only_and_names_the_client() {
     let server = Issuer::with_keys("", vec![Key::generate("RS256", "RjEwOwOA")]);
     let name = server.jwks_url().replace("/.well-known/jwks.json", "");

@@ -10,11 +10,15 @@ use super::unit::{DAY, MINUTE, Span, seconds, shown};
 use super::{Findings, Reported, all};
 use crate::algorithm::Algorithm;
 use crate::authenticator;
-use crate::config::file::{self, ClaimValue, Preset};
+use crate::config::file::{self, ClaimValue};
 use crate::config::path::KeyPath;
 use crate::config::settings::Issuer;
 use crate::issuers::PerIssuer;
 use crate::requirement::{Exact, LEEWAY_MAX, Requirement, Subject};
+
+mod names;
+
+pub(super) use names::name;
 
 pub(super) fn issuers(
     tables: Vec<file::Issuer>,
@@ -25,15 +29,7 @@ pub(super) fn issuers(
     if tables.is_empty() {
         return Err(findings.error(at, "must not be empty; without a trusted issuer every request is refused"));
     }
-    let mut names = Ok(());
-    let mut first = BTreeMap::new();
-    for (index, table) in tables.iter().enumerate() {
-        let earlier = *first.entry(table.issuer.clone()).or_insert(index);
-        if earlier != index {
-            let message = format!("{:?} is already issuers[{earlier}]; name each issuer once", table.issuer);
-            names = Err(findings.error(&at.index(index).key("issuer"), message));
-        }
-    }
+    let names = names::differ(&tables, at, findings);
     let compiled =
         tables.into_iter().enumerate().map(|(index, table)| issuer(table, caller, &at.index(index), findings));
     let compiled = all(compiled);
@@ -46,11 +42,15 @@ fn issuer(
     at: &KeyPath,
     findings: &mut Findings<'_, '_>,
 ) -> Result<Issuer, Reported> {
-    let trust_domain = trust_domain(&table, at, findings);
+    let trust_domain = names::trust_domain(&table, at, findings);
+    let (called, by_domain) = (names::name(&table), table.issuer.is_none());
     // From here on it is a table like any other.
-    (table.preset, table.trust_domain) = (None, None);
+    table.preset = None;
+    if !by_domain {
+        table.trust_domain = None;
+    }
     let expanded = expanded(&table);
-    let name = text(&table.issuer, &at.key("issuer"), findings);
+    let name = table.issuer.as_ref().map_or(Ok(()), |issuer| text(issuer, &at.key("issuer"), findings));
     let audiences = audiences(table.audiences, &at.key("audiences"), findings);
     let algorithms = algorithms(&table.algorithms.unwrap_or_default(), &at.key("algorithms"), findings);
     let leeway = leeway(&table.leeway, &at.key("leeway"), findings);
@@ -63,11 +63,15 @@ fn issuer(
     let recorded = caller::recorded(table.record, &at.key("record"), findings);
     // The shape has seen to it that both are there.
     let keys = table.keys.unwrap_or_default();
-    let origin = keys::origin(&keys, &table.issuer, algorithms.as_deref().ok(), &at.key("keys"), findings);
+    let origin = keys::origin(&keys, &called, algorithms.as_deref().ok(), &at.key("keys"), findings);
     trust_domain?;
     name?;
     let (audience_claim, audiences) = audiences?;
-    let requirement = match Requirement::new(table.issuer, audiences, algorithms?) {
+    let requirement = match &table.trust_domain {
+        Some(domain) => Requirement::of_trust_domain(domain, audiences, algorithms?),
+        None => Requirement::new(called, audiences, algorithms?),
+    };
+    let requirement = match requirement {
         Ok(requirement) => requirement,
         Err(empty) => return Err(findings.error(at, empty.to_string())),
     };
@@ -122,29 +126,6 @@ fn audiences(
         _ => return values.map(|()| (Some(table.claim), table.values)),
     };
     Err(findings.error(&claim_at, fault))
-}
-
-fn trust_domain(table: &file::Issuer, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Result<(), Reported> {
-    let key = at.key("trust_domain");
-    match (table.preset, &table.trust_domain) {
-        (Some(Preset::Spiffe), None) => {
-            Err(findings
-                .error(&key, "preset = \"spiffe\" needs it; add it, for example trust_domain = \"example.org\""))
-        }
-        (Some(Preset::Spiffe), Some(domain)) => {
-            // SPIFFE-ID §2.1.
-            let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-_".contains(&byte);
-            if domain.is_empty() || domain.len() > 255 || !domain.bytes().all(allowed) {
-                return Err(findings.error(
-                    &key,
-                    format!("{domain:?} is no trust domain: small letters, digits, '.', '-' and '_'; for example \"example.org\""),
-                ));
-            }
-            Ok(())
-        }
-        (_, None) => Ok(()),
-        (_, Some(_)) => Err(findings.error(&key, "has no effect without preset = \"spiffe\"; remove it")),
-    }
 }
 
 /// The table as it could stand in a file.

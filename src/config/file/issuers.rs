@@ -13,16 +13,17 @@ use super::unit::{Duration, duration};
 /// A trusted issuer, and what its tokens must fulfil.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(extend("x-unless-preset" = ["algorithms", "keys"], "x-instead" = INSTEAD))]
+#[schemars(extend("x-unless-other" = [("issuer", "trust_domain")], "x-unless-preset" = ["algorithms", "keys"], "x-instead" = INSTEAD))]
 pub(crate) struct Issuer {
-    /// The `iss` of its tokens, compared exactly, character by character.
-    #[schemars(example = "https://auth.internal.example")]
-    pub issuer: String,
+    /// The `iss` of its tokens, compared exactly, character by character. Required, unless `trust_domain` stands for it.
+    #[schemars(example = &"https://auth.internal.example")]
+    pub issuer: Option<String>,
     /// Settings for issuers of a known kind; settings next to the preset override it. `kubernetes`: service-account tokens of the
     /// cluster this runs in. `spiffe`: JWT-SVIDs. `rfc9068`: OAuth 2.0 access tokens. `txn-token`: transaction
     /// tokens, which also says `token`. `callgate check --expand` prints them.
     pub preset: Option<Preset>,
-    /// The SPIFFE trust domain of the callers, for `preset = "spiffe"`.
+    /// The SPIFFE trust domain of the callers, for `preset = "spiffe"`. Without `issuer`, tokens are found by it: by the trust domain of
+    /// their `sub`, whatever their `iss`, which SPIRE leaves out.
     pub trust_domain: Option<String>,
     /// The names of this service. A token's `aud` must hold at least one of them. For an issuer that writes no `aud`, another claim
     /// can stand for it: `{ claim = "client_id", values = ["…"] }`.

@@ -103,7 +103,8 @@ impl<'t> Checker<'_, 't> {
             }
         }
         for (key, member) in members.required() {
-            if entries.contains_key(key.as_str()) {
+            let is_there = |key: &str| entries.contains_key(key) || self.invalid_keys.contains(&path.key(key));
+            if entries.contains_key(key.as_str()) || members.other(key).is_some_and(is_there) {
                 continue;
             }
             let here = path.key(key);

@@ -1,4 +1,5 @@
 use super::*;
+use crate::algorithm::Algorithm;
 use crate::jwt::json::{DEPTH_MAX, MEMBERS_MAX};
 
 fn encode(text: impl AsRef<[u8]>) -> String {
@@ -158,18 +159,42 @@ fn the_issuer_is_matched_exactly_and_shown_only_where_it_is_unknown() {
         let text = token(r#"{"alg":"ES256"}"#, claims);
         let parts = Parts::decode(&text).expect("three parts");
         let token = Unverified::parse(&parts).expect("two objects");
-        let trusted = PerIssuer::from(vec!["https://a.test", "https://b.test"]);
-        let index = token.match_issuer(&trusted, |name| name)?;
-        Ok(trusted.get(index).copied())
+        let lists = || (vec!["mail".to_owned()], vec![Algorithm::Es256]);
+        let by_name = |name: &str| Requirement::new(name.into(), lists().0, lists().1).expect("lists");
+        let domain = Requirement::of_trust_domain("a.test", lists().0, lists().1).expect("lists");
+        let trusted = PerIssuer::from(vec![by_name("https://a.test"), by_name("https://b.test"), domain]);
+        let index = token.match_issuer(&trusted, |asked| asked)?;
+        Ok(trusted.get(index).map(|asked| asked.issuer().to_owned()))
     };
-    assert_eq!(matched(r#"{"iss":"https://a.test"}"#), Ok(Some("https://a.test")));
-    assert_eq!(matched(r#"{"iss":"https://b.test"}"#), Ok(Some("https://b.test")));
+    assert_eq!(matched(r#"{"iss":"https://a.test"}"#), Ok(Some("https://a.test".into())));
+    assert_eq!(matched(r#"{"iss":"https://b.test"}"#), Ok(Some("https://b.test".into())));
+    for claims in [
+        r#"{"sub":"spiffe://a.test/billing"}"#,
+        r#"{"sub":"spiffe://a.test"}"#,
+        r#"{"sub":"spiffe://a.test/billing","iss":"https://eve.test"}"#,
+        r#"{"sub":"spiffe://a.test/billing","iss":"https://b.test"}"#,
+        r#"{"sub":"spiffe://a.test/billing","iss":5}"#,
+    ] {
+        assert_eq!(matched(claims), Ok(Some("spiffe://a.test".into())), "{claims}: iss decides nothing");
+    }
+    for sub in
+        ["spiffe://b.test/billing", "SPIFFE://a.test/billing", "spiffe://A.test/billing", "https://a.test/billing"]
+    {
+        let named = format!(r#"{{"sub":"{sub}","iss":"https://b.test"}}"#);
+        assert_eq!(matched(&named), Ok(Some("https://b.test".into())), "{sub}");
+    }
     for (claims, wanted) in [
         (r#"{"iss":"https://eve.test"}"#, Reason::IssuerUntrusted),
         (r#"{"iss":"https://a.test/"}"#, Reason::IssuerUntrusted),
         (r#"{"iss":""}"#, Reason::IssuerUntrusted),
         (r#"{"iss":["https://a.test"]}"#, Reason::ClaimInvalid),
         (r#"{"iss":null}"#, Reason::ClaimInvalid),
+        (r#"{"sub":"spiffe://b.test/billing"}"#, Reason::IssuerUntrusted),
+        (r#"{"sub":"spiffe://a.test:443/billing"}"#, Reason::IssuerUntrusted),
+        (r#"{"sub":"spiffe://x@a.test/billing"}"#, Reason::IssuerUntrusted),
+        (r#"{"sub":"spiffe://a.test.eve.test/billing"}"#, Reason::IssuerUntrusted),
+        (r#"{"sub":"Spiffe://a.test/billing"}"#, Reason::ClaimMissing),
+        (r#"{"iss":"spiffe://a.test"}"#, Reason::IssuerUntrusted),
         ("{}", Reason::ClaimMissing),
     ] {
         let rejection = matched(claims).expect_err("nobody is trusted by this");

@@ -179,6 +179,23 @@ pub(crate) const REFUSED: &[(&str, &str, &str, &str, &str)] = &[
         "allowed here: claim, values",
     ),
     ("", "[caller]\nencode = \"base64\"", "16:10", "caller.encode", "allowed: refuse, percent"),
+    // Trust domains.
+    ("issuer = \"https://auth.example\"\n", "", "10:1", "issuers[0].issuer", "add it, for example issuer = "),
+    (
+        "issuer = \"https://auth.example\"\n",
+        "trust_domain = \"A\"\n",
+        "11:16",
+        "issuers[0].trust_domain",
+        "is no trust domain",
+    ),
+    (
+        "[[issuers]]\nissuer = \"https://auth.example\"\n",
+        "[[issuers]]\ntrust_domain = \"a\"\naudiences = [\"b\"]\nalgorithms = [\"ES256\"]\nkeys = { url = \"https://a.example\" }\n\
+         [[issuers]]\ntrust_domain = \"a\"\n",
+        "16:16",
+        "issuers[1].trust_domain",
+        "\"a\" is already issuers[0]",
+    ),
     // Types.
     (
         "keys =",
@@ -551,6 +568,8 @@ pub(crate) const REFUSED: &[(&str, &str, &str, &str, &str)] = &[
 pub(crate) const ACCEPTED: &[(&str, &str)] = &[
     ("[listen]", "refusals = \"bare\"\n[listen]"),
     ("", "[revocation]"),
+    ("issuer = \"https://auth.example\"\n", "trust_domain = \"example.org\"\n"),
+    ("issuer = \"https://auth.example\"\n", "preset = \"spiffe\"\ntrust_domain = \"example.org\"\n"),
     ("[\"email\"]", "{ claim = \"client_id\", values = [\"a\", \"b\"] }"),
     ("keys =", "caller = { claim = \"sub\", encode = \"percent\" }\nkeys ="),
     ("", "[caller]\nencode = \"percent\""),

@@ -1,12 +1,12 @@
 //! What issuers really write where RFC 7519 leaves them free, each by a configuration of its own: no `aud`, a `sub` that is a number,
 //! names with a space.
 
-use testkit::token::{TokenSpec, token};
+use testkit::token::{TokenSpec, by, token};
 
 use super::{Case, case};
 
 pub(super) fn cases() -> Vec<Case> {
-    [audience(), subject(), encoded()].into_iter().flatten().collect()
+    [audience(), subject(), encoded(), trust_domains()].into_iter().flatten().collect()
 }
 
 /// A token for which `client_id` stands for the audience.
@@ -92,6 +92,104 @@ fn subject() -> Vec<Case> {
         ));
     }
     cases.push(case("own", "no sub where another claim names the caller", for_clients().without("sub"), "-> mail"));
+    cases
+}
+
+/// JWT-SVIDs as SPIRE makes them: without `iss`.
+fn trust_domains() -> Vec<Case> {
+    const SVID: &str = "JWT-SVID 3";
+    let of = |sub: &str| token().without("iss").claim("sub", &format!("\"{sub}\""));
+    let a = || of("spiffe://a.domain.test/billing");
+    let mut cases = vec![
+        case(SVID, "no iss", a(), "-> spiffe://a.domain.test/billing"),
+        case(
+            SVID,
+            "no iss, of another domain, by its key",
+            of("spiffe://b.domain.test/x").signed_by("other-p256", "ES256"),
+            "-> spiffe://b.domain.test/x",
+        ),
+        case(
+            SVID,
+            "by the key of domain a, subject of domain b, the same kid",
+            of("spiffe://b.domain.test/x"),
+            "signature_invalid",
+        ),
+        case(
+            SVID,
+            "by the key of domain b, subject of domain a, the same kid",
+            a().signed_by("other-p256", "ES256"),
+            "signature_invalid",
+        ),
+        case(
+            SVID,
+            "a key that two domains have speaks for the one",
+            of("spiffe://c.domain.test/x"),
+            "-> spiffe://c.domain.test/x",
+        ),
+        case(
+            SVID,
+            "without kid, by the key of domain a, subject of domain b",
+            of("spiffe://b.domain.test/x").without_head("kid"),
+            "signature_invalid",
+        ),
+        case(SVID, "a domain that nobody trusts", of("spiffe://d.domain.test/x"), "issuer_untrusted"),
+        case(SVID, "a domain below ours", of("spiffe://x.a.domain.test/x"), "issuer_untrusted"),
+        case(SVID, "a domain above ours", of("spiffe://domain.test/x"), "issuer_untrusted"),
+        case(SVID, "our domain with a port", of("spiffe://a.domain.test:443/x"), "issuer_untrusted"),
+        case(SVID, "our domain with user information", of("spiffe://x@a.domain.test/x"), "issuer_untrusted"),
+        case(SVID, "our domain in capitals", of("spiffe://A.DOMAIN.TEST/x"), "issuer_untrusted"),
+        case(SVID, "our domain with a query", of("spiffe://a.domain.test?x"), "issuer_untrusted"),
+        case(SVID, "our domain, encoded", of("spiffe://a%2edomain.test/x"), "issuer_untrusted"),
+        case(SVID, "no domain", of("spiffe:///x"), "issuer_untrusted"),
+        case(SVID, "the scheme in capitals", of("SPIFFE://a.domain.test/x"), "claim_missing"),
+        case(SVID, "another scheme", of("https://a.domain.test/x"), "claim_missing"),
+        case(SVID, "neither iss nor sub", a().without("sub"), "claim_missing"),
+        case(SVID, "the domain as iss", token().claim("iss", r#""spiffe://a.domain.test""#), "issuer_untrusted"),
+        case(SVID, "no exp", a().without("exp"), "claim_missing"),
+        case(SVID, "no aud", a().without("aud"), "claim_missing"),
+        case(SVID, "another's aud", a().claim("aud", r#""spiffe://a.domain.test/x""#), "audience_mismatch"),
+        case(SVID, "expired", a().claim("exp", "1"), "token_expired"),
+        case(SVID, "an algorithm that the domain does not use", a().head("alg", r#""RS256""#), "algorithm_refused"),
+        case(SVID, "an unknown kid", a().head("kid", r#""p384""#), "key_unknown"),
+        case(SVID, "bound to a key", a().claim("cnf", r#"{"jkt":"x"}"#), "token_bound"),
+        case(
+            "own",
+            "a SPIFFE id of an issuer that is found by iss",
+            token().claim("sub", r#""spiffe://d.domain.test/x""#),
+            "-> spiffe://d.domain.test/x",
+        ),
+        case(
+            "own",
+            "by another issuer, subject of our domain: iss decides nothing",
+            by("p384", "ES384").claim("sub", r#""spiffe://a.domain.test/x""#),
+            "algorithm_refused",
+        ),
+    ];
+    for iss in [
+        "\"https://eve.test\"",
+        "\"https://other.test\"",
+        "\"spiffe://b.domain.test\"",
+        "\"\"",
+        "null",
+        "5",
+        "[]",
+        "{}",
+        "true",
+    ] {
+        cases.push(case(
+            SVID,
+            format!("iss {iss} in a token of a domain"),
+            a().claim("iss", iss),
+            "-> spiffe://a.domain.test/billing",
+        ));
+        let forged = a().claim("iss", iss).signed_by("other-p256", "ES256");
+        cases.push(case(
+            SVID,
+            format!("iss {iss} in a token of a domain, by another's key"),
+            forged,
+            "signature_invalid",
+        ));
+    }
     cases
 }
 
