@@ -1,6 +1,6 @@
-//! Finding the token in a request: exactly one field, `Authorization` or the one that is configured, with the scheme `Bearer`, one
-//! space and one token (RFC 6750 §2.1), or with the token alone. Other places a token could stand in (query, form, cookie) are
-//! not looked at.
+//! Finding the token in a request: exactly one field, `Authorization` or the one that is configured, with the scheme `Bearer`,
+//! spaces and one token (RFC 6750 §2.1, RFC 9110 §11.4), or with the token alone. Other places a token could stand in (query, form,
+//! cookie) are not looked at.
 
 use std::borrow::Cow;
 
@@ -22,7 +22,7 @@ pub struct TokenField {
 /// What stands before the token in its field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
-    /// `Bearer` and a space (RFC 6750 §2.1).
+    /// `Bearer` and at least one space (RFC 9110 §11.4).
     Bearer,
     /// Nothing: the field is the token.
     Bare,
@@ -99,11 +99,12 @@ pub fn presented<'a>(authorization: Authorization<'a>, field: &TokenField) -> Re
     }
 }
 
-/// What follows the scheme `Bearer` and one space, if that is the scheme.
+/// What follows the scheme `Bearer` and its spaces (`1*SP`, RFC 9110 §11.4), if that is the scheme.
 fn after_bearer(value: &[u8]) -> Option<&[u8]> {
-    let scheme_len = value.iter().position(|byte| *byte == b' ').unwrap_or(value.len());
-    let (scheme, rest) = value.split_at_checked(scheme_len).unwrap_or((value, &[]));
-    scheme.eq_ignore_ascii_case(b"bearer").then(|| rest.strip_prefix(b" ").unwrap_or_default())
+    let is_space = |byte: &u8| *byte == b' ';
+    let (scheme, rest) = value.split_at_checked(value.iter().position(is_space).unwrap_or(value.len()))?;
+    let token = rest.iter().position(|byte| !is_space(byte)).and_then(|start| rest.get(start..));
+    scheme.eq_ignore_ascii_case(b"bearer").then(|| token.unwrap_or_default())
 }
 
 impl TokenField {
@@ -182,7 +183,7 @@ mod tests {
 
     #[test]
     fn one_bearer_token_is_found() {
-        for value in ["Bearer a.b.c", "bearer a.b.c", "BEARER a.b.c"] {
+        for value in ["Bearer a.b.c", "bearer a.b.c", "BEARER a.b.c", "Bearer  a.b.c", "Bearer      a.b.c"] {
             let token =
                 Token::extract(Authorization::One(value.as_bytes()), &TokenField::default(), 16).expect("a token");
             assert_eq!(token.as_str(), "a.b.c");
@@ -198,7 +199,7 @@ mod tests {
         {
             assert_eq!(Token::extract(authorization, &usual, 16).err().map(|r| r.reason()), Some(reason));
         }
-        let cases: [(&[u8], Reason); 16] = [
+        let cases: [(&[u8], Reason); 19] = [
             (b"", Reason::TokenMissing),
             (b"Basic YTpi", Reason::TokenMissing),
             (b"a.b.c", Reason::TokenMissing),
@@ -207,7 +208,10 @@ mod tests {
             (b"xBearer a.b.c", Reason::TokenMissing),
             (b"Bearer", Reason::TokenMalformed),
             (b"Bearer ", Reason::TokenMalformed),
-            (b"Bearer  a.b.c", Reason::TokenMalformed),
+            (b"Bearer  ", Reason::TokenMalformed),
+            (b"Bearer \ta.b.c", Reason::TokenMalformed),
+            (b"Bearer  a.b.c  d", Reason::TokenMalformed),
+            (b" Bearer a.b.c", Reason::TokenMissing),
             (b"Bearer a.b.c ", Reason::TokenMalformed),
             (b"Bearer a.b.c d", Reason::TokenMalformed),
             (b"Bearer \"a.b.c\"", Reason::TokenMalformed),

@@ -20,7 +20,7 @@ pub(crate) fn cases() -> Vec<Case> {
         case("RFC 4648 5", "the standard alphabet, slash", part(2, |p| format!("/{}", &p[1..])), "token_malformed"),
         case("RFC 4648 3.5", "stray bits in the signature", part(2, |p| stray_bits(&p)), "token_malformed"),
         case("RFC 4648 3.5", "stray bits in the header", stray_header(), "token_malformed"),
-        case("RFC 4648 3.3", "a space before", token().text(|t| format!(" {t}")), "token_malformed"),
+        case("RFC 9110 11.4", "a second space before", token().text(|t| format!(" {t}")), "-> billing"),
         case("RFC 4648 3.3", "a space after", token().text(|t| format!("{t} ")), "token_malformed"),
         case("RFC 4648 3.3", "a space in the header", part(0, |p| format!("{} {}", &p[..4], &p[4..])), "token_malformed"),
         case("RFC 4648 3.3", "a newline in the payload", part(1, |p| format!("{}\n{}", &p[..4], &p[4..])), "token_malformed"),
