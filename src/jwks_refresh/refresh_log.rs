@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::error::{Asked, FetchError};
 use super::snapshot::SnapshotError;
 use crate::clock::UnixTime;
-use crate::keys::jwks::{JwkError, Key, KeySet, LeftOut};
+use crate::keys::jwks::{JwkError, Key, KeySet, LEFT_OUT_NAMED, LeftOut};
 use crate::rejection::quoted;
 
 /// The log of one issuer, and what it said last.
@@ -42,15 +42,17 @@ impl RefreshLog {
         }
     }
 
-    /// Warns of the keys that are left out and were not at the last refresh.
+    /// Warns of the keys that are left out and were not at the last refresh: of ten by name, of the others by their number.
     pub(super) fn left_out(&mut self, left_out: &[LeftOut]) {
         let issuer = &self.issuer;
-        for LeftOut { index, kid, why } in left_out {
-            if self.warned.iter().any(|(warned, flaw)| warned == kid && flaw == why) {
-                continue;
-            }
+        let is_known = |found: &&LeftOut| self.warned.iter().any(|(kid, why)| *kid == found.kid && *why == found.why);
+        let news: Vec<_> = left_out.iter().filter(|found| !is_known(found)).collect();
+        for LeftOut { index, kid, why } in news.iter().take(LEFT_OUT_NAMED) {
             let kid = kid.as_deref().map_or_else(|| "none".to_owned(), quoted);
             tracing::warn!(issuer, index, kid, why = %why, "A key of an issuer is left out.");
+        }
+        if let more @ 1.. = news.len().saturating_sub(LEFT_OUT_NAMED) {
+            tracing::warn!(issuer, more, "More keys of an issuer are left out.");
         }
         self.warned = left_out.iter().map(|left_out| (left_out.kid.clone(), left_out.why.clone())).collect();
     }

@@ -189,5 +189,8 @@ struct Document<'a> {
 /// good token without `kid` is refused if the issuer has more keys that fit it.
 pub const CANDIDATES_MAX: usize = 8;
 
+/// How many keys that are left out are named one by one; of the others the number is told.
+pub const LEFT_OUT_NAMED: usize = 10;
+
 #[cfg(test)]
 mod tests;

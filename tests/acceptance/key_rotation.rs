@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use testkit::email_service::EmailService;
 use testkit::issuer::Issuer;
@@ -196,4 +196,25 @@ fn rotations_and_odd_keys_are_logged_once() {
     assert_eq!(changes.len(), 2, "{log}");
     assert!(changes[0].contains("'key-1'") && !changes[0].contains("'second'"), "{log}");
     assert!(changes[1].contains("\"came\":\"'second'\"") && changes[1].contains("\"went\":\"\""), "{log}");
+}
+
+#[test]
+fn many_odd_keys_are_ten_lines_of_the_log_and_a_number() {
+    let rotating = Rotating::start(", refresh = \"100ms\"", "");
+    for number in 0..60 {
+        rotating.issuer.publish_also(json!({"kty": "LMS", "kid": format!("odd-{number}")}));
+    }
+    assert_eq!(rotating.ask(&rotating.token()).0, 202);
+    let fetches = rotating.issuer.fetches();
+    while rotating.issuer.fetches() < fetches + 3 {
+        thread::sleep(Duration::from_millis(10));
+    }
+    let said = |words: &str| -> Vec<String> {
+        rotating.sidecar.log().lines().filter(|line| line.contains(words)).map(str::to_owned).collect()
+    };
+    let more = said("More keys of an issuer are left out.");
+    let one_by_one = said("A key of an issuer is left out.");
+    let told: u64 = more.iter().filter_map(|line| serde_json::from_str::<Value>(line).unwrap()["more"].as_u64()).sum();
+    assert!(one_by_one.len() >= 10 && one_by_one.len() <= 10 * (more.len() + 1), "{one_by_one:#?}");
+    assert_eq!(one_by_one.len() as u64 + told, 60, "{}", rotating.sidecar.log());
 }

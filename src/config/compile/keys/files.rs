@@ -6,7 +6,7 @@ use crate::algorithm::Algorithm;
 use crate::config::compile::{Findings, Reported};
 use crate::config::input;
 use crate::config::path::KeyPath;
-use crate::keys::jwks::{KeySetError, KeyUse, Reading};
+use crate::keys::jwks::{KeySetError, KeyUse, LEFT_OUT_NAMED, Reading};
 
 /// What a PEM file holds.
 #[derive(Clone, Copy)]
@@ -31,8 +31,11 @@ pub(crate) fn key_file(
         }
         Err(fault) => return Err(findings.error(key, format!("{path:?} is no key set: {fault}"))),
     };
-    for left_out in left_out {
+    for left_out in left_out.iter().take(LEFT_OUT_NAMED) {
         findings.warning(key, format!("keys[{}] of {path:?} is not used: {}", left_out.index, left_out.why));
+    }
+    if let more @ 1.. = left_out.len().saturating_sub(LEFT_OUT_NAMED) {
+        findings.warning(key, format!("{more} more keys of {path:?} are not used"));
     }
     usable
 }
