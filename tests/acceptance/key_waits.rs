@@ -1,6 +1,7 @@
 //! Requests that wait for keys: a bounded number per issuer, with places of their own, and only while somebody waits for the
 //! answer.
 
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use h2::client::ResponseFuture;
@@ -134,4 +135,70 @@ async fn stream_that_is_reset_waits_no_longer() {
         wait_for(&sidecar, WAITING, "auth.internal", |waiting| waiting < 0.5);
     }
     assert_eq!(email.received().len(), 5);
+}
+
+/// The body of its request, which nobody had asked for yet, was taken for its next request: it waited until `key_wait` was over.
+#[test]
+fn client_of_http1_that_leaves_waits_no_longer_and_is_recorded() {
+    let email = EmailService::start();
+    let issuer = Issuer::start("https://auth.internal.example");
+    let sidecar = start_ready(&Setup::before(email.address()).trusting(&issuer).with("[limits]\nkey_wait = \"30s\""));
+    let good = token(&issuer);
+    let unknown = Issuer::with_keys(&issuer.name(), vec![testkit::keys::Key::generate("ES256", "unknown")]);
+    issuer.behave(Behaviour::Slow(Duration::from_secs(60)));
+    let mut waiting = Vec::new();
+    for _ in 0..10 {
+        let mut connection = sidecar.connect();
+        connection.send(Request::send().bearer(&token(&unknown)).bytes()).unwrap();
+        waiting.push(connection);
+    }
+    wait_for(&sidecar, WAITING, "auth.internal", |waiting| waiting > 9.5);
+    // One that closes within a second after its request may still want its answer, as `nc -N` does.
+    std::thread::sleep(Duration::from_millis(1200));
+    assert!(metric(&sidecar, WAITING, "auth.internal") > 9.5);
+    drop(waiting);
+    // Long before key_wait is over.
+    wait_for(&sidecar, WAITING, "auth.internal", |waiting| waiting < 0.5);
+    wait_for(&sidecar, "callgate_requests_in_flight", "", |requests| requests < 0.5);
+    let left = sidecar.audit_where(|record| record["decision"] == "reject").expect("a record");
+    assert_eq!((&left["reason"], &left["caller"]), (&"keys_unavailable".into(), &serde_json::Value::Null), "{left:#}");
+    assert_eq!(sidecar.connect().exchange(Request::send().bearer(&good).bytes()).unwrap().status(), 202);
+    assert_eq!(email.received().len(), 1);
+}
+
+/// Tokens without a signature that name an issuer which hangs, as many as a client can send: another issuer's callers go on.
+#[test]
+fn flood_of_tokens_that_name_a_hanging_issuer_refuses_nobody_elses_caller() {
+    let email = EmailService::start();
+    let (good, hanging) = (Issuer::start("https://good.example"), Issuer::start("https://hanging.example"));
+    hanging.behave(Behaviour::Slow(Duration::from_secs(60)));
+    let sidecar = start(&Setup::before(email.address()).trusting(&good).trusting(&hanging));
+    let signed = token(&hanging);
+    let unsigned = format!("{}.AAAA", signed.rsplit_once('.').unwrap().0);
+    let over = AtomicBool::new(false);
+    let sent = AtomicUsize::new(0);
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    // What it is answered, and whether at all, is nothing to this client: it leaves or is refused.
+                    let mut connection = sidecar.connect();
+                    let _sent = connection.send(Request::send().bearer(&unsigned).bytes());
+                    sent.fetch_add(1, Ordering::Relaxed);
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+            });
+        }
+        let good_ones = (0..188).map(|_| {
+            let answer = sidecar.connect().exchange(Request::send().bearer(&token(&good)).bytes()).unwrap();
+            answer.status()
+        });
+        let statuses = good_ones.collect();
+        over.store(true, Ordering::Relaxed);
+        statuses
+    });
+    assert_eq!(statuses, vec![202; 188], "beside {} others", sent.load(Ordering::Relaxed));
+    assert!(sent.load(Ordering::Relaxed) >= 188, "it was a flood");
+    assert_eq!(email.received().len(), 188);
+    assert_eq!(hanging.fetches(), 1);
 }

@@ -148,3 +148,28 @@ async fn a_stream_that_outlives_its_token_is_ended_if_that_is_asked_for() {
     let audit = scene.sidecar.audit_where(|record| record["reason"] == "token_expired").expect("it is in the audit");
     assert_eq!(audit["caller"], "billing");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_its_client_cancels_is_recorded_as_forwarded_and_nobodys_fault() {
+    let scene = Scene::set("").await;
+    scene.report(ServingStatus::Serving).await;
+    let mut client = scene.client().await;
+    let mut stream = client.watch(scene.asking(Some(&scene.token()))).await.unwrap().into_inner();
+    assert_eq!(stream.message().await.unwrap().unwrap().status, 1);
+    // Dropping it resets the stream with CANCEL; the connection stays.
+    drop(stream);
+    let audit = scene.sidecar.audit_where(|record| record["path"] == "/grpc.health.v1.Health/Watch").unwrap();
+    assert_eq!((&audit["decision"], &audit["reason"]), (&json!("forward"), &json!(null)), "{audit:#}");
+    assert_eq!((&audit["caller"], &audit["status"]), (&json!("billing"), &json!(200)));
+    let refused = client.watch(scene.asking(None)).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unauthenticated, "a refusal beside it keeps its reason");
+    let audit = scene.sidecar.audit_where(|record| record["decision"] == "reject").unwrap();
+    assert_eq!(audit["reason"], "token_missing");
+    let metrics = scene.sidecar.ask_admin("/metrics").text();
+    let counted =
+        |reason: &str| metrics.lines().find(|line| line.contains(&format!("reason=\"{reason}\""))).map(str::to_owned);
+    for reason in ["request_malformed", "internal_error", "upstream_unreachable", "upstream_timeout"] {
+        let line = counted(reason).unwrap_or_default();
+        assert!(line.is_empty() || line.ends_with(" 0"), "{line}");
+    }
+}

@@ -15,6 +15,7 @@
 
 mod auditing; // full disks, closed outputs, blocked pipes
 mod crowding; // connections that say nothing
+mod descriptors; // a low limit of open files
 mod load; // clients that go on sending
 mod logging; // an unread log, an upstream that fails
 mod monitoring; // a real Prometheus, rules, dashboard

@@ -64,12 +64,17 @@ impl Session {
     }
 
     /// Decides once about a client that has closed its side of the connection: whether it still waits for responses. One that does
-    /// has sent its next requests already, or closes its side right after its last request; one that closes it later, or when
-    /// the response has begun, is gone.
+    /// has sent its next requests already, or closes its side right after its last request; one that closes it later, within its
+    /// request's body, or when the response has begun, is gone.
     fn waits_for_responses(&mut self) -> bool {
-        let is_waiting = self.stream.as_deref().is_some_and(|stream| !stream.buffered().is_empty())
-            || (self.written.is_none() && self.last_activity.elapsed() < HALF_CLOSE_TIME);
-        *self.is_half_closed.get_or_insert(is_waiting)
+        let buffered = self.stream.as_deref().map_or(0, |stream| stream.buffered().len() as u64);
+        // What is buffered may be this request's body, which nobody has asked for yet.
+        let (is_whole, has_next) = match self.body.left() {
+            Some(left) => (buffered >= left, buffered > left),
+            None => (true, self.body.is_done() && buffered > 0),
+        };
+        let is_in_time = self.written.is_none() && self.last_activity.elapsed() < HALF_CLOSE_TIME;
+        *self.is_half_closed.get_or_insert(has_next || (is_whole && is_in_time))
     }
 
     /// Looks whether the client has closed its side before a response begins, after which that means something else.
