@@ -73,6 +73,8 @@ pub struct IssuerStatus {
     pub ready: bool,
     /// The names of the keys, stale ones too; `None` for a key without.
     pub kids: Vec<Option<String>>,
+    /// The named keys of its document that cannot be used, each with the cause.
+    pub left_out: Vec<(String, &'static str)>,
     /// How long ago the issuer last confirmed them.
     pub age: Option<Duration>,
     /// When a refresh last succeeded.
@@ -328,6 +330,7 @@ impl IssuerTask {
             required,
             ready: published.as_ref().is_some_and(|published| published.usable(now).is_some()),
             kids: keys.iter().map(|key| key.kid().map(str::to_owned)).collect(),
+            left_out: published.as_ref().map(|published| published.keys.left_out_keys().to_vec()).unwrap_or_default(),
             age: published.as_ref().map(|published| now.since(published.confirmed)),
             last_success: state.last_success,
             next_refresh: (!state.in_flight).then(|| state.scheduled.saturating_duration_since(Instant::now())),

@@ -27,5 +27,6 @@ pub(crate) fn record() -> Record<'static> {
         authentication_us: 60,
         upstream_us: Some(40),
         client: Some("127.0.0.1:5555"),
+        forwarded_for: None,
     }
 }

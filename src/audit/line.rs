@@ -40,6 +40,9 @@ impl Record<'_> {
         number(line, r#","authentication_us":"#, Some(self.authentication_us))?;
         number(line, r#","upstream_us":"#, self.upstream_us)?;
         text(line, r#","client":"#, self.client)?;
+        if self.forwarded_for.is_some() {
+            text(line, r#","forwarded_for":"#, self.forwarded_for)?;
+        }
         line.extend_from_slice(b"}\n");
         Ok(written)
     }

@@ -37,7 +37,7 @@ pub struct Record<'a> {
     pub reason: Option<Reason>,
     /// Who called; only from a verified token.
     pub caller: Option<&'a str>,
-    /// Who a token that did not pass says is calling, in the mode `report`. Unverified: it may be anybody's word. Bounded.
+    /// Who a token that did not pass says is calling. Unverified: it may be anybody's word. Cleaned, at most 64 characters.
     pub claimed_caller: Option<&'a str>,
     /// The configured issuer that the token names.
     pub issuer: Option<&'a str>,
@@ -69,6 +69,10 @@ pub struct Record<'a> {
     pub upstream_us: Option<u64>,
     /// Address and port of the peer; over a Unix socket the user and the process at its other end, `unix:uid=1000,pid=77`.
     pub client: Option<&'a str>,
+    /// With `forwarding.trusted_hops`, the first address that the trusted proxies put into `X-Forwarded-For`, cleaned, at most 64
+    /// characters. It is not there without them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forwarded_for: Option<&'a str>,
 }
 
 /// What the audit says about itself when records were lost, as soon as it can.

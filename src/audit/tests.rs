@@ -29,6 +29,7 @@ fn record(path: &str) -> Record<'_> {
         authentication_us: 3,
         upstream_us: None,
         client: None,
+        forwarded_for: None,
     }
 }
 

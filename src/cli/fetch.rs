@@ -8,6 +8,7 @@ use prometheus::Registry;
 
 use crate::config;
 use crate::jwks_refresh::JwksRefresher;
+use crate::rejection::quoted;
 use crate::server::{Verifier, prepare_tls};
 
 /// Fetches the keys of all issuers of a configuration that has no errors. Returns the exit code: 0 if each has usable keys.
@@ -36,6 +37,9 @@ pub(super) fn run(path: &Path, root: Option<&Path>, out: &mut impl Write) -> io:
                 let kids: Vec<_> =
                     status.kids.iter().map(|kid| format!("{:?}", kid.as_deref().unwrap_or_default())).collect();
                 writeln!(out, "  fetched   {}: {} keys: {}", status.issuer, kids.len(), kids.join(", "))?;
+                for (kid, why) in &status.left_out {
+                    writeln!(out, "            left out {}: {why}", quoted(kid))?;
+                }
             }
             detail => {
                 let detail = detail.unwrap_or_else(|| "no answer in time".to_owned());

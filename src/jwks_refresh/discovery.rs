@@ -5,20 +5,42 @@ use reqwest::Url;
 use serde::Deserialize;
 
 use super::error::FetchError;
+use crate::keys::document::DocumentKind;
 use crate::keys::source::check_next;
+use crate::rejection::quoted;
 
 /// Where a discovery document, read from `from`, says that the keys of `issuer` are.
 pub(super) fn jwks_uri(document: &[u8], issuer: &str, from: &Url, allow_http: bool) -> Result<Url, FetchError> {
-    let metadata: Metadata = serde_json::from_slice(document)
-        .map_err(|_| FetchError::Discovery("is not a JSON object with issuer and jwks_uri"))?;
+    let metadata: Metadata =
+        serde_json::from_slice(document).map_err(|_| FetchError::Discovery(what_is_wrong(document)))?;
     // OpenID Connect Discovery §4.3, RFC 8414 §3.3: without this check one issuer could speak for another.
     if metadata.issuer != issuer {
-        return Err(FetchError::Discovery("names another issuer than the configured one"));
+        return Err(FetchError::OtherIssuer { found: quoted(&metadata.issuer), wanted: quoted(issuer) });
     }
     let url =
         Url::parse(&metadata.jwks_uri).map_err(|_| FetchError::Discovery("has a jwks_uri that is not an address"))?;
     check_next(from, &url, allow_http).map_err(FetchError::JwksUri)?;
     Ok(url)
+}
+
+/// What a document is that is no discovery document.
+fn what_is_wrong(document: &[u8]) -> &'static str {
+    match DocumentKind::of(document) {
+        DocumentKind::Empty => "is empty",
+        DocumentKind::Gzip => "is compressed with gzip; the issuer must send it without Content-Encoding",
+        DocumentKind::Html => "is HTML; the address is that of a page, or a proxy answered",
+        DocumentKind::Jwk | DocumentKind::JwkList => "is a list of keys; give its URL as keys.url",
+        DocumentKind::Certificate
+        | DocumentKind::CertificateMap
+        | DocumentKind::PrivateKey
+        | DocumentKind::PublicKey => "is PEM; give the URL of the issuer's JWK Set as keys.url",
+        DocumentKind::OtherJson if has_keys(document) => "is a key set; give its URL as keys.url",
+        _ => "is not a JSON object with issuer and jwks_uri",
+    }
+}
+
+fn has_keys(document: &[u8]) -> bool {
+    serde_json::from_slice::<serde_json::Value>(document).is_ok_and(|document| document.get("keys").is_some())
 }
 
 #[derive(Deserialize)]
@@ -49,8 +71,37 @@ mod tests {
     fn a_document_of_another_issuer_is_refused() {
         for other in ["https://auth.example/tenant/", "https://auth.example", "https://AUTH.example/tenant", ""] {
             let document = format!(r#"{{"issuer":"{other}","jwks_uri":"https://auth.example/k"}}"#);
-            assert_eq!(read(&document), Err(FetchError::Discovery("names another issuer than the configured one")));
+            let refused = read(&document).expect_err("another issuer");
+            let both = format!("names the issuer '{other}', and the configured one is '{ISSUER}'");
+            assert!(refused.to_string().contains(&both), "{refused}");
         }
+    }
+
+    #[test]
+    fn the_issuer_of_a_foreign_document_is_shown_short_and_clean() {
+        let document =
+            format!(r#"{{"issuer":"x\u001b[31m'{}","jwks_uri":"https://auth.example/k"}}"#, "y".repeat(5000));
+        let refused = read(&document).expect_err("another issuer").to_string();
+        assert!(refused.len() < 250 && refused.bytes().all(|byte| (0x20..0x7f).contains(&byte)), "{refused}");
+    }
+
+    #[test]
+    fn what_stands_in_place_of_a_discovery_document_is_named() {
+        for (document, words) in [
+            ("", "is empty"),
+            ("<!DOCTYPE html><html></html>", "is HTML"),
+            ("-----BEGIN PUBLIC KEY-----\nMCow\n-----END PUBLIC KEY-----\n", "is PEM"),
+            ("-----BEGIN CERTIFICATE-----\nMCow\n-----END CERTIFICATE-----\n", "is PEM"),
+            (r#"{"keys":[]}"#, "is a key set; give its URL as keys.url"),
+            (r#"{"kty":"EC"}"#, "is a list of keys"),
+            ("\u{1f}\u{8b}", "is not a JSON object"),
+            (r#"{"issuer":"https://auth.example/tenant"}"#, "is not a JSON object with issuer and jwks_uri"),
+        ] {
+            let refused = read(document).expect_err("no discovery document").to_string();
+            assert!(refused.contains(words), "{document}: {refused}");
+        }
+        let gzip = what_is_wrong(&[0x1f, 0x8b, 8, 0]);
+        assert!(gzip.contains("gzip"), "{gzip}");
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! Why a refresh failed, in our own words: short, bounded, and without anything that a server or a library said. They may
-//! stand in logs and in `/readyz`.
+//! stand in logs and in `/readyz`. The one exception is the issuer that a discovery document names, shortened and cleaned.
 
 use std::error::Error;
 use std::io;
@@ -43,6 +43,8 @@ pub enum FetchError {
     Timeout,
     #[error("the answer is larger than {BODY_MAX} bytes")]
     TooLarge,
+    #[error("the discovery document names the issuer {found}, and the configured one is {wanted}")]
+    OtherIssuer { found: String, wanted: String },
     #[error("more than {REDIRECTS_MAX} redirects")]
     TooManyRedirects,
 }
@@ -82,6 +84,7 @@ impl FetchError {
             Self::File { .. } => "check that the file is mounted and that this user may read it",
             Self::HostUnknown => "check the host's name and the DNS of this machine",
             Self::JwksUri(_) => "give keys.url, or set jwks_host",
+            Self::OtherIssuer { .. } => "write its name as issuer if it is the right one: tokens have it as iss",
             Self::Protocol => "if the port speaks TLS, the URL must be https",
             Self::Redirect(_) | Self::TooManyRedirects => "give the URL to which the redirects lead",
             Self::Setup => "check the proxy variables of the environment, or unset use_proxy_env",
@@ -114,7 +117,7 @@ impl FetchError {
         match self {
             Self::Certificate(_) => "certificate",
             Self::ConnectionRefused | Self::Connection | Self::HostUnknown => "unreachable",
-            Self::Discovery(_) | Self::JwksUri(_) => "discovery",
+            Self::Discovery(_) | Self::JwksUri(_) | Self::OtherIssuer { .. } => "discovery",
             Self::Document(_) => "document",
             Self::File { .. } | Self::Setup => "file",
             Self::Encoded(_) | Self::Protocol | Self::TooLarge => "answer",

@@ -148,7 +148,13 @@ impl KeySet {
         named.chain(nameless).filter(move |key| key.public().fits(algorithm))
     }
 
-    /// Why the key of this `kid`, which is in the document, is not used: the kind of reason, in a word or two.
+    /// The names of keys that are in the document and not used, each with the kind of reason, in a word or two.
+    #[must_use]
+    pub fn left_out_keys(&self) -> &[(String, &'static str)] {
+        &self.left_out
+    }
+
+    /// Why the key of this `kid`, which is in the document, is not used.
     #[must_use]
     pub fn left_out(&self, kid: &str) -> Option<&'static str> {
         self.left_out.iter().find(|(name, _)| name == kid).map(|(_, why)| *why)

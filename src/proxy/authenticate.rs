@@ -58,13 +58,12 @@ pub(super) async fn authenticate(
         }
         Decision::Reject(refused) => {
             let head = request_head(session.req_header(), &ctx.policy.token_header);
-            ctx.record.set_refused_token(refused.facts);
+            ctx.record.set_refused_token(refused.facts, ctx.policy.authenticator.claimed_caller(&head));
             if ctx.policy.modes.of(&head, ctx.record.refused_issuer()) == Mode::Enforce {
                 return Err(refused.rejection);
             }
             ctx.share = Some(without_caller.enter(share_without_caller(&ctx.policy.limits))?);
-            let claimed_caller = ctx.policy.authenticator.claimed_caller(&head);
-            ctx.record.would_reject(refused.rejection.reason(), claimed_caller);
+            ctx.record.would_reject(refused.rejection.reason());
         }
     }
     if ctx.permit.is_none() {

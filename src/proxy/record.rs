@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 
@@ -37,6 +37,8 @@ pub struct RequestSummary<'a> {
     pub request_id: Option<&'a [u8]>,
     /// `traceparent`, if it came once.
     pub traceparent: Option<&'a [u8]>,
+    /// All fields, if the head could be read.
+    pub headers: Option<&'a HeaderMap>,
 }
 
 /// One request and its answer, as far as they have come.
@@ -49,7 +51,7 @@ pub struct RequestRecord {
     reason: Option<Reason>,
     /// Only a decision to forward sets it.
     accepted: Option<Arc<Accepted>>,
-    /// Who the token of a request that is only reported claims to be; unverified.
+    /// Who a token that was not accepted says is calling; unverified.
     claimed_caller: Option<String>,
     /// What is known of a token that was not accepted.
     refused: Facts,
@@ -65,6 +67,8 @@ struct Arrival {
     method: String,
     path: String,
     client: Option<Arc<str>>,
+    /// Where the trusted proxies say that it came from.
+    forwarded_for: Option<String>,
     context: Option<Context>,
     span_context: Option<Place>,
 }
@@ -101,6 +105,7 @@ impl<'a> RequestSummary<'a> {
             path: header.uri.path(),
             request_id: only(&header.headers, "x-request-id"),
             traceparent: only(&header.headers, "traceparent"),
+            headers: Some(&header.headers),
         }
     }
 }
@@ -138,10 +143,15 @@ impl RequestRecord {
         self.request_id = kept.unwrap_or_else(|| uuid::Uuid::now_v7().simple().to_string());
         let context = Context::read(summary.traceparent.into_iter());
         let span_context = self.sinks.tracer.as_ref().and_then(|tracer| tracer.place(context.as_ref()));
+        let forwarded_for = summary.headers.and_then(|headers| {
+            let lines = headers.get_all("x-forwarded-for").iter().map(HeaderValue::as_bytes);
+            self.policy.forward.first_address(lines)
+        });
         let path = summary.path;
         // Hardly any path is longer, and one with no more bytes has no more characters.
         let path = if path.len() <= PATH_SHOWN { path.to_owned() } else { path.chars().take(PATH_SHOWN).collect() };
-        self.arrival = Some(Arrival { method: summary.method.to_owned(), path, client, context, span_context });
+        self.arrival =
+            Some(Arrival { method: summary.method.to_owned(), path, client, forwarded_for, context, span_context });
     }
 
     /// How long ago the token was decided about.
@@ -177,9 +187,10 @@ impl RequestRecord {
         self.verdict = Verdict::Pass;
     }
 
-    /// What is known of a token that was not accepted.
-    pub fn set_refused_token(&mut self, facts: Facts) {
+    /// What is known of a token that was not accepted, and who it says is calling.
+    pub fn set_refused_token(&mut self, facts: Facts, claimed_caller: Option<String>) {
         self.refused = facts;
+        self.claimed_caller = claimed_caller;
     }
 
     /// The issuer that a token named which was not accepted.
@@ -188,10 +199,9 @@ impl RequestRecord {
     }
 
     /// The request would be refused if refusing had begun.
-    pub fn would_reject(&mut self, reason: Reason, claimed_caller: Option<String>) {
+    pub fn would_reject(&mut self, reason: Reason) {
         self.verdict = Verdict::WouldReject;
         self.reason = Some(reason);
-        self.claimed_caller = claimed_caller;
     }
 
     /// The request is refused.
@@ -337,6 +347,7 @@ impl RequestRecord {
             authentication_us: micros(times.authentication),
             upstream_us: times.upstream.map(micros),
             client: arrival.client.as_deref(),
+            forwarded_for: arrival.forwarded_for.as_deref(),
         })
     }
 }
@@ -369,7 +380,8 @@ mod tests {
         header.append_header("traceparent", "t").unwrap();
         let summary = RequestSummary::of(&header);
         let (id, traceparent) = (Some(&b"r"[..]), Some(&b"t"[..]));
-        assert_eq!(summary, RequestSummary { method: "GET", path: "/a", request_id: id, traceparent });
+        let headers = Some(&header.headers);
+        assert_eq!(summary, RequestSummary { method: "GET", path: "/a", request_id: id, traceparent, headers });
         header.append_header("x-request-id", "r").unwrap();
         header.append_header("traceparent", "t").unwrap();
         let summary = RequestSummary::of(&header);

@@ -9,7 +9,7 @@ use pingora::protocols::http::ServerSession;
 
 use super::context::RequestContext;
 use crate::audit::Verdict;
-use crate::forwarding::TokenForwarding;
+use crate::forwarding::{ForwardingPolicy, TokenForwarding};
 use crate::http1::fields::{elements, letters, trimmed};
 use crate::http1::target;
 
@@ -45,7 +45,7 @@ pub(super) fn prepare(
         upstream.remove_header(&ctx.policy.token_header);
     }
     let peer = ctx.info.as_deref().and_then(|info| info.peer().address.as_deref());
-    set_forwarded_headers(upstream, session, peer, rule.trusted_hops)?;
+    set_forwarded_headers(upstream, session, peer, rule)?;
     upstream.append_header("x-request-id", ctx.record.request_id.as_str())?;
     let version = if session.req_header().version == Version::HTTP_2 { "2 callgate" } else { "1.1 callgate" };
     upstream.append_header("Via", HeaderValue::from_static(version))?;
@@ -64,18 +64,16 @@ fn set_forwarded_headers(
     upstream: &mut RequestHeader,
     session: &ServerSession,
     peer: Option<&str>,
-    trusted_hops: usize,
+    rule: ForwardingPolicy,
 ) -> pingora::Result<()> {
     let came = &session.req_header().headers;
-    let lines = came.get_all("x-forwarded-for").iter();
-    let mut path: Vec<&[u8]> = lines.flat_map(|value| elements(value.as_bytes())).collect();
-    let mut path = path.split_off(path.len().saturating_sub(trusted_hops));
+    let mut path = rule.trusted_path(came.get_all("x-forwarded-for").iter().map(HeaderValue::as_bytes));
     path.extend(peer.map(str::as_bytes));
     if !path.is_empty() {
         upstream.append_header("x-forwarded-for", path.join(&b", "[..]))?;
     }
     let trusted = |name: &str| {
-        let value = came.get(name).filter(|_| trusted_hops > 0 && came.get_all(name).iter().count() == 1)?;
+        let value = came.get(name).filter(|_| rule.trusted_hops > 0 && came.get_all(name).iter().count() == 1)?;
         Some(trimmed(value.as_bytes()))
     };
     let secure = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());

@@ -225,3 +225,36 @@ fn check_asks_the_issuers_once_and_says_what_came() {
     );
     assert!(said.contains(&wanted), "{said}");
 }
+
+#[test]
+fn check_names_the_keys_that_are_published_and_left_out() {
+    let outage = Outage::new();
+    let directory = tempfile::tempdir().unwrap();
+    let (file, keys) = (directory.path().join("sidecar.toml"), directory.path().join("keys.json"));
+    let odd = serde_json::json!({"kty": "EC", "crv": "P-256", "kid": "odd", "x": "AA", "y": "AA"});
+    std::fs::write(&keys, serde_json::json!({"keys": [outage.issuer.key().jwk(), odd]}).to_string()).unwrap();
+    let setup = Setup::before(outage.email.address());
+    let setup = setup.trusting_with(&outage.issuer, &format!("keys = {{ file = \"{}\" }}", keys.display()));
+    std::fs::write(&file, setup.toml()).unwrap();
+    let output =
+        std::process::Command::new(binary()).args(["check", "--fetch", "--config"]).arg(&file).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("1 keys: \"key-1\"\n            left out 'odd': "), "{said}");
+}
+
+#[test]
+fn a_snapshot_that_cannot_be_written_is_counted_and_stops_nobody() {
+    let outage = Outage::new();
+    // Nobody can make a directory there, whatever the user.
+    let sidecar = start_ready(&outage.setup("", "[keys]\nsnapshot_dir = \"/proc/callgate\""));
+    assert_eq!(outage.ask(&sidecar), 202);
+    let failures = "callgate_key_snapshot_write_failures_total{issuer=\"https://auth.internal.example\"} 1";
+    let end = Instant::now() + PATIENCE;
+    // It is written behind the keys' back.
+    while !sidecar.ask_admin("/metrics").text().contains(failures) {
+        assert!(Instant::now() < end, "{}", sidecar.ask_admin("/metrics").text());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(outage.ask(&sidecar), 202);
+}

@@ -12,6 +12,7 @@ use testkit::email_service::EmailService;
 use testkit::http::PATIENCE;
 use testkit::issuer::Issuer;
 use testkit::process::Process;
+use testkit::refusal::request_id;
 use testkit::request::Request;
 use testkit::setup::{AUDIENCE, Setup};
 use testkit::sidecar::Sidecar;
@@ -255,4 +256,52 @@ fn records_keep_to_the_published_schema_and_name_request_and_trace() {
     }
     assert_eq!(records.len(), 4);
     stage.end();
+}
+
+#[test]
+fn a_refused_request_is_recorded_with_the_caller_that_its_token_claims() {
+    let stage = Stage::set();
+    let recorded = |token: &str| {
+        let refused = stage.ask(&Request::send().bearer(token));
+        assert_eq!(refused.status(), 401, "{}", refused.text());
+        stage.sidecar.audit_for(&request_id(&refused)).expect("a record")
+    };
+    let of = |sub: Value| {
+        let mut claims = stage.claims();
+        (claims["exp"], claims["sub"]) = (json!(1), sub);
+        recorded(&stage.issuer.mint(&claims))
+    };
+    let record = of(json!("orders"));
+    assert_eq!((&record["decision"], &record["reason"]), (&json!("reject"), &json!("token_expired")));
+    assert_eq!((&record["claimed_caller"], &record["caller"]), (&json!("orders"), &Value::Null));
+    // Anybody's words: bounded and clean, and nothing if there are none.
+    assert_eq!(of(json!("x".repeat(1000)))["claimed_caller"].as_str().map(str::len), Some(64));
+    assert_eq!(of(json!("a\"b\\c\n\u{e9}"))["claimed_caller"], "a?b?c??");
+    assert_eq!(of(json!(5))["claimed_caller"], Value::Null);
+    assert_eq!(recorded("open-sesame")["claimed_caller"], Value::Null);
+    stage.assert_nothing_received();
+    assert_eq!(stage.ask(&Request::send().bearer(&stage.token())).status(), 202);
+    let accepted = stage.sidecar.audit_where(|record| record["decision"] == "forward").expect("a record");
+    assert_eq!((&accepted["caller"], &accepted["claimed_caller"]), (&json!("billing"), &Value::Null));
+    stage.end();
+}
+
+#[test]
+fn trusted_proxies_say_where_a_request_came_from_and_strangers_do_not() {
+    let ask = |stage: &Stage| {
+        let forwarded = Request::send().header("X-Forwarded-For", "203.0.113.9, 198.51.100.7");
+        assert_eq!(stage.ask(&forwarded.header("X-Forwarded-For", "10.0.0.5").bearer(&stage.token())).status(), 202);
+        stage.audit(0)
+    };
+    let trusting = Stage::set_with(|setup| setup.with("[forwarding]\ntrusted_hops = 2"));
+    let record = ask(&trusting);
+    assert_eq!(record["forwarded_for"], "198.51.100.7", "the first that the two added: {record}");
+    assert!(record["client"].as_str().unwrap().starts_with("127.0.0.1:"));
+    assert_eq!(trusting.ask(&Request::send()).status(), 401);
+    assert!(trusting.audit(1).get("forwarded_for").is_none(), "nobody said it");
+    trusting.end();
+
+    let plain = Stage::set();
+    assert!(ask(&plain).get("forwarded_for").is_none(), "a client could have written it");
+    plain.end();
 }

@@ -63,12 +63,13 @@ fn what_would_be_refused_is_forwarded_without_a_caller_and_told_everywhere() {
 }
 
 #[test]
-fn without_the_mode_nothing_is_reported_and_no_claim_is_shown() {
+fn without_the_mode_nothing_is_reported_and_the_record_has_the_claim() {
     let stage = Stage::set();
     let expired = stage.token_but("exp", json!(now() - 3600));
     let (answer, audit) = asked_with(&stage, &expired);
     assert_eq!(answer.status(), 401);
-    assert_eq!((&audit["decision"], &audit["claimed_caller"]), (&json!("reject"), &Value::Null));
+    assert_eq!((&audit["decision"], &audit["claimed_caller"]), (&json!("reject"), &json!("billing")));
+    assert_eq!(audit["caller"], Value::Null);
     assert_eq!(sample(&stage.sidecar, "callgate_report_only", &["scope=\"all\""]), Some(0.0));
     assert_eq!(sample(&stage.sidecar, "callgate_would_reject_total", &[]), None);
     let ended = rollout(&stage, &[]);

@@ -13,7 +13,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("request", &[]),
     ("rejection", &[]),
     ("algorithm", &[]),
-    ("forwarding", &[]),
+    ("forwarding", &["http1"]),
     ("issuers", &[]),
     ("limits", &[]),
     ("requirement", &["algorithm", "rejection"]),

@@ -336,7 +336,7 @@ async fn a_discovery_document_of_another_issuer_leads_nowhere() {
     let other = server.url("/other");
     let settings = FetchSettings::default();
     let start = Start::Discovery { issuer: other, base: address(&server.url(""), false) };
-    assert!(matches!(fetched(settings, start).await, Err(FetchError::Discovery(_))));
+    assert!(matches!(fetched(settings, start).await, Err(FetchError::OtherIssuer { .. })));
     assert_eq!(server.seen().len(), 1, "its keys are not fetched");
 }
 

@@ -523,6 +523,7 @@ pub(crate) const REFUSED: &[(&str, &str, &str, &str, &str)] = &[
     ),
     ("jwks.json\"", "jwks.json\", use = \"enc\"", "14:56", "issuers[0].keys.use", "allowed: jwt-svid, sig"),
     ("", "[keys]\nsnapshot_dir = \"\"", "16:16", "keys.snapshot_dir", "must not be empty"),
+    ("", "[keys]\nsnapshot_dir = \"/proc\"", "16:16", "keys.snapshot_dir", "this user cannot write into"),
     ("", "[keys]\nsnapshot_dir = \"ca.pem\"", "16:16", "keys.snapshot_dir", "is no directory"),
     ("", "[keys]\nrefresh = \"1m\"", "16:1", "keys.refresh", "\"refresh\" belongs in issuers[].keys"),
     // Caller.

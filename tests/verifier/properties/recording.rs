@@ -77,6 +77,7 @@ proptest! {
             authentication_us: numbers[3],
             upstream_us,
             client: client.as_deref(),
+            forwarded_for: trace_id.as_deref(),
         };
         let line = String::from_utf8(record.line().expect("a line")).expect("text");
         prop_assert_eq!(line, serde_json::to_string(&record).expect("JSON") + "\n");
