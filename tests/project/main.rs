@@ -11,5 +11,6 @@
 
 mod architecture; // which module may use which
 mod configuration_page; // docs/configuration.md, the schema and the example file
+mod issuers_page; // a recipe for each issuer
 mod reasons; // docs/reasons.md
 mod scripts; // where tools come from
