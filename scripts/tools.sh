@@ -109,7 +109,7 @@ tools_debian_package() { # TOOL
     h2load) echo nghttp2-client ;;
     taskset | unshare | nsenter) echo util-linux ;;
     llvm-profdata-*) echo "llvm-${1##*-}" ;;
-    buildah | catatonit | cmake | curl | git | haproxy | mmdebstrap | netavark | nginx | openssl | podman | python3 | runc | \
+    buildah | catatonit | chromium-headless-shell | cmake | curl | git | haproxy | mmdebstrap | netavark | nginx | openssl | podman | python3 | runc | \
         shellcheck | valgrind | wrk) echo "$1" ;;
     esac
 }

@@ -1,7 +1,9 @@
-//! The operator's listener: metrics, liveness and readiness, answered from memory. Two things can be changed here, and only from
+//! The operator's listener: a page, the status, metrics, liveness and readiness, answered from memory. Two things can be changed here, and only from
 //! this machine: `/drain` lets the connections end, as the first step of a stop, and `/reload` reads the configuration again.
 
 mod exchange;
+mod page;
+mod state;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -14,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::jwks_refresh::{IssuerStatus, JwksRefresher};
 use crate::metrics::Metrics;
+use crate::status::Board;
 
 pub use exchange::{Answer, Read, Request, read, write};
 
@@ -22,8 +25,14 @@ pub struct Admin {
     pub metrics: Arc<Metrics>,
     /// What keeps the keys of the configuration in force.
     pub keys: Box<dyn Fn() -> Arc<JwksRefresher> + Send + Sync>,
+    /// How many bytes the remembered tokens take.
+    pub cache_bytes: Box<dyn Fn() -> u64 + Send + Sync>,
     /// Set when the process is on its way out: then it is not ready, and still alive.
     pub draining: Arc<AtomicBool>,
+    /// What was noted for the status.
+    pub board: Arc<Board>,
+    /// Whether people are shown a page.
+    pub page: bool,
     /// Where a reload is asked for.
     pub reloads: mpsc::Sender<ReloadRequest>,
 }
@@ -126,7 +135,9 @@ impl Admin {
             ("GET" | "HEAD", path) => self.show(path),
             _ => (StatusCode::METHOD_NOT_ALLOWED, TEXT, b"only GET is served here\n".to_vec()),
         };
-        Answer { status, content_type, body, is_bodiless: request.method == "HEAD", keeps: request.persists }
+        let security = if content_type == PAGE { page::SECURITY } else { NOT_KEPT };
+        let (is_bodiless, keeps) = (request.method == "HEAD", request.persists);
+        Answer { status, content_type, security, body, is_bodiless, keeps }
     }
 
     fn show(&self, path: &str) -> (StatusCode, &'static str, Vec<u8>) {
@@ -139,6 +150,15 @@ impl Admin {
                 body.push(b'\n');
                 (status, "application/json", body)
             }
+            "/" if self.page => (StatusCode::OK, PAGE, page::PAGE.as_bytes().to_vec()),
+            "/status" => {
+                let is_stopping = self.draining.load(Ordering::Relaxed);
+                let (keys, cache_bytes) = ((self.keys)(), (self.cache_bytes)());
+                let status = state::status(&self.board, &self.metrics, &keys, cache_bytes, is_stopping);
+                let mut body = serde_json::to_vec(&status).unwrap_or_default();
+                body.push(b'\n');
+                (StatusCode::OK, "application/json", body)
+            }
             "/metrics" => match self.metrics.encode() {
                 Ok(text) => (StatusCode::OK, METRICS, text),
                 Err(error) => {
@@ -146,7 +166,7 @@ impl Admin {
                     (StatusCode::INTERNAL_SERVER_ERROR, TEXT, b"the metrics cannot be encoded; see the log\n".to_vec())
                 }
             },
-            _ => (StatusCode::NOT_FOUND, TEXT, b"there are /metrics, /livez and /readyz\n".to_vec()),
+            _ => (StatusCode::NOT_FOUND, TEXT, b"there are /status, /metrics, /livez and /readyz\n".to_vec()),
         }
     }
 }
@@ -175,6 +195,10 @@ impl Origin {
 /// How long a reload may take: longer than a new issuer may take to give its keys.
 const RELOAD_TIME: Duration = Duration::from_secs(15);
 
+/// What is true now is not to be shown later, and is what it says it is.
+const NOT_KEPT: &str = "cache-control: no-store\r\nx-content-type-options: nosniff\r\n";
+
+const PAGE: &str = "text/html; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
 /// The text format of Prometheus.
 const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";

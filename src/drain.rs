@@ -4,6 +4,8 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
+use reqwest::Method;
+
 use crate::ask::{self, Bounds};
 
 /// The exit code when the instance says yes.
@@ -23,13 +25,12 @@ pub fn run(admin: &str, err: &mut impl Write) -> io::Result<u8> {
     }
 }
 
-fn ask(admin: &str) -> io::Result<()> {
-    let answer = ask::ask(admin, "POST /drain HTTP/1.1\r\nContent-Length: 0", BOUNDS)?;
-    if answer.starts_with(b"HTTP/1.1 200 ") {
-        return Ok(());
+fn ask(admin: &str) -> Result<(), String> {
+    match ask::ask(admin, Method::POST, "/drain", BOUNDS) {
+        Ok(reply) if reply.status == 200 => Ok(()),
+        Ok(reply) => Err(format!("it answered {}: {}", reply.status, reply.text().trim_end())),
+        Err(error) => Err(error.to_string()),
     }
-    let answer = String::from_utf8_lossy(&answer);
-    Err(io::Error::other(format!("it answered {}", answer.lines().next().unwrap_or("nothing"))))
 }
 
 const BOUNDS: Bounds = Bounds { patience: Duration::from_secs(2), answer: 4096 };

@@ -35,6 +35,7 @@ pub mod revocation;
 pub mod rollout;
 pub mod route;
 pub mod server;
+pub mod status;
 pub mod token;
 pub mod trace;
 pub mod upstream;

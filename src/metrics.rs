@@ -13,12 +13,14 @@ pub mod tokens;
 use std::time::Duration;
 
 use prometheus::core::Collector;
+use prometheus::proto::Metric;
 use prometheus::{
     Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
 use crate::audit::{Meters, Verdict};
 use crate::rejection::Reason;
+use crate::status::Counts;
 use crate::trace::SpanMeters;
 
 use cache::CacheMetrics;
@@ -143,6 +145,22 @@ impl Metrics {
         if let Some(upstream) = times.upstream {
             self.upstream.observe(upstream.as_secs_f64());
         }
+    }
+
+    /// How many requests were answered, by what was decided.
+    #[must_use]
+    pub fn outcomes(&self) -> Counts {
+        let mut counts = Counts::default();
+        for series in self.requests.collect().iter().flat_map(|family| family.get_metric()) {
+            let count = match label(series, "outcome") {
+                "forward" => &mut counts.forward,
+                "pass" => &mut counts.pass,
+                "would_reject" => &mut counts.would_reject,
+                _ => &mut counts.reject,
+            };
+            *count += whole(series.get_counter().get_value());
+        }
+        counts
     }
 
     /// Counts an answer of the service itself.
@@ -272,6 +290,17 @@ fn audit_meters(into: &Into<'_>) -> Result<Meters, prometheus::Error> {
         lost_queue_full: lost.with_label_values(&["queue_full"]),
         lost_write_failed: lost.with_label_values(&["write_failed"]),
     })
+}
+
+/// The value of a label; empty if there is none.
+fn label<'m>(series: &'m Metric, name: &str) -> &'m str {
+    series.get_label().iter().find(|label| label.name() == name).map_or("", |label| label.value())
+}
+
+/// The value of a counter of whole numbers.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it counts up from 0, and not beyond 2^53")]
+const fn whole(value: f64) -> u64 {
+    value as u64
 }
 
 /// The label value of all those that are not counted by name.

@@ -4,6 +4,8 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
+use reqwest::Method;
+
 use crate::ask::{self, Bounds};
 
 /// The exit code when the configuration of the file is in force.
@@ -18,23 +20,19 @@ const UNREACHABLE: u8 = 69;
 /// # Errors
 /// If what is to be said cannot be written.
 pub fn run(admin: &str, out: &mut impl Write, err: &mut impl Write) -> io::Result<u8> {
-    let answer = match ask::ask(admin, "POST /reload HTTP/1.1\r\nContent-Length: 0", BOUNDS) {
-        Ok(answer) => answer,
+    let reply = match ask::ask(admin, Method::POST, "/reload", BOUNDS) {
+        Ok(reply) => reply,
         Err(error) => {
             return writeln!(err, "callgate reload: {admin} cannot be asked: {error}").map(|()| UNREACHABLE);
         }
     };
-    let answer = String::from_utf8_lossy(&answer);
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-    let body = body.trim_end();
-    match head.split(' ').nth(1) {
-        Some("200") => writeln!(out, "{body}").map(|()| IN_FORCE),
-        Some("422") => writeln!(err, "{body}").map(|()| REFUSED),
-        _ => {
-            let status = head.lines().next().unwrap_or("nothing");
-            writeln!(err, "callgate reload: {admin} cannot be asked: it answered {status}: {body}")
-                .map(|()| UNREACHABLE)
-        }
+    let (status, text) = (reply.status, reply.text());
+    let body = text.trim_end();
+    match status {
+        200 => writeln!(out, "{body}").map(|()| IN_FORCE),
+        422 => writeln!(err, "{body}").map(|()| REFUSED),
+        _ => writeln!(err, "callgate reload: {admin} cannot be asked: it answered {status}: {body}")
+            .map(|()| UNREACHABLE),
     }
 }
 

@@ -1,17 +1,17 @@
-//! `callgate rollout`: may refusing begin? It reads the metrics of a running instance, says who would be refused, why and since
+//! `callgate rollout`: may refusing begin? It reads the status of a running instance, says who would be refused, why and since
 //! when, and answers. It asks one instance: where there are several, each has its own answer.
 
-mod samples;
 mod view;
 
 use std::io::{self, Write};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
+
+use reqwest::Method;
 
 use crate::ask::{Bounds, ask};
-use crate::clock::UnixTime;
+use crate::status::{Answer, Status};
 
-use samples::Samples;
-use view::{Answer, View};
+use view::View;
 
 /// The exit code when nobody would be refused, or refusing has begun.
 pub const YES: u8 = 0;
@@ -26,16 +26,15 @@ pub const UNREACHABLE: u8 = 69;
 /// # Errors
 /// If what is to be said cannot be written.
 pub fn run(admin: &str, within: Option<u64>, out: &mut impl Write, err: &mut impl Write) -> io::Result<u8> {
-    let text = match scrape(admin) {
-        Ok(text) => text,
+    let status = match read(admin) {
+        Ok(status) => status,
         Err(error) => {
-            writeln!(err, "callgate rollout: the metrics of {admin} cannot be read: {error}")?;
+            writeln!(err, "callgate rollout: the status of {admin} cannot be read: {error}")?;
             return Ok(UNREACHABLE);
         }
     };
-    let now = UnixTime::from(SystemTime::now());
-    let since = within.map(|hours| now.minus(Duration::from_secs(hours.saturating_mul(3600))));
-    let view = View::new(&Samples::parse(&text), now, since);
+    let since = within.map(|hours| status.time.minus(Duration::from_secs(hours.saturating_mul(3600))));
+    let view = View::new(status, since);
     writeln!(out, "{view}")?;
     Ok(match view.answer() {
         Answer::Enforced | Answer::Yes => YES,
@@ -43,16 +42,11 @@ pub fn run(admin: &str, within: Option<u64>, out: &mut impl Write, err: &mut imp
     })
 }
 
-fn scrape(admin: &str) -> io::Result<String> {
-    let answer = ask(admin, "GET /metrics HTTP/1.1", BOUNDS)?;
-    let answer = String::from_utf8_lossy(&answer);
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-    let is_ok = head.lines().next().and_then(|line| line.split(' ').nth(1)) == Some("200");
-    if !is_ok || !body.contains("callgate_build_info") {
-        return Err(io::Error::other("this is not the admin address of a Callgate"));
-    }
-    Ok(body.to_owned())
+fn read(admin: &str) -> Result<Status, String> {
+    let reply = ask(admin, Method::GET, "/status", BOUNDS).map_err(|error| error.to_string())?;
+    let status = (reply.status == 200).then(|| serde_json::from_slice(&reply.body).ok()).flatten();
+    status.ok_or_else(|| "this is not the admin address of a Callgate of this version".to_owned())
 }
 
-/// Far more than all series of an instance need.
+/// Far more than what an instance has to say.
 const BOUNDS: Bounds = Bounds { patience: Duration::from_secs(5), answer: 16 * 1024 * 1024 };

@@ -8,8 +8,10 @@ mod assembly;
 mod conn;
 mod descriptors;
 mod guarded;
+mod in_force;
 mod listen;
 mod log;
+mod outputs;
 mod reload;
 mod slots;
 mod stop;
@@ -28,15 +30,14 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::admin::{Admin, ReloadRequest};
-use crate::audit::output::Output;
-use crate::audit::{self, Audit};
-use crate::config::{self, Compiled, ListenAddress};
+use crate::audit;
+use crate::config::{Compiled, ListenAddress};
 use crate::metrics::Metrics;
 use crate::metrics::cache::CacheMetrics;
 use crate::proxy::Gate;
 use crate::proxy::policy::Policy;
 use crate::proxy::record::RecordSinks;
-use crate::trace;
+use crate::status::{Board, INTERVAL, Refusals};
 
 pub use assembly::Verifier;
 
@@ -47,7 +48,8 @@ use conn::ConnectionServer;
 use guarded::Guarded;
 use listen::{ListenError, Listener};
 use log::LevelHandle;
-use reload::Reloader;
+use outputs::{start_audit, start_tracing};
+use reload::{Reloader, Told};
 use slots::Slots;
 use stop::StopSignals;
 use tls::{TlsError, TlsListener};
@@ -148,6 +150,8 @@ struct Service {
     admin: Acceptor<AdminPort>,
     policy: Arc<ArcSwap<Policy>>,
     reloader: Reloader,
+    metrics: Arc<Metrics>,
+    board: Arc<Board>,
     /// Reloads that the admin port asks for.
     reloads: mpsc::Receiver<ReloadRequest>,
     draining: Arc<AtomicBool>,
@@ -175,48 +179,70 @@ impl Service {
 
         let (policy, deny_list) = Assembly::new(&config, None, &metrics).await?.activate(&config, &metrics);
         let policy = Arc::new(ArcSwap::new(policy));
-        let watched = Arc::clone(&policy);
+        let (watched, cached) = (Arc::clone(&policy), Arc::clone(&policy));
         CacheMetrics::watch(metrics.registry(), move || {
             watched.load().authenticator.cache_usage().map_or((0, 0), |usage| (usage.tokens, usage.bytes))
         })?;
         metrics.config.started(SystemTime::now().into());
         announce::listening(&listener, &admin_listener, &config);
 
+        let refusals = if config.page { Refusals::latest() } else { Refusals::none() };
+        let board = Arc::new(Board::new(in_force::in_force(path, &config, listener.to_string()), refusals));
         let draining = Arc::new(AtomicBool::new(false));
         let keys = Arc::clone(&policy);
         let (ask_reload, reloads) = mpsc::channel(1);
         let admin = Admin {
             metrics: Arc::clone(&metrics),
             keys: Box::new(move || Arc::clone(&keys.load().refresher)),
+            cache_bytes: Box::new(move || cached.load().authenticator.cache_usage().map_or(0, |usage| usage.bytes)),
             draining: Arc::clone(&draining),
+            board: Arc::clone(&board),
+            page: config.page,
             reloads: ask_reload,
         };
         let admin_connections = IntGauge::new("callgate_admin_connections", "Open admin connections.")?;
         let evicted = metrics.connections_evicted();
         let admin = Acceptor::new(AdminPort(admin), Slots::new(ADMIN_CONNECTIONS, admin_connections, evicted.clone()));
 
-        let sinks = Arc::new(RecordSinks { audit, metrics: Arc::clone(&metrics), tracer });
+        let sinks = Arc::new(RecordSinks { audit, metrics: Arc::clone(&metrics), board: Arc::clone(&board), tracer });
         let gate = Gate::new(Arc::clone(&policy), sinks, Arc::clone(&draining));
         metrics.connections_limit().set(i64::try_from(limit).unwrap_or(i64::MAX));
         let guarded = Guarded { connections: ConnectionServer::new(gate, http2), tls: tls.clone() };
         let slots = Slots::new(limit, metrics.connections().clone(), evicted.clone());
         let acceptor = Acceptor::new(guarded, slots);
-        let reloader = Reloader::new(path.to_owned(), config, Arc::clone(&policy), metrics, level, deny_list);
+        let told = Told { metrics: Arc::clone(&metrics), board: Arc::clone(&board), listen: listener.to_string() };
+        let reloader = Reloader::new(path.to_owned(), config, Arc::clone(&policy), told, level, deny_list);
         Ok((
-            Self { listener, tls, acceptor, admin_listener, admin, policy, reloader, reloads, draining, spans },
+            Self {
+                listener,
+                tls,
+                acceptor,
+                admin_listener,
+                admin,
+                policy,
+                reloader,
+                metrics,
+                board,
+                reloads,
+                draining,
+                spans,
+            },
             writer,
         ))
     }
 
     /// Serves until the end. The admin listener serves until the very end, so that a drain can be watched.
     async fn run(self, signals: StopSignals, hangups: Signal) -> Ending {
-        let Self { listener, tls, acceptor, admin_listener, admin, policy, reloader, reloads, draining, spans } = self;
+        let Self { listener, tls, acceptor, admin_listener, admin, policy, reloader, metrics, board, reloads, .. } =
+            self;
+        let (draining, spans) = (self.draining, self.spans);
         let listening = Listening { acceptor, policy, reloader, draining };
         let asked = Asked { hangups, reloads };
         let ending = tokio::select! {
             ending = listening.run(listener, signals, asked) => ending,
             () = admin.accept(&admin_listener) => Ending::Cut,
             () = follow(tls) => Ending::Cut,
+            () = end_intervals(&board, &metrics) => Ending::Cut,
         };
         if let Some(spans) = spans {
             // The last tracer is gone with the last connection.
@@ -230,6 +256,16 @@ async fn follow(tls: Option<Arc<TlsListener>>) {
     match tls {
         Some(tls) => tls.follow_changes().await,
         None => std::future::pending().await,
+    }
+}
+
+/// Tells the status at the end of each interval how many requests there were. It never ends.
+async fn end_intervals(board: &Board, metrics: &Metrics) {
+    let mut intervals = tokio::time::interval(INTERVAL);
+    intervals.tick().await;
+    loop {
+        intervals.tick().await;
+        board.traffic.end_interval(metrics.outcomes());
     }
 }
 
@@ -292,30 +328,6 @@ fn cut_by(signal: &'static str) -> Ending {
 async fn bind(key: &'static str, address: &ListenAddress) -> Result<Listener, ServerError> {
     let bound = Listener::bind(address).await;
     bound.map_err(|source| ServerError::Bind { key, address: address.clone(), source })
-}
-
-fn start_audit(config: &config::Audit, metrics: &Metrics) -> Result<(Audit, audit::Writer), ServerError> {
-    let output = match &config.file {
-        Some(path) => Output::file(path).map_err(|error| ServerError::Audit(path.display().to_string(), error))?,
-        None => Output::stdout().unwrap_or_else(|error| {
-            tracing::error!(%error, "Audit records are lost: standard output does not take them.");
-            Output::nowhere()
-        }),
-    };
-    let when_full = match config.when_full {
-        config::WhenFull::Drop => audit::WhenFull::Drop,
-        config::WhenFull::Wait => audit::WhenFull::Wait,
-    };
-    Audit::start(output, config.queue, when_full, metrics.audit().clone())
-        .map_err(|error| ServerError::System("a thread", error))
-}
-
-type Tracing = (trace::Tracer, JoinHandle<()>);
-
-fn start_tracing(config: Option<&config::Tracing>, metrics: &Metrics) -> Result<Option<Tracing>, ServerError> {
-    let Some(config) = config else { return Ok(None) };
-    let started = trace::start(config.url.clone(), config.sample, config.use_proxy_env, metrics.spans().clone());
-    started.map(Some).map_err(|error| ServerError::Tracing(error.to_string()))
 }
 
 /// How long the first request may wait for the issuers' first answers. Not long: an issuer that hangs must not keep the callers

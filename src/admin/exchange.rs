@@ -27,6 +27,8 @@ pub struct Request {
 pub struct Answer {
     pub status: StatusCode,
     pub content_type: &'static str,
+    /// Further header fields, each with its line end.
+    pub security: &'static str,
     pub body: Vec<u8>,
     /// Whether only the length of the body is told (HEAD).
     pub is_bodiless: bool,
@@ -90,11 +92,12 @@ impl Request {
 pub async fn write(stream: &mut (impl AsyncWrite + Unpin), answer: &Answer) -> io::Result<()> {
     let connection = if answer.keeps { "" } else { "connection: close\r\n" };
     let head = format!(
-        "HTTP/1.1 {} {}\r\ncontent-type: {}\r\ncontent-length: {}\r\n{connection}\r\n",
+        "HTTP/1.1 {} {}\r\ncontent-type: {}\r\ncontent-length: {}\r\n{}{connection}\r\n",
         answer.status.as_str(),
         answer.status.canonical_reason().unwrap_or_default(),
         answer.content_type,
         answer.body.len(),
+        answer.security,
     );
     let body = if answer.is_bodiless { &[][..] } else { &answer.body };
     let written = timeout(WRITE_TIME, async {

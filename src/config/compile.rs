@@ -73,6 +73,7 @@ pub(super) fn compile(file: File, findings: &mut Findings<'_, '_>) -> Result<Com
         tls: tls?,
         upstream: upstream?,
         admin: admin?,
+        page: file.admin.page,
         issuers: with_snapshots(issuers?, snapshot_dir?.as_deref()),
         caller: caller?,
         token: token?,

@@ -41,7 +41,7 @@ pub(super) struct File {
     pub listen: Listen,
     /// The service behind Callgate.
     pub upstream: Upstream,
-    /// Where operators look: `/metrics`, `/livez` and `/readyz`.
+    /// Where operators look: a page at `/`, and `/status`, `/metrics`, `/livez` and `/readyz`.
     pub admin: Admin,
     /// What becomes of a request that does not pass: `enforce` refuses it, `report` forwards it without a caller's name and
     /// counts and records it as one that would be refused. `report` protects nothing: it is for finding out.

@@ -9,6 +9,7 @@ impl Compiled {
     pub fn fixed_changes(&self, next: &Self) -> Vec<&'static str> {
         let checks = [
             ("admin.address", self.admin != next.admin),
+            ("admin.page", self.page != next.page),
             ("audit", self.audit != next.audit),
             ("limits.connections", self.limits.connections != next.limits.connections),
             ("listen.address", self.listen.to_string() != next.listen.to_string()),
@@ -109,6 +110,8 @@ mod tests {
         };
         let http1 = load(&GOOD.replacen("[listen]", "[listen]\nhttp2 = false", 1));
         assert_eq!(load(GOOD).fixed_changes(&http1), ["listen.http2"]);
+        let no_page = load(&GOOD.replacen("[admin]", "[admin]\npage = false", 1));
+        assert_eq!(load(GOOD).fixed_changes(&no_page), ["admin.page"]);
         assert_eq!(socket("0660").fixed_changes(&socket("0666")), ["listen.socket_mode"]);
         assert!(socket("0660").fixed_changes(&socket("660")).is_empty());
         assert_eq!(

@@ -35,6 +35,8 @@ pub struct Compiled {
     pub upstream: Upstream,
     /// Where operators look. Port 0 means any.
     pub admin: SocketAddr,
+    /// Whether they are shown a page, and the latest refusals.
+    pub page: bool,
     /// The trusted issuers, at least one, with different names.
     pub issuers: PerIssuer<Issuer>,
     /// The field that carries the token.

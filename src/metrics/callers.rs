@@ -22,6 +22,12 @@ impl Callers {
         Self { counters, known: RwLock::default(), other }
     }
 
+    /// How many are counted by name.
+    #[must_use]
+    pub fn known(&self) -> usize {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// Counts a forwarded request of a proven caller.
     pub fn count(&self, caller: &str) {
         // The map is whole after every operation, so a poisoned lock is as good as another.

@@ -1,13 +1,15 @@
 //! What is counted about requests that are only reported: who would be refused, why, since when. The claimed callers are
 //! anybody's words: they are short, cleaned, and only the first so many have a time series of their own.
 
+use prometheus::core::Collector as _;
 use prometheus::{IntCounterVec, IntGaugeVec};
 
 use super::bounded::Bounded;
-use super::{Into, NONE, OTHER};
+use super::{Into, NONE, OTHER, label, whole};
 use crate::clock::UnixTime;
 use crate::mode::Scope;
 use crate::rejection::Reason;
+use crate::status::WouldReject;
 
 /// The metrics of the mode `report`.
 pub struct ReportMetrics {
@@ -21,22 +23,21 @@ pub struct ReportMetrics {
 
 impl ReportMetrics {
     pub(super) fn register(into: &Into<'_>) -> Result<Self, prometheus::Error> {
-        let labels = ["claimed_caller", "reason", "issuer"];
         Ok(Self {
             requests: into.counters(
                 "callgate_would_reject_total",
                 "Requests that were forwarded and would be refused, by the caller that their token claims (unverified).",
-                &labels,
+                &LABELS,
             )?,
             first: into.gauges(
                 "callgate_would_reject_first_timestamp_seconds",
                 "When such a request was first seen.",
-                &labels,
+                &LABELS,
             )?,
             last: into.gauges(
                 "callgate_would_reject_last_timestamp_seconds",
                 "When such a request was last seen.",
-                &labels,
+                &LABELS,
             )?,
             scopes: into.gauges(
                 "callgate_report_only",
@@ -69,7 +70,32 @@ impl ReportMetrics {
             first.set(now);
         }
     }
+
+    /// All that was counted, by kind.
+    #[must_use]
+    pub fn kinds(&self) -> Vec<WouldReject> {
+        let families = self.requests.collect();
+        let kind = |series| {
+            let [claimed_caller, reason, issuer] = LABELS.map(|name| label(series, name));
+            let at = |times: &IntGaugeVec| {
+                let time = times.with_label_values(&[claimed_caller, reason, issuer]).get();
+                UnixTime::from_secs(time.unsigned_abs())
+            };
+            WouldReject {
+                claimed_caller: claimed_caller.to_owned(),
+                reason: reason.to_owned(),
+                issuer: issuer.to_owned(),
+                requests: whole(series.get_counter().get_value()),
+                first: at(&self.first),
+                last: at(&self.last),
+            }
+        };
+        families.iter().flat_map(|family| family.get_metric()).map(kind).collect()
+    }
 }
+
+/// What makes a kind.
+const LABELS: [&str; 3] = ["claimed_caller", "reason", "issuer"];
 
 /// How many combinations have time series of their own, three each.
 const KNOWN_MAX: usize = 300;
@@ -94,5 +120,9 @@ mod tests {
         assert_eq!((count("caller-0"), count("other")), (2, 50));
         assert_eq!(report.first.with_label_values(&["caller-0", "token_expired", "a"]).get(), 1000);
         assert_eq!(report.last.with_label_values(&["caller-0", "token_expired", "a"]).get(), 1005);
+        let kinds = report.kinds();
+        assert_eq!(kinds.len(), KNOWN_MAX + 1);
+        let first = kinds.iter().find(|kind| kind.claimed_caller == "caller-0").unwrap();
+        assert_eq!((first.requests, first.first, first.last), (2, now, later));
     }
 }

@@ -15,7 +15,8 @@ use tokio::io::AsyncWriteExt as _;
 
 use super::context::RequestContext;
 use super::policy::RefusalPolicy;
-use super::record::{End, RequestSummary, answered};
+use super::record::{End, answered};
+use super::request_summary::RequestSummary;
 use crate::downstream::response_writer;
 use crate::downstream::stream::ClientStream;
 use crate::http1::head::Sketch;

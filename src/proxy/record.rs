@@ -4,11 +4,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use http::{HeaderMap, HeaderValue, StatusCode};
-use pingora::http::RequestHeader;
+use http::{HeaderValue, StatusCode};
 use pingora::proxy::Session;
 
 use super::policy::Policy;
+use super::request_summary::RequestSummary;
 use crate::audit::record::{EVENT, VERSION};
 use crate::audit::{Audit, PATH_SHOWN, Record, Verdict};
 use crate::authenticator::{Accepted, CacheStatus, Facts};
@@ -17,28 +17,17 @@ use crate::identity::Identity;
 use crate::issuers::IssuerIndex;
 use crate::metrics::{Metrics, Times};
 use crate::rejection::{Reason, Rejection};
+use crate::status::{Board, Refusal};
 use crate::trace::{Context, Place, Span, Tracer};
 
 /// All that hears of a request that has ended.
 pub struct RecordSinks {
     pub audit: Audit,
     pub metrics: Arc<Metrics>,
+    /// Where the latest refusals are noted.
+    pub board: Arc<Board>,
     /// `None` if nothing is traced.
     pub tracer: Option<Tracer>,
-}
-
-/// What is written down of a request, and what it is known by elsewhere.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RequestSummary<'a> {
-    pub method: &'a str,
-    /// Without query.
-    pub path: &'a str,
-    /// `X-Request-Id`, if it came once.
-    pub request_id: Option<&'a [u8]>,
-    /// `traceparent`, if it came once.
-    pub traceparent: Option<&'a [u8]>,
-    /// All fields, if the head could be read.
-    pub headers: Option<&'a HeaderMap>,
 }
 
 /// One request and its answer, as far as they have come.
@@ -95,25 +84,6 @@ enum RecordState {
 pub fn answered(session: &Session) -> Option<StatusCode> {
     let status = session.response_written()?.status;
     (!status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS).then_some(status)
-}
-
-impl<'a> RequestSummary<'a> {
-    /// That of a request with this head.
-    pub fn of(header: &'a RequestHeader) -> Self {
-        Self {
-            method: header.method.as_str(),
-            path: header.uri.path(),
-            request_id: only(&header.headers, "x-request-id"),
-            traceparent: only(&header.headers, "traceparent"),
-            headers: Some(&header.headers),
-        }
-    }
-}
-
-fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
-    let mut values = headers.get_all(name).iter();
-    let (Some(value), None) = (values.next(), values.next()) else { return None };
-    Some(value.as_bytes())
 }
 
 impl RequestRecord {
@@ -293,8 +263,27 @@ impl RequestRecord {
             let now = UnixTime::from(SystemTime::now());
             metrics.report.would_reject(self.claimed_caller.as_deref(), reason, self.issuer(), now);
         }
+        self.note_refusal(end);
         self.emit_span(times, end);
         self.state = RecordState::Counted;
+    }
+
+    /// Notes a refusal for whoever looks at the status.
+    fn note_refusal(&self, end: End) {
+        let (Verdict::Reject | Verdict::WouldReject, Some(arrival)) = (self.verdict, &self.arrival) else { return };
+        self.sinks.board.refusals.add(|| Refusal {
+            time: SystemTime::now().into(),
+            request_id: self.request_id.clone(),
+            decision: self.verdict,
+            reason: self.reason.map(|reason| reason.as_str().into()),
+            claimed_caller: self.claimed_caller.clone(),
+            issuer: self.issuer().map(str::to_owned),
+            kid: self.facts().kid.as_deref().map(str::to_owned),
+            method: arrival.method.clone(),
+            path: arrival.path.clone(),
+            status: end.status,
+            client: arrival.client.as_deref().map(str::to_owned),
+        });
     }
 
     fn emit_span(&mut self, times: &Times, end: End) {
@@ -366,25 +355,5 @@ impl Drop for RequestRecord {
         if let Some(record) = self.audit_record(SystemTime::now(), &times, End::default()) {
             self.sinks.audit.record_now(&record);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_summary_has_a_path_without_query_and_ids_that_came_once() {
-        let mut header = RequestHeader::build_no_case("GET", b"http://h/a?b", None).unwrap();
-        header.append_header("X-Request-Id", "r").unwrap();
-        header.append_header("traceparent", "t").unwrap();
-        let summary = RequestSummary::of(&header);
-        let (id, traceparent) = (Some(&b"r"[..]), Some(&b"t"[..]));
-        let headers = Some(&header.headers);
-        assert_eq!(summary, RequestSummary { method: "GET", path: "/a", request_id: id, traceparent, headers });
-        header.append_header("x-request-id", "r").unwrap();
-        header.append_header("traceparent", "t").unwrap();
-        let summary = RequestSummary::of(&header);
-        assert_eq!((summary.request_id, summary.traceparent), (None, None));
     }
 }

@@ -60,7 +60,8 @@ fn origin(stream: &Stream) -> Origin {
 
 fn refusal(status: StatusCode) -> Answer {
     let body = b"this is no request that is served here\n".to_vec();
-    Answer { status, content_type: "text/plain; charset=utf-8", body, is_bodiless: false, keeps: false }
+    let content_type = "text/plain; charset=utf-8";
+    Answer { status, content_type, security: "", body, is_bodiless: false, keeps: false }
 }
 
 /// How long a new connection may say nothing.

@@ -11,6 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::assembly::Assembly;
+use super::in_force::in_force;
 use super::log::LevelHandle;
 use super::{NEW_KEYS, ServerError};
 use crate::admin::ReloadRequest;
@@ -20,16 +21,25 @@ use crate::metrics::Metrics;
 use crate::proxy::policy::Policy;
 use crate::revocation::list::DenyList;
 use crate::revocation::watcher::DenyListWatcher;
+use crate::status::{Board, Reload};
 
 /// The configuration in force, and the file that it comes from.
 pub(super) struct Reloader {
     path: PathBuf,
     running: Mutex<Compiled>,
     policy: Arc<ArcSwap<Policy>>,
-    metrics: Arc<Metrics>,
+    told: Told,
     log_level: LevelHandle,
     /// Keeps the deny-list in force.
     deny_list: Mutex<Option<DenyListWatcher>>,
+}
+
+/// Who hears of a reload.
+pub(super) struct Told {
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) board: Arc<Board>,
+    /// Where requests come in, whatever the file says meanwhile.
+    pub(super) listen: String,
 }
 
 /// Why another configuration cannot come into force.
@@ -73,11 +83,11 @@ impl Reloader {
         path: PathBuf,
         running: Compiled,
         policy: Arc<ArcSwap<Policy>>,
-        metrics: Arc<Metrics>,
+        told: Told,
         log_level: LevelHandle,
         deny_list: Option<DenyListWatcher>,
     ) -> Self {
-        Self { path, running: Mutex::new(running), policy, metrics, log_level, deny_list: Mutex::new(deny_list) }
+        Self { path, running: Mutex::new(running), policy, told, log_level, deny_list: Mutex::new(deny_list) }
     }
 
     /// The configuration in force.
@@ -122,25 +132,31 @@ impl Reloader {
     /// Tries to bring the file as it is now into force. Returns what is in force then, in words.
     async fn reload(&self, occasion: Occasion) -> Result<String, String> {
         let file = self.path.display();
-        match self.attempt().await {
+        let (outcome, detail) = match self.attempt().await {
             Ok(warnings) => {
-                self.metrics.config.succeeded(SystemTime::now().into());
+                self.told.metrics.config.succeeded(SystemTime::now().into());
                 tracing::info!(%file, occasion = occasion.as_str(), warnings, "The configuration was loaded again and is in force.");
-                Ok(format!("{file} is in force, with {}", counted(warnings, "warning")))
+                let said = format!("{file} is in force, with {}", counted(warnings, "warning"));
+                (Ok(said.clone()), said)
             }
             Err(fault) => {
-                self.metrics.config.failed();
+                self.told.metrics.config.failed();
                 let mut said = format!("{file} is not in force, the configuration before it is: {fault}");
+                // Whoever may look at the status need not see the lines of the file.
+                let mut shown = said.clone();
                 if let ReloadError::Config(problems) = &fault {
                     for problem in problems {
                         tracing::error!(%problem, "The configuration has a problem.");
                         said += &format!("\n{problem:#}");
+                        shown += &format!("\n{problem}");
                     }
                 }
                 tracing::error!(%file, occasion = occasion.as_str(), error = %fault, "The configuration was not loaded again; the old one stays in force.");
-                Err(said)
+                (Err(said), shown)
             }
-        }
+        };
+        self.told.board.reloaded(Reload { time: SystemTime::now().into(), successful: outcome.is_ok(), detail });
+        outcome
     }
 
     async fn attempt(&self) -> Result<usize, ReloadError> {
@@ -150,7 +166,7 @@ impl Reloader {
             return Err(ReloadError::Fixed(fixed));
         }
         let before = self.policy.load_full();
-        let assembly = Assembly::new(&next, Some(&before.refresher), &self.metrics).await?;
+        let assembly = Assembly::new(&next, Some(&before.refresher), &self.told.metrics).await?;
         assembly.refresher.first_attempts(NEW_KEYS).await;
         // What has keys now must not lose them to a slip in an address, and an issuer that is new must be able to speak.
         if let Some(status) = assembly.refresher.newcomers_without_keys(&before.refresher).into_iter().next() {
@@ -163,9 +179,10 @@ impl Reloader {
             // The file may be read while it is being written. What it does not revoke any more is decided by who watches it.
             slot.publish(DenyList::clone(&slot.latest()).and(&before.authenticator.revoked().latest()));
         }
-        let (policy, watcher) = assembly.activate(&next, &self.metrics);
+        let (policy, watcher) = assembly.activate(&next, &self.told.metrics);
         self.log_level.set(next.log.level);
         self.policy.store(Arc::clone(&policy));
+        self.told.board.replace(in_force(&self.path, &next, self.told.listen.clone()));
         // From here on what was replaced has no say any more, even where a stream keeps it in memory.
         before.refresher.retire(&policy.refresher);
         before.authenticator.forget_tokens();

@@ -23,6 +23,7 @@ mod reloading; // SIGHUP and watched files
 mod reporting; // mode = "report" and `callgate rollout`
 mod samples; // single values of a scrape
 mod shares; // requests without a proven caller
+mod status; // /status and the page
 mod stopping; // SIGTERM under load, PID 1
 mod tracing; // OpenTelemetry
 mod upstream_names; // localhost, in either family

@@ -46,7 +46,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("mode", &["issuers", "request", "route"]),
     ("audit", &["clock", "rejection"]),
     ("trace", &[]),
-    ("metrics", &["audit", "clock", "keys", "mode", "rejection", "trace"]),
+    ("status", &["audit", "clock"]),
+    ("metrics", &["audit", "clock", "keys", "mode", "rejection", "status", "trace"]),
     ("file_watcher", &[]),
     ("jwks_refresh", &["algorithm", "clock", "file_watcher", "issuers", "jwt", "keys", "metrics", "rejection"]),
     ("revocation::watcher", &["file_watcher", "metrics", "revocation"]),
@@ -69,11 +70,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "mode",
             "rejection",
             "request",
+            "status",
             "trace",
             "upstream",
         ],
     ),
-    ("admin", &["http1", "jwks_refresh", "metrics"]),
+    ("admin", &["clock", "http1", "jwks_refresh", "metrics", "status"]),
     (
         "config",
         &[
@@ -113,6 +115,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "proxy",
             "rejection",
             "revocation",
+            "status",
             "token",
             "trace",
             "upstream",
@@ -121,7 +124,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("ask", &[]),
     ("drain", &["ask"]),
     ("reload", &["ask"]),
-    ("rollout", &["ask", "clock"]),
+    ("rollout", &["ask", "clock", "status"]),
     (
         "cli",
         &[
@@ -186,15 +189,19 @@ const CRATES: &[(&str, &[&str])] = &[
     ("pingora", &["downstream", "proxy", "server", "upstream"]),
     ("prometheus", &["audit", "cli", "metrics", "jwks_refresh", "server", "trace"]),
     ("quick_cache", &["authenticator"]),
-    ("reqwest", &["jwks_refresh", "trace"]),
+    ("reqwest", &["ask", "drain", "jwks_refresh", "reload", "rollout", "trace"]),
     ("rustls", &["config", "keys", "server", "jwks_refresh"]),
-    ("schemars", &["audit", "config"]),
-    ("serde", &["admin", "audit", "config", "jwt", "keys", "jwks_refresh", "proxy"]),
-    ("serde_json", &["admin", "audit", "config", "explain", "jwt", "keys", "jwks_refresh", "proxy", "trace"]),
+    ("schemars", &["audit", "config", "status"]),
+    ("serde", &["admin", "audit", "config", "jwt", "keys", "jwks_refresh", "proxy", "status"]),
+    (
+        "serde_json",
+        &["admin", "audit", "config", "explain", "jwt", "keys", "jwks_refresh", "proxy", "rollout", "status", "trace"],
+    ),
     ("strsim", &["config"]),
     (
         "thiserror",
         &[
+            "ask",
             "cli",
             "config",
             "file_watcher",
@@ -215,6 +222,7 @@ const CRATES: &[(&str, &[&str])] = &[
         "tokio",
         &[
             "admin",
+            "ask",
             "audit",
             "cli",
             "file_watcher",

@@ -1,0 +1,16 @@
+//! What an instance says of itself at `/status`, and what its page shows: whom it protects, by which keys, what it did with the
+//! latest requests, and whether refusing may begin. The field names are a schema (`docs/status.schema.json`). Nothing here
+//! holds a token.
+
+mod board;
+mod document;
+mod refusals;
+mod traffic;
+
+pub use board::{Board, InForce};
+pub use document::{
+    Answer, Configuration, Counts, Enforcement, Issuer, Limit, Refusal, Reload, Requests, Service, State, Status,
+    VERSION, WouldReject, schema,
+};
+pub use refusals::Refusals;
+pub use traffic::{INTERVAL, Traffic};
