@@ -4,17 +4,19 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::assembly::Assembly;
 use super::in_force::in_force;
 use super::log::LevelHandle;
 use super::{NEW_KEYS, ServerError};
 use crate::admin::ReloadRequest;
+use crate::clock::brief;
 use crate::config::{self, Compiled, Problems, Shutdown};
 use crate::file_watcher::FileWatcher;
 use crate::metrics::Metrics;
@@ -57,12 +59,23 @@ pub(super) enum ReloadError {
     Unfinished,
 }
 
+/// An attempt to come.
+struct Retry {
+    at: Instant,
+    /// How long after the one before.
+    pause: Duration,
+    /// The file as it was then; `None` if it could not be read.
+    content: Option<Vec<u8>>,
+}
+
 /// What asks for a reload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Occasion {
     Change,
     /// `callgate reload`.
     Request,
+    /// The one before failed for a reason that may pass.
+    Retry,
     Signal,
 }
 
@@ -72,6 +85,7 @@ impl Occasion {
         match self {
             Self::Change => "change",
             Self::Request => "request",
+            Self::Retry => "retry",
             Self::Signal => "signal",
         }
     }
@@ -105,10 +119,12 @@ impl Reloader {
         self.running(|running| running.modes.reported().iter().map(ToString::to_string).collect())
     }
 
-    /// Reloads at each signal and request, and at each change of the file if it is watched. It never ends.
+    /// Reloads at each signal and request, and at each change of the file if it is watched. What failed for want of an issuer's keys
+    /// is tried again as long as the file stays as it was. It never ends.
     pub(super) async fn run(&self, mut hangups: Signal, mut requests: mpsc::Receiver<ReloadRequest>) {
         let mut watch =
             self.running(|running| running.reload.watch).then(|| FileWatcher::from_now([self.path.clone()], FILE_MAX));
+        let mut retry: Option<Retry> = None;
         loop {
             let changed = async {
                 match &mut watch {
@@ -116,12 +132,31 @@ impl Reloader {
                     None => std::future::pending().await,
                 }
             };
+            let due = async {
+                match &retry {
+                    Some(retry) => sleep_until(retry.at).await,
+                    None => std::future::pending().await,
+                }
+            };
             let (occasion, request) = tokio::select! {
-                _ = hangups.recv() => (Occasion::Signal, None),
+                _ = hangups.recv() => {
+                    // Those that follow within a moment mean the same.
+                    let _ = timeout(MOMENT, async { while hangups.recv().await.is_some() {} }).await;
+                    (Occasion::Signal, None)
+                }
                 () = changed => (Occasion::Change, None),
                 Some(request) = requests.recv() => (Occasion::Request, Some(request)),
+                () = due => (Occasion::Retry, None),
             };
-            let outcome = self.reload(occasion).await;
+            let content = content(&self.path).await;
+            let failed = retry.take().filter(|_| occasion == Occasion::Retry);
+            if failed.as_ref().is_some_and(|failed| failed.content != content) {
+                // Nobody has asked for what stands there now.
+                continue;
+            }
+            let pause = failed.map_or(RETRY_FIRST, |failed| (failed.pause * 2).min(RETRY_MAX));
+            let (outcome, may_pass) = self.reload(occasion, pause).await;
+            retry = may_pass.then(|| Retry { at: Instant::now() + pause, pause, content });
             if let Some(request) = request {
                 // Whoever asked may have left.
                 let _ = request.send(outcome);
@@ -129,19 +164,24 @@ impl Reloader {
         }
     }
 
-    /// Tries to bring the file as it is now into force. Returns what is in force then, in words.
-    async fn reload(&self, occasion: Occasion) -> Result<String, String> {
+    /// Tries to bring the file as it is now into force. Returns what is in force then, in words, and whether another attempt after
+    /// the pause may succeed with the same file.
+    async fn reload(&self, occasion: Occasion, pause: Duration) -> (Result<String, String>, bool) {
         let file = self.path.display();
-        let (outcome, detail) = match self.attempt().await {
+        let (outcome, detail, may_pass) = match self.attempt().await {
             Ok(warnings) => {
                 self.told.metrics.config.succeeded(SystemTime::now().into());
                 tracing::info!(%file, occasion = occasion.as_str(), warnings, "The configuration was loaded again and is in force.");
                 let said = format!("{file} is in force, with {}", counted(warnings, "warning"));
-                (Ok(said.clone()), said)
+                (Ok(said.clone()), said, false)
             }
             Err(fault) => {
                 self.told.metrics.config.failed();
+                let may_pass = matches!(fault, ReloadError::Keys { .. });
                 let mut said = format!("{file} is not in force, the configuration before it is: {fault}");
+                if may_pass {
+                    said += &format!("; it is tried again in {}", brief(pause));
+                }
                 // Whoever may look at the status need not see the lines of the file.
                 let mut shown = said.clone();
                 if let ReloadError::Config(problems) = &fault {
@@ -151,12 +191,12 @@ impl Reloader {
                         shown += &format!("\n{problem}");
                     }
                 }
-                tracing::error!(%file, occasion = occasion.as_str(), error = %fault, "The configuration was not loaded again; the old one stays in force.");
-                (Err(said), shown)
+                tracing::error!(%file, occasion = occasion.as_str(), error = %fault, retry_seconds = may_pass.then_some(pause.as_secs()), "The configuration was not loaded again; the old one stays in force.");
+                (Err(said), shown, may_pass)
             }
         };
         self.told.board.reloaded(Reload { time: SystemTime::now().into(), successful: outcome.is_ok(), detail });
-        outcome
+        (outcome, may_pass)
     }
 
     async fn attempt(&self) -> Result<usize, ReloadError> {
@@ -200,6 +240,12 @@ fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
+/// The bytes of a file, read where waiting for a disk delays nobody.
+async fn content(path: &Path) -> Option<Vec<u8>> {
+    let path = path.to_owned();
+    tokio::task::spawn_blocking(move || std::fs::read(path).ok()).await.ok().flatten()
+}
+
 /// Compiles a file on a thread where waiting for a disk delays nobody.
 async fn load(path: &Path) -> Result<Compiled, ReloadError> {
     let path = path.to_owned();
@@ -217,6 +263,15 @@ impl fmt::Debug for Reloader {
         f.debug_struct("Reloader").field("path", &self.path).finish_non_exhaustive()
     }
 }
+
+/// Signals within this time count as one.
+const MOMENT: Duration = Duration::from_millis(100);
+
+/// The time to the first attempt that nobody asked for; it doubles with each further one.
+const RETRY_FIRST: Duration = Duration::from_secs(2);
+
+/// The longest time between two of them.
+const RETRY_MAX: Duration = Duration::from_secs(60);
 
 /// The largest configuration that is watched, in bytes; a larger one is not read either.
 const FILE_MAX: u64 = 1024 * 1024;

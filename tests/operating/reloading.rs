@@ -3,6 +3,7 @@
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use serde_json::json;
@@ -121,6 +122,61 @@ fn what_needs_a_restart_is_refused_by_name() {
     assert_eq!(said["error"], "audit, listen.address cannot change without a restart");
     assert_eq!(sample(&stage.sidecar, SUCCESSFUL, &[]), Some(0.0));
     assert_eq!(stage.ask(&Request::send().bearer(&stage.token())).status(), 202);
+    stage.end();
+}
+
+#[test]
+fn signals_within_a_moment_are_one_reload() {
+    let stage = Stage::set_with(|setup| setup.with("[reload]\nwatch = false"));
+    stage.sidecar.process().signal(Signal::SIGHUP);
+    std::thread::sleep(Duration::from_millis(5));
+    stage.sidecar.process().signal(Signal::SIGHUP);
+    let message = "The configuration was loaded again and is in force.";
+    stage.sidecar.log_where(message, |_| true).expect("it is loaded");
+    // Later than the moment, so that this is another one.
+    std::thread::sleep(Duration::from_millis(200));
+    stage.sidecar.process().signal(Signal::SIGHUP);
+    wait_for_sample(&stage.sidecar, RELOADS, &["success"], |done| done > 1.5);
+    assert_eq!(stage.sidecar.log().matches(message).count(), 2);
+    stage.end();
+}
+
+#[test]
+fn a_reload_whose_new_issuer_is_down_for_a_moment_is_tried_again_by_itself_but_not_with_another_file() {
+    let stage = Stage::set_with(|setup| setup.with("[reload]\nwatch = false"));
+    let other = Issuer::start("https://other.internal.example");
+    let good = std::fs::read_to_string(stage.sidecar.config()).unwrap();
+    let with_other = format!(
+        "{good}\n[[issuers]]\nissuer = \"{}\"\naudiences = [\"{AUDIENCE}\"]\nalgorithms = [\"ES256\"]\nkeys = {{ url = \"{}\" }}\n",
+        other.name(),
+        other.jwks_url()
+    );
+    let token = other.mint(&other.claims("partner", AUDIENCE));
+    let message = "The configuration was not loaded again; the old one stays in force.";
+    let admin = stage.sidecar.admin().to_string();
+    let reload = || run(binary(), &["reload", "--admin", &admin]).unwrap();
+
+    other.go_down();
+    std::fs::write(stage.sidecar.config(), &with_other).unwrap();
+    let refused = reload();
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.stderr.contains("it is tried again in 2s"), "{}", refused.stderr);
+    assert!(stage.sidecar.log_where(message, |line| line["retry_seconds"] == 2).is_some());
+    assert_eq!(stage.ask(&Request::send().bearer(&token)).status(), 401);
+    other.come_up();
+    let message_after = "The configuration was loaded again and is in force.";
+    assert!(stage.sidecar.log_where(message_after, |line| line["occasion"] == "retry").is_some());
+    assert_eq!(stage.ask(&Request::send().bearer(&token)).status(), 202);
+
+    std::fs::write(stage.sidecar.config(), &good).unwrap();
+    assert_eq!(reload().code, Some(0));
+    other.go_down();
+    std::fs::write(stage.sidecar.config(), &with_other).unwrap();
+    assert_eq!(reload().code, Some(1));
+    std::fs::write(stage.sidecar.config(), format!("mode = \"report\"\n{with_other}")).unwrap();
+    other.come_up();
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(stage.ask(&Request::send().bearer(&token)).status(), 401, "nobody has asked for the file as it is now");
     stage.end();
 }
 

@@ -102,6 +102,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "admin",
             "audit",
             "authenticator",
+            "clock",
             "config",
             "downstream",
             "file_watcher",
