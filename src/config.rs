@@ -27,6 +27,8 @@ pub use settings::{
     Tracing, Upstream, UpstreamAddress, WhenFull,
 };
 
+pub(crate) use compile::own_issuer;
+
 use base::Base;
 use compile::Findings;
 use document::Document;

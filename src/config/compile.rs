@@ -28,13 +28,15 @@ mod upstream;
 
 pub(super) use findings::{Findings, Reported};
 
+pub(crate) use issuers::own_issuer;
+
 use findings::all;
 
 /// Compiles a file.
 ///
 /// # Errors
 /// If an error was reported.
-pub(super) fn compile(file: File, findings: &mut Findings<'_, '_>) -> Result<Compiled, Reported> {
+pub(super) fn compile(mut file: File, findings: &mut Findings<'_, '_>) -> Result<Compiled, Reported> {
     let root = KeyPath::root();
     let listen = listen::listen(&file.listen, &root.key("listen"), findings);
     let tls = listen::tls::tls(&file.listen, &root.key("listen").key("tls"), findings);
@@ -43,6 +45,7 @@ pub(super) fn compile(file: File, findings: &mut Findings<'_, '_>) -> Result<Com
     let differ = listen::differ(listen.as_ref().ok(), admin.as_ref().ok(), upstream.as_ref().ok(), findings);
     let all_keys = root.key("keys");
     let snapshot_dir = snapshot_dir(file.keys.snapshot_dir.as_deref(), &all_keys.key("snapshot_dir"), findings);
+    let own_tokens = issuers::name_own(&mut file.issuers, &root.key("issuers"), findings);
     let own_modes = file.issuers.iter().map(|issuer| (issuers::name(issuer), issuer.mode)).collect();
     let modes = routes::modes(file.mode, own_modes, file.report, &root, findings);
     let agreed = token::agreed(&file.issuers, &root, findings);
@@ -75,6 +78,7 @@ pub(super) fn compile(file: File, findings: &mut Findings<'_, '_>) -> Result<Com
         admin: admin?,
         page: file.admin.page,
         issuers: with_snapshots(issuers?, snapshot_dir?.as_deref()),
+        own_tokens: own_tokens?,
         caller: caller?,
         token: token?,
         public: public?,

@@ -59,7 +59,8 @@ fn put<'t>(table: &mut DeTable<'t>, preset: DeTable<'t>) {
                 let has_source = SOURCES.iter().any(|source| written.contains_key(*source));
                 for (name, value) in preset {
                     let key = name.get_ref().clone();
-                    let is_other_source = has_source && SOURCES.contains(&key.as_ref());
+                    let is_other_source =
+                        has_source && (SOURCES.contains(&key.as_ref()) || CREDENTIALS.contains(&key.as_ref()));
                     if !written.contains_key(key.as_ref()) && !is_other_source {
                         written.insert(nowhere(key), nowhere(value.into_inner()));
                     }
@@ -87,9 +88,13 @@ const JOINED: [&str; 4] = ["keys", "record", "required_claims", "token"];
 /// Where keys can come from: exactly one of these.
 const SOURCES: [&str; 3] = ["url", "discovery", "file"];
 
-/// The cluster's own keys, fetched as every pod may fetch them (`system:service-account-issuer-discovery`), whatever name the
+/// What is for the preset's own source alone: a token must not be shown to another, nor another be trusted by its authority.
+const CREDENTIALS: [&str; 2] = ["ca_file", "token_file"];
+
+/// The cluster's own keys and, without a name, its own name (`compile::issuers::own_token`). The keys are fetched as every pod may fetch them (`system:service-account-issuer-discovery`), whatever name the
 /// cluster's issuer has.
 const KUBERNETES: &str = r#"
+issuer = ""
 algorithms = ["RS256"]
 keys.url = "https://kubernetes.default.svc/openid/v1/jwks"
 keys.ca_file = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt"

@@ -39,6 +39,8 @@ pub struct Compiled {
     pub page: bool,
     /// The trusted issuers, at least one, with different names.
     pub issuers: PerIssuer<Issuer>,
+    /// The files of our own tokens from which issuers take their names.
+    pub own_tokens: Vec<OwnToken>,
     /// The field that carries the token.
     pub token: TokenField,
     pub caller: CallerRule,
@@ -109,6 +111,15 @@ pub struct Issuer {
     pub required: bool,
     /// Its table with all defaults and preset values.
     pub expanded: String,
+}
+
+/// A token of our own that names its issuer, which is ours to trust as well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnToken {
+    /// Where it is, and replaced from time to time.
+    pub path: PathBuf,
+    /// What it named when the configuration was read; `None` if there was no token.
+    pub issuer: Option<String>,
 }
 
 /// What is refused although it is valid.

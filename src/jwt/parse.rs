@@ -203,5 +203,13 @@ impl<'p> Header<'p> {
     }
 }
 
+/// The issuer that a token of our own names. Nothing of it is proven, and nothing of it decides: it selects whose keys are tried.
+#[must_use]
+pub fn issuer_of(token: &str) -> Option<String> {
+    let parts = Parts::decode(token).ok()?;
+    let token = Unverified::parse(&parts).ok()?;
+    token.claims.text("iss").filter(|issuer| !issuer.is_empty()).map(str::to_owned)
+}
+
 #[cfg(test)]
 mod tests;

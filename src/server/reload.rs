@@ -18,7 +18,7 @@ use super::{NEW_KEYS, ServerError};
 use crate::admin::ReloadRequest;
 use crate::clock::brief;
 use crate::config::{self, Compiled, Problems, Shutdown};
-use crate::file_watcher::FileWatcher;
+use crate::file_watcher::{Content, FileWatcher};
 use crate::metrics::Metrics;
 use crate::proxy::policy::Policy;
 use crate::revocation::list::DenyList;
@@ -72,6 +72,8 @@ struct Retry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Occasion {
     Change,
+    /// The pod's own token names another issuer.
+    Renewal,
     /// `callgate reload`.
     Request,
     /// The one before failed for a reason that may pass.
@@ -84,6 +86,7 @@ impl Occasion {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Change => "change",
+            Self::Renewal => "renewal",
             Self::Request => "request",
             Self::Retry => "retry",
             Self::Signal => "signal",
@@ -122,8 +125,9 @@ impl Reloader {
     /// Reloads at each signal and request, and at each change of the file if it is watched. What failed for want of an issuer's keys
     /// is tried again as long as the file stays as it was. It never ends.
     pub(super) async fn run(&self, mut hangups: Signal, mut requests: mpsc::Receiver<ReloadRequest>) {
-        let mut watch =
-            self.running(|running| running.reload.watch).then(|| FileWatcher::from_now([self.path.clone()], FILE_MAX));
+        let is_watched = self.running(|running| running.reload.watch);
+        let mut watch = is_watched.then(|| FileWatcher::from_now([self.path.clone()], FILE_MAX));
+        let mut renewals = is_watched.then(|| self.own_tokens());
         let mut retry: Option<Retry> = None;
         loop {
             let changed = async {
@@ -138,6 +142,12 @@ impl Reloader {
                     None => std::future::pending().await,
                 }
             };
+            let renewed = async {
+                match &mut renewals {
+                    Some(renewals) => renewals.changed().await,
+                    None => std::future::pending().await,
+                }
+            };
             let (occasion, request) = tokio::select! {
                 _ = hangups.recv() => {
                     // Those that follow within a moment mean the same.
@@ -145,6 +155,10 @@ impl Reloader {
                     (Occasion::Signal, None)
                 }
                 () = changed => (Occasion::Change, None),
+                tokens = renewed => match self.has_other_issuer(&tokens) {
+                    true => (Occasion::Renewal, None),
+                    false => continue,
+                },
                 Some(request) = requests.recv() => (Occasion::Request, Some(request)),
                 () = due => (Occasion::Retry, None),
             };
@@ -157,11 +171,31 @@ impl Reloader {
             let pause = failed.map_or(RETRY_FIRST, |failed| (failed.pause * 2).min(RETRY_MAX));
             let (outcome, may_pass) = self.reload(occasion, pause).await;
             retry = may_pass.then(|| Retry { at: Instant::now() + pause, pause, content });
+            if outcome.is_ok() {
+                // It may name others. After a failure the same tokens are no news.
+                renewals = is_watched.then(|| self.own_tokens());
+            }
             if let Some(request) = request {
                 // Whoever asked may have left.
                 let _ = request.send(outcome);
             }
         }
+    }
+
+    /// Watches the tokens from which issuers take their names. It looks at them at once: they may have been renewed meanwhile.
+    fn own_tokens(&self) -> FileWatcher {
+        let paths: Vec<_> = self.running(|running| running.own_tokens.iter().map(|own| own.path.clone()).collect());
+        FileWatcher::new(paths, FILE_MAX)
+    }
+
+    /// Whether one of the tokens, as they are now, names another issuer. One that is gone names nobody, and changes nothing.
+    fn has_other_issuer(&self, tokens: &[Content]) -> bool {
+        self.running(|running| {
+            running.own_tokens.iter().zip(tokens).any(|(own, token)| {
+                let issuer = token.as_ref().ok().and_then(|token| config::own_issuer(token));
+                issuer.is_some() && issuer != own.issuer
+            })
+        })
     }
 
     /// Tries to bring the file as it is now into force. Returns what is in force then, in words, and whether another attempt after

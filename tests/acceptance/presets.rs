@@ -100,6 +100,45 @@ fn kubernetes_names_service_accounts_by_namespace_and_name() {
 }
 
 #[test]
+fn kubernetes_takes_the_name_of_the_cluster_from_the_pods_own_token() {
+    let key = |kid: &str| vec![Key::generate("RS256", kid)];
+    let (here, there) =
+        (Issuer::with_keys("https://here.example", key("k1")), Issuer::with_keys("https://there.example", key("k1")));
+    let api = TlsFront::before(&here);
+    let directory = tempfile::tempdir().unwrap();
+    let own = directory.path().join("token");
+    let claims = |iss: &str, name: &str| {
+        let sub = format!("system:serviceaccount:shop:{name}");
+        json!({"iss": iss, "aud": [AUDIENCE], "exp": now() + 3600, "iat": now(), "sub": sub})
+    };
+    let renew = |iss: &str| std::fs::write(&own, here.mint(&claims(iss, "mail"))).unwrap();
+    renew("https://here.example");
+    let guarded = Guarded::by(&format!(
+        "[[issuers]]\npreset = \"kubernetes\"\naudiences = [\"{AUDIENCE}\"]\n\
+         keys = {{ url = \"{}\", ca_file = \"{}\", token_file = \"{}\" }}\n\
+         [[issuers]]\npreset = \"kubernetes\"\nissuer = \"https://there.example\"\naudiences = [\"{AUDIENCE}\"]\n\
+         keys = {{ url = \"{}\" }}\ncaller = {{ claim = \"sub\", pattern = \"system:serviceaccount:{{ns}}:{{name}}\", name = \"there/{{ns}}/{{name}}\" }}\n",
+        api.jwks_url(),
+        api.ca_file().display(),
+        own.display(),
+        there.jwks_url()
+    ));
+    guarded.assert_called_by(&here.mint(&claims("https://here.example", "billing")), "shop/billing");
+    guarded.assert_called_by(&there.mint(&claims("https://there.example", "billing")), "there/shop/billing");
+    // The name only selects: the keys decide.
+    assert_unauthorized(&guarded.ask(&there.mint(&claims("https://here.example", "x"))), "signature_invalid");
+    assert_unauthorized(&guarded.ask(&here.mint(&claims("https://there.example", "x"))), "signature_invalid");
+    assert_unauthorized(&guarded.ask(&here.mint(&claims("https://renamed.example", "x"))), "issuer_untrusted");
+
+    renew("https://renamed.example");
+    let in_force = "The configuration was loaded again and is in force.";
+    assert!(guarded.sidecar.log_where(in_force, |line| line["occasion"] == "renewal").is_some());
+    guarded.assert_called_by(&here.mint(&claims("https://renamed.example", "orders")), "shop/orders");
+    assert_unauthorized(&guarded.ask(&here.mint(&claims("https://here.example", "x"))), "issuer_untrusted");
+    assert_eq!(guarded.email.received().len(), 3);
+}
+
+#[test]
 fn spiffe_accepts_svids_of_its_trust_domain_signed_by_the_bundles_keys_for_tokens() {
     let (token_key, certificate_key) = (Key::generate("ES256", "jwt-1"), Key::generate("ES256", "x509-1"));
     let used_for = |key: &Key, usage: &str| {

@@ -17,8 +17,11 @@ use crate::issuers::PerIssuer;
 use crate::requirement::{Exact, LEEWAY_MAX, Requirement, Subject};
 
 mod names;
+mod own_token;
 
 pub(super) use names::name;
+pub(super) use own_token::name_own;
+pub(crate) use own_token::own_issuer;
 
 pub(super) fn issuers(
     tables: Vec<file::Issuer>,

@@ -15,7 +15,8 @@ use super::unit::{Duration, duration};
 #[serde(deny_unknown_fields)]
 #[schemars(extend("x-unless-other" = [("issuer", "trust_domain")], "x-unless-preset" = ["algorithms", "keys"], "x-instead" = INSTEAD))]
 pub(crate) struct Issuer {
-    /// The `iss` of its tokens, compared exactly, character by character. Required, unless `trust_domain` stands for it.
+    /// The `iss` of its tokens, compared exactly, character by character. Required, unless `trust_domain` stands for it;
+    /// with `preset = "kubernetes"` it can be read from the pod's own token.
     #[schemars(example = &"https://auth.internal.example")]
     pub issuer: Option<String>,
     /// Settings for issuers of a known kind; settings next to the preset override it. `kubernetes`: service-account tokens of the

@@ -196,6 +196,13 @@ pub(crate) const REFUSED: &[(&str, &str, &str, &str, &str)] = &[
         "issuers[1].trust_domain",
         "\"a\" is already issuers[0]",
     ),
+    (
+        "issuer = \"https://auth.example\"\n",
+        "preset = \"kubernetes\"\n",
+        "10:1",
+        "issuers[0].issuer",
+        "only for the cluster that this runs in",
+    ),
     // Types.
     (
         "keys =",
