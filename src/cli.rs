@@ -4,6 +4,7 @@
 mod documents;
 mod explain;
 mod fetch;
+mod init;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -52,6 +53,8 @@ enum Command {
     Drain(Admin),
     /// Say why a token is accepted or refused, check by check
     Explain(Explain),
+    /// Write a first sidecar.toml for an issuer, after a look at its discovery document and keys; what nobody told is marked
+    Init(Init),
     /// Write the manual pages into a directory
     Man {
         #[arg(value_name = "DIR")]
@@ -83,6 +86,22 @@ struct Explain {
     json: bool,
     /// The token, or the issuer's answer that holds it as `access_token`; `-` or none reads it from standard input, which keeps it out of the shell's history
     token: Option<String>,
+}
+
+#[derive(Args)]
+struct Init {
+    /// The issuer, exactly as its tokens name it
+    #[arg(long, value_name = "URL")]
+    issuer: String,
+    /// What its tokens have in `aud` if they are meant for this service; may be given several times
+    #[arg(long = "audience", value_name = "NAME", required = true)]
+    audiences: Vec<String>,
+    /// The address of the service, or `unix:` and the path of its socket
+    #[arg(long, value_name = "ADDR")]
+    upstream: String,
+    /// Write to this file, which must not be there yet, instead of standard output
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -125,6 +144,13 @@ pub fn run() -> ExitCode {
             rollout::run(&admin, within, &mut out, &mut err)
         }
         Command::Explain(arguments) => why(arguments, &mut out, &mut err),
+        Command::Init(Init { issuer, audiences, upstream, output }) => {
+            let wanted = init::Wanted { issuer, audiences, upstream, output };
+            init::run(&wanted, &mut out, &mut err).and_then(|said| match said {
+                Ok(code) => Ok(code),
+                Err(problems) => refuse(Path::new("callgate init"), &problems, &mut err),
+            })
+        }
         Command::Man { directory } => documents::manual(Cli::command(), &directory, &mut err),
         Command::Reload(Admin { admin }) => reload::run(&admin, &mut out, &mut err),
         Command::Run(Config { config }) => start(&config, &mut err),

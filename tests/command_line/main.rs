@@ -10,3 +10,4 @@
 
 mod config; // `check`
 mod explain; // `explain`
+mod init; // `init`

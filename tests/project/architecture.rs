@@ -129,6 +129,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
+            "algorithm",
             "authenticator",
             "clock",
             "config",
