@@ -5,6 +5,7 @@ mod documents;
 mod explain;
 mod fetch;
 mod init;
+mod probe;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -21,6 +22,7 @@ use crate::server;
 use crate::token::{Scheme, TokenField};
 
 use explain::Question;
+use probe::Probe;
 
 /// Tells the service behind it who is calling.
 #[derive(Parser)]
@@ -60,6 +62,8 @@ enum Command {
         #[arg(value_name = "DIR")]
         directory: PathBuf,
     },
+    /// Send to a deployment what somebody without the issuer's key could, and say what got through; exit 0 if nothing did
+    Probe(Box<Probe>),
     /// Ask the running sidecar to read its configuration again, and say what is in force then; exit 0 if it is the file's
     Reload(Admin),
     /// Ask a running instance who would be refused, to know whether refusing may begin; exit 0 if nobody would be
@@ -152,6 +156,7 @@ pub fn run() -> ExitCode {
             })
         }
         Command::Man { directory } => documents::manual(Cli::command(), &directory, &mut err),
+        Command::Probe(arguments) => crate::probe::run(&(*arguments).into(), &mut out, &mut err),
         Command::Reload(Admin { admin }) => reload::run(&admin, &mut out, &mut err),
         Command::Run(Config { config }) => start(&config, &mut err),
         Command::Schema => schema(&mut out),

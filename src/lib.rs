@@ -26,6 +26,7 @@ pub mod keys;
 pub mod limits;
 pub mod metrics;
 pub mod mode;
+pub mod probe;
 pub mod proxy;
 pub mod rejection;
 pub mod reload;

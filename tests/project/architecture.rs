@@ -126,6 +126,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("drain", &["ask"]),
     ("reload", &["ask"]),
     ("rollout", &["ask", "clock", "status"]),
+    ("probe", &[]),
     (
         "cli",
         &[
@@ -139,6 +140,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "jwks_refresh",
             "jwt",
             "keys",
+            "probe",
             "rejection",
             "reload",
             "request",
@@ -175,8 +177,8 @@ const CORE: &[&str] = &[
 const CRATES: &[(&str, &[&str])] = &[
     ("arc_swap", &["keys", "proxy", "revocation", "server"]),
     ("async_trait", &["downstream", "proxy", "server", "upstream"]),
-    ("aws_lc_rs", &["jwt", "jwks_refresh"]),
-    ("base64", &["jwt", "keys"]),
+    ("aws_lc_rs", &["jwt", "jwks_refresh", "probe"]),
+    ("base64", &["jwt", "keys", "probe"]),
     ("bytes", &["jwks_refresh", "downstream", "proxy", "server"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
@@ -192,12 +194,26 @@ const CRATES: &[(&str, &[&str])] = &[
     ("prometheus", &["audit", "cli", "metrics", "jwks_refresh", "server", "trace"]),
     ("quick_cache", &["authenticator"]),
     ("reqwest", &["ask", "drain", "jwks_refresh", "reload", "rollout", "trace"]),
-    ("rustls", &["config", "keys", "server", "jwks_refresh"]),
+    ("rustls", &["config", "keys", "probe", "server", "jwks_refresh"]),
+    ("rustls_platform_verifier", &["probe"]),
     ("schemars", &["audit", "config", "status"]),
     ("serde", &["admin", "audit", "config", "jwt", "keys", "jwks_refresh", "proxy", "status"]),
     (
         "serde_json",
-        &["admin", "audit", "config", "explain", "jwt", "keys", "jwks_refresh", "proxy", "rollout", "status", "trace"],
+        &[
+            "admin",
+            "audit",
+            "config",
+            "explain",
+            "jwt",
+            "keys",
+            "jwks_refresh",
+            "probe",
+            "proxy",
+            "rollout",
+            "status",
+            "trace",
+        ],
     ),
     ("strsim", &["config"]),
     (
@@ -211,6 +227,7 @@ const CRATES: &[(&str, &[&str])] = &[
             "jwt",
             "keys",
             "jwks_refresh",
+            "probe",
             "requirement",
             "revocation",
             "route",
@@ -240,7 +257,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("toml", &["config"]),
     ("tracing", &["admin", "audit", "jwks_refresh", "proxy", "server", "trace", "revocation::watcher"]),
     ("tracing_subscriber", &["server"]),
-    ("url", &["config", "keys"]),
+    ("url", &["config", "keys", "probe"]),
     ("uuid", &["proxy", "trace"]),
 ];
 
