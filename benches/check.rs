@@ -13,10 +13,11 @@ use callgate::jwt::parse::{Parts, Unverified};
 use callgate::jwt::verify::verify;
 use callgate::keys::jwks::Reading;
 use callgate::keys::store::{KeySlot, Published};
+use callgate::request::TokenField;
 use callgate::request::{Authorization, RequestHead};
 use callgate::requirement::Requirement;
 use callgate::route::PublicRoutes;
-use callgate::token::{Token, TokenField};
+use callgate::token::Token;
 use criterion::{Criterion, criterion_group, criterion_main};
 use serde_json::json;
 

@@ -20,10 +20,11 @@ use crate::jwt::parse::{Parts, Unverified};
 use crate::jwt::verify::{Verified, allowed_algorithm};
 use crate::rejection::{Reason, Rejection, quoted};
 use crate::request::RequestHead;
+use crate::request::TokenField;
 use crate::requirement::Requirement;
 use crate::revocation::list::{Credential, DenyListSlot};
 use crate::route::PublicRoutes;
-use crate::token::{Token, TokenField, presented};
+use crate::token::{Token, presented};
 
 pub use accepted::{Accepted, Facts};
 pub use cache::Usage;

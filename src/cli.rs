@@ -17,9 +17,9 @@ use crate::clock::UnixTime;
 use crate::config::{self, Compiled, Problems};
 use crate::drain;
 use crate::reload;
+use crate::request::{Scheme, TokenField};
 use crate::rollout;
 use crate::server;
-use crate::token::{Scheme, TokenField};
 
 use explain::Question;
 use probe::Probe;

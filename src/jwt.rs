@@ -4,7 +4,6 @@
 
 pub mod claims;
 pub mod json;
-mod nearest_issuer;
 pub mod parse;
 pub mod signature;
 pub mod verify;

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 mod disclosure;
+pub mod nearest_issuer;
 
 pub use disclosure::Disclosure;
 

@@ -1,6 +1,10 @@
 //! What the core may know of a request: the few parts of its head that a decision depends on, borrowed. Nothing that a
 //! client can set freely without consequence (`X-Forwarded-*`, user agent, query) is here, so nothing can depend on it.
 
+mod token_field;
+
+pub use token_field::{Scheme, TokenField};
+
 /// The part of a request's head that is judged.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct RequestHead<'a> {

@@ -28,10 +28,11 @@ use callgate::metrics::{Metrics, Times};
 use callgate::proxy::error_response::ErrorResponse;
 use callgate::proxy::policy::RefusalPolicy;
 use callgate::rejection::{Disclosure, Reason, Rejection};
+use callgate::request::TokenField;
 use callgate::request::{Authorization, RequestHead};
 use callgate::requirement::Requirement;
 use callgate::route::{PublicRoute, PublicRoutes};
-use callgate::token::{Token, TokenField};
+use callgate::token::Token;
 use serde_json::Value;
 
 use record::record;

@@ -4,7 +4,8 @@
 
 use callgate::jwt::parse::{HEADER_MAX, KID_MAX, Parts, Unverified};
 use callgate::request::Authorization;
-use callgate::token::{Token, TokenField};
+use callgate::request::TokenField;
+use callgate::token::Token;
 use libfuzzer_sys::fuzz_target;
 
 mod judge;

@@ -22,8 +22,9 @@ use crate::keys::source::Source;
 use crate::keys::store::Published;
 use crate::rejection::Rejection;
 use crate::request::Authorization;
+use crate::request::TokenField;
 use crate::server::{Verifier, prepare_tls};
-use crate::token::{Token, TokenField};
+use crate::token::Token;
 
 /// What is asked.
 #[derive(Debug)]
@@ -193,7 +194,7 @@ const INPUT_MAX: u64 = 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
-    use crate::token::Scheme;
+    use crate::request::Scheme;
 
     use super::*;
 

@@ -19,9 +19,9 @@ use crate::keys::source::{Origin, is_loopback};
 use crate::limits::Limits;
 use crate::mode::Modes;
 use crate::rejection::Disclosure;
+use crate::request::TokenField;
 use crate::revocation::list::DenyList;
 use crate::route::PublicRoutes;
-use crate::token::TokenField;
 
 /// A whole configuration.
 #[derive(Clone, Debug)]

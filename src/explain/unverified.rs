@@ -11,7 +11,8 @@ use crate::jwt::json::Value;
 use crate::jwt::parse::{Parts, Unverified};
 use crate::rejection::{Rejection, quoted};
 use crate::request::Authorization;
-use crate::token::{Token, TokenField};
+use crate::request::TokenField;
+use crate::token::Token;
 
 /// What a token says of itself.
 pub struct Statement {

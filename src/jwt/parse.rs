@@ -9,8 +9,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::json::{Object, Value};
-use super::nearest_issuer::untrusted;
 use crate::issuers::{IssuerIndex, PerIssuer};
+use crate::rejection::nearest_issuer::untrusted;
 use crate::rejection::{Reason, Rejection, quoted};
 use crate::requirement::{Requirement, trust_domain};
 

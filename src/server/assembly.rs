@@ -19,9 +19,9 @@ use crate::jwks_refresh::JwksRefresher;
 use crate::keys::source::Source;
 use crate::metrics::Metrics;
 use crate::proxy::policy::{Policy, RefusalPolicy};
+use crate::request::TokenField;
 use crate::revocation::list::DenyListSlot;
 use crate::revocation::watcher::DenyListWatcher;
-use crate::token::TokenField;
 use crate::upstream::{Addresses, SystemResolver, UpstreamPeer};
 
 /// What was made of a configuration that is not in force yet: nothing of it shows, and it can be dropped.

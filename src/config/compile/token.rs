@@ -5,7 +5,7 @@ use super::{Findings, Reported};
 use crate::config::file::{self, Preset};
 use crate::config::path::KeyPath;
 use crate::identity::CallerRule;
-use crate::token::{Scheme, TokenField};
+use crate::request::{Scheme, TokenField};
 
 pub(super) fn field(table: file::Token, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Result<TokenField, Reported> {
     let scheme = match table.scheme {

@@ -1,10 +1,10 @@
 //! What a token of an unknown issuer lacks, in words for the developer who sent it: the name that was found, and the trusted one
 //! that it was probably meant to be. It decides nothing.
 
-use crate::rejection::quoted;
+use super::quoted;
 
 /// Why a token that claims to come from `claimed` is not trusted. Each name is compared in one pass: who sends it has shown nothing.
-pub(super) fn untrusted<'i>(claimed: &str, trusted: impl Iterator<Item = &'i str>) -> String {
+pub fn untrusted<'i>(claimed: &str, trusted: impl Iterator<Item = &'i str>) -> String {
     let found = format!("the token's iss is {}, and no issuer of this name is trusted here", quoted(claimed));
     let nearest = trusted.filter_map(|name| Some((Difference::between(claimed, name)?, name)));
     match nearest.min_by_key(|(difference, _)| *difference) {
