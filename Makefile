@@ -1,7 +1,7 @@
 # Everything a person or CI runs. `make` alone lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench idle-gaps slow-clients manifests e2e guides image profile bench-instructions bench-peers bench-features fuzz attack fresh
+.PHONY: help setup demo test bench idle-gaps slow-clients manifests e2e guides image profile bench-instructions bench-peers probe-peers bench-features fuzz attack fresh
 
 # Building the binary together with the demo gives Cargo the same features as `cargo test`, so nothing is built twice.
 DEMO := cargo build --quiet --bin callgate --example demo
@@ -81,6 +81,12 @@ bench-instructions: setup ## Count the instructions of each step and compare the
 bench-peers: setup ## Compare with other proxies on this machine, about an hour (ROUNDS=1 SECONDS=2 to try).
 	@./scripts/tools.sh run python3 git -- python3 benches/peers --rounds $(or $(ROUNDS),5) --seconds $(or $(SECONDS),5) \
 	    --products '$(PRODUCTS)' --workloads '$(WORKLOADS)'
+
+probe-peers: setup ## Run `callgate probe` against other products, each as its own documentation says (UPDATE=1: renew the table in docs).
+	@cargo build --quiet --bin callgate --example peers_tokens
+	@./target/debug/examples/peers_tokens target/probe-peers 10
+	@./scripts/tools.sh run python3 envoy haproxy nginx njs apache2 mod_auth_openidc -- \
+	    python3 -B tests/probe/peers --tokens target/probe-peers $(if $(UPDATE),--document docs/comparison.md)
 
 bench-features: ## Measure what the optional parts cost, switched off and on (after bench-peers, two minutes).
 	@./scripts/tools.sh run python3 -- python3 benches/peers/features.py --rounds $(or $(ROUNDS),5) --seconds $(or $(SECONDS),3)

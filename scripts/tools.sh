@@ -89,6 +89,8 @@ tools_has() { # TOOL
         ;;
     java) java --list-modules 2>/dev/null | grep '^jdk.compiler' >/dev/null ;;
     venv) python3 -c 'import ensurepip, venv' 2>/dev/null ;;
+    njs) [[ -e /usr/lib/nginx/modules/ngx_http_js_module.so ]] ;;
+    mod_auth_openidc) [[ -e /usr/lib/apache2/modules/mod_auth_openidc.so ]] ;;
     netavark | catatonit) command -v "$1" >/dev/null || [[ -x /usr/lib/podman/$1 || -x /usr/libexec/podman/$1 ]] ;;
     helm-python-sdk | kubernetes-validate) [[ -e $tools/venv/pins/$pin ]] ;;
     *)
@@ -107,6 +109,9 @@ tools_debian_package() { # TOOL
     systemd-analyze) echo systemd ;;
     go) echo golang-go ;;
     h2load) echo nghttp2-client ;;
+    apache2) echo apache2-bin ;;
+    njs) echo libnginx-mod-http-js ;;
+    mod_auth_openidc) echo libapache2-mod-auth-openidc ;;
     taskset | unshare | nsenter) echo util-linux ;;
     llvm-profdata-*) echo "llvm-${1##*-}" ;;
     buildah | catatonit | chromium-headless-shell | cmake | curl | git | haproxy | mmdebstrap | netavark | nginx | openssl | podman | python3 | runc | \
