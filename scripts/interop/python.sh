@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Prints what mint.py makes. Its libraries are installed once, into target/interop. Exit code 69: that cannot be done here.
+# Prints what the script makes that its first argument names and that is beside this one. The libraries are installed once, into
+# target/interop. Exit code 69: that cannot be done here.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 cd "$here/../.."
@@ -10,7 +11,9 @@ if ! cmp -s "$here/requirements.txt" "$home/installed.txt"; then
     rm -rf "$home"
     python3 -m venv "$home" >&2
     "$home/bin/pip" install --quiet --disable-pip-version-check --requirement "$here/requirements.txt" >&2 ||
-        { echo "pip cannot install PyJWT" >&2 && exit 69; }
+        { echo "pip cannot install PyJWT and joserfc" >&2 && exit 69; }
     cp "$here/requirements.txt" "$home/installed.txt"
 fi
-exec "$home/bin/python" "$here/mint.py" "$@"
+mint=$here/$1
+shift
+exec "$home/bin/python" "$mint" "$@"

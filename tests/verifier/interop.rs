@@ -1,4 +1,4 @@
-//! Tokens that others made: keys, key sets and tokens of every algorithm by PyJWT and by jose for Node, judged by the real code.
+//! Tokens that others made: keys, key sets and tokens of every algorithm by PyJWT, joserfc and jose for Node, judged by the real code.
 //! Where an interpreter or the network is missing, a test says so on standard error and proves nothing; with
 //! `REQUIRE_ALL_TOOLS=1` it fails.
 
@@ -18,21 +18,24 @@ use serde_json::Value;
 use testkit::world::{ISSUER, NOW, judge, requirement, verdict};
 
 #[test]
-fn tokens_of_pyjwt_get_their_verdicts() {
-    check("python.sh");
+fn tokens_of_pyjwt_and_joserfc_get_their_verdicts() {
+    // One after the other: they share an installation.
+    check("python.sh", &["mint.py"]);
+    check("python.sh", &["mint_joserfc.py"]);
 }
 
 #[test]
 fn tokens_of_jose_for_node_get_their_verdicts() {
-    check("node.sh");
+    check("node.sh", &[]);
 }
 
 /// The exit code of a script that cannot get its interpreter or its libraries.
 const UNAVAILABLE: i32 = 69;
 
-fn check(name: &str) {
+fn check(name: &str, mint: &[&str]) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/interop").join(name);
-    let minted = Command::new(&script).args([ISSUER, "email-service", &NOW.to_string()]).output().expect("a script");
+    let minted =
+        Command::new(&script).args(mint).args([ISSUER, "email-service", &NOW.to_string()]).output().expect("a script");
     let said = String::from_utf8_lossy(&minted.stderr);
     if minted.status.code() == Some(UNAVAILABLE) {
         return testkit::tools::skip(&format!("the test of tokens by {name}"), said.trim());
