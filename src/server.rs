@@ -175,7 +175,7 @@ impl Service {
             None => None,
         };
         let (audit, writer) = start_audit(&config.audit, &metrics)?;
-        let (tracer, spans) = start_tracing(config.tracing.as_ref(), &metrics)?.unzip();
+        let (tracer, spans) = start_tracing(&config, &metrics)?.unzip();
 
         let (policy, deny_list) = Assembly::new(&config, None, &metrics).await?.activate(&config, &metrics);
         let policy = Arc::new(ArcSwap::new(policy));

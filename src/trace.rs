@@ -1,13 +1,15 @@
 //! Traces: the W3C Trace Context that a request comes with, and the spans that it leaves, if they are wanted. A request is
 //! judged without it: what stands in `traceparent` is anybody's word and only names things.
 
+mod environment;
 mod export;
 mod otlp;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-pub use export::{SpanMeters, Tracer, start};
+pub use environment::Environment;
+pub use export::{Receiver, SpanMeters, StartError, Tracer, start};
 
 /// The trace that a request came with (W3C Trace Context §3.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +35,10 @@ pub struct Span {
     pub place: Place,
     pub method: String,
     pub path: String,
+    /// The host and port that the request names, which is the client's word.
+    pub authority: Option<String>,
+    /// The version of HTTP, if the head could be read.
+    pub protocol_version: Option<&'static str>,
     pub status: u16,
     pub decision: &'static str,
     pub reason: Option<&'static str>,

@@ -60,6 +60,9 @@ struct Arrival {
     forwarded_for: Option<String>,
     context: Option<Context>,
     span_context: Option<Place>,
+    /// For the span alone.
+    authority: Option<String>,
+    protocol_version: Option<&'static str>,
 }
 
 /// What is known of a request at its end. A request that is cut has none of it.
@@ -120,8 +123,17 @@ impl RequestRecord {
         let path = summary.path;
         // Hardly any path is longer, and one with no more bytes has no more characters.
         let path = if path.len() <= PATH_SHOWN { path.to_owned() } else { path.chars().take(PATH_SHOWN).collect() };
-        self.arrival =
-            Some(Arrival { method: summary.method.to_owned(), path, client, forwarded_for, context, span_context });
+        let authority = span_context.as_ref().and(summary.authority).map(str::to_owned);
+        self.arrival = Some(Arrival {
+            method: summary.method.to_owned(),
+            path,
+            client,
+            forwarded_for,
+            context,
+            span_context,
+            authority,
+            protocol_version: summary.protocol_version,
+        });
     }
 
     /// How long ago the token was decided about.
@@ -295,6 +307,8 @@ impl RequestRecord {
             place,
             method: arrival.method.clone(),
             path: arrival.path.clone(),
+            authority: arrival.authority.clone(),
+            protocol_version: arrival.protocol_version,
             status: end.status,
             decision: self.verdict.as_str(),
             reason: self.reason.map(Reason::as_str),

@@ -1,6 +1,7 @@
 //! What is written down of a request, taken from its head.
 
-use http::HeaderMap;
+use http::header::HOST;
+use http::{HeaderMap, Version};
 use pingora::http::RequestHeader;
 
 /// What is written down of a request, and what it is known by elsewhere.
@@ -13,6 +14,10 @@ pub struct RequestSummary<'a> {
     pub request_id: Option<&'a [u8]>,
     /// `traceparent`, if it came once.
     pub traceparent: Option<&'a [u8]>,
+    /// The host and port that it names.
+    pub authority: Option<&'a str>,
+    /// The version of HTTP, if the head could be read.
+    pub protocol_version: Option<&'static str>,
     /// All fields, if the head could be read.
     pub headers: Option<&'a HeaderMap>,
 }
@@ -25,10 +30,25 @@ impl<'a> RequestSummary<'a> {
             path: header.uri.path(),
             request_id: only(&header.headers, "x-request-id"),
             traceparent: only(&header.headers, "traceparent"),
+            authority: authority(header),
+            protocol_version: Some(match header.version {
+                Version::HTTP_10 => "1.0",
+                Version::HTTP_2 => "2",
+                _ => "1.1",
+            }),
             headers: Some(&header.headers),
         }
     }
 }
+
+fn authority(header: &RequestHeader) -> Option<&str> {
+    let host = || header.headers.get(HOST).and_then(|host| host.to_str().ok());
+    let authority = header.uri.authority().map(http::uri::Authority::as_str).or_else(host);
+    authority.filter(|authority| authority.len() <= AUTHORITY_MAX)
+}
+
+/// The longest name of a host (RFC 1035 §2.3.4), and its port.
+const AUTHORITY_MAX: usize = 261;
 
 fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
     let mut values = headers.get_all(name).iter();
@@ -45,10 +65,22 @@ mod tests {
         let mut header = RequestHeader::build_no_case("GET", b"http://h/a?b", None).unwrap();
         header.append_header("X-Request-Id", "r").unwrap();
         header.append_header("traceparent", "t").unwrap();
+        header.append_header("Host", "h").unwrap();
         let summary = RequestSummary::of(&header);
         let (id, traceparent) = (Some(&b"r"[..]), Some(&b"t"[..]));
         let headers = Some(&header.headers);
-        assert_eq!(summary, RequestSummary { method: "GET", path: "/a", request_id: id, traceparent, headers });
+        assert_eq!(
+            summary,
+            RequestSummary {
+                method: "GET",
+                path: "/a",
+                request_id: id,
+                traceparent,
+                authority: Some("h"),
+                protocol_version: Some("1.1"),
+                headers,
+            }
+        );
         header.append_header("x-request-id", "r").unwrap();
         header.append_header("traceparent", "t").unwrap();
         let summary = RequestSummary::of(&header);

@@ -1,13 +1,15 @@
 //! Where records and spans go, as a configuration says it.
 
+use reqwest::Url;
 use tokio::task::JoinHandle;
 
 use super::ServerError;
 use crate::audit::output::Output;
 use crate::audit::{self, Audit};
 use crate::config;
+use crate::keys::source::check;
 use crate::metrics::Metrics;
-use crate::trace;
+use crate::trace::{self, Environment, Receiver};
 
 pub(super) fn start_audit(config: &config::Audit, metrics: &Metrics) -> Result<(Audit, audit::Writer), ServerError> {
     let output = match &config.file {
@@ -27,11 +29,44 @@ pub(super) fn start_audit(config: &config::Audit, metrics: &Metrics) -> Result<(
 
 pub(super) type Tracing = (trace::Tracer, JoinHandle<()>);
 
-pub(super) fn start_tracing(
-    config: Option<&config::Tracing>,
-    metrics: &Metrics,
-) -> Result<Option<Tracing>, ServerError> {
-    let Some(config) = config else { return Ok(None) };
-    let started = trace::start(config.url.clone(), config.sample, config.use_proxy_env, metrics.spans().clone());
-    started.map(Some).map_err(|error| ServerError::Tracing(error.to_string()))
+/// Starts to send spans where the configuration says, or else where the environment says, as every program with OpenTelemetry does. An
+/// endpoint of the environment that cannot be used is said in the log: it may have been set for other programs.
+pub(super) fn start_tracing(config: &config::Compiled, metrics: &Metrics) -> Result<Option<Tracing>, ServerError> {
+    let environment = Environment::read(|name| std::env::var(name).ok());
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
+    let receiver = match &config.tracing {
+        Some(config::Tracing { url, sample, use_proxy_env }) => {
+            Some(Receiver { url: url.clone(), sample: *sample, use_proxy_env: *use_proxy_env, scheme })
+        }
+        None => environment.endpoint.as_deref().and_then(|endpoint| match from_environment(endpoint, &environment) {
+            Ok(url) => Some(Receiver { url, sample: 100, use_proxy_env: false, scheme }),
+            Err(why) => {
+                tracing::warn!(why, "Nothing is traced: the OTLP endpoint of the environment cannot be used.");
+                None
+            }
+        }),
+    };
+    match receiver {
+        Some(_) if environment.is_disabled => {
+            tracing::info!("Nothing is traced: OTEL_SDK_DISABLED is true.");
+            Ok(None)
+        }
+        Some(receiver) => trace::start(receiver, &environment, metrics.spans().clone())
+            .map(Some)
+            .map_err(|error| ServerError::Tracing(error.to_string())),
+        None => Ok(None),
+    }
+}
+
+/// The same rules as for an endpoint of the configuration.
+fn from_environment(endpoint: &str, environment: &Environment) -> Result<Url, &'static str> {
+    if environment.is_grpc {
+        return Err("OTEL_EXPORTER_OTLP_PROTOCOL is grpc; spans are sent as http/json");
+    }
+    let url = Url::parse(endpoint).map_err(|_| "it is no URL")?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("it has a user name or password in it; OTEL_EXPORTER_OTLP_HEADERS is for secrets");
+    }
+    check(&url, false).map_err(|_| "it is neither https nor http to this machine")?;
+    Ok(url)
 }

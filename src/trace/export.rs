@@ -4,12 +4,13 @@
 use std::time::Duration;
 
 use prometheus::IntCounter;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Url};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::otlp;
-use super::{Context, Place, Span};
+use super::otlp::{self, Origin};
+use super::{Context, Environment, Place, Span};
 
 /// Where requests leave their spans.
 #[derive(Clone)]
@@ -27,25 +28,48 @@ pub struct SpanMeters {
     pub dropped: IntCounter,
 }
 
+/// Where spans go, and what holds for all of them.
+#[derive(Clone, Debug)]
+pub struct Receiver {
+    pub url: Url,
+    /// How many of a hundred requests without a trace are traced.
+    pub sample: u8,
+    /// Whether the proxy variables of the environment are obeyed.
+    pub use_proxy_env: bool,
+    /// `http` or `https`: what callers speak to us.
+    pub scheme: &'static str,
+}
+
+/// Why spans cannot be sent.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("the HTTP client cannot be made: {0}")]
+    Client(#[from] reqwest::Error),
+    #[error("OTEL_EXPORTER_OTLP_HEADERS has something that is no header field")]
+    Headers,
+}
+
 /// Starts to send spans to an OTLP receiver over HTTP, within a tokio runtime and after rustls was given its provider. The
-/// task ends when every [`Tracer`] is gone and the last spans were sent. The proxy variables of the environment are obeyed only with
-/// `use_proxy_env`.
+/// task ends when every [`Tracer`] is gone and the last spans were sent.
 ///
 /// # Errors
 /// If the client cannot be made.
 pub fn start(
-    url: Url,
-    sample: u8,
-    use_proxy_env: bool,
+    receiver: Receiver,
+    environment: &Environment,
     meters: SpanMeters,
-) -> Result<(Tracer, JoinHandle<()>), reqwest::Error> {
-    let mut client = Client::builder().timeout(TIMEOUT).redirect(reqwest::redirect::Policy::none());
+) -> Result<(Tracer, JoinHandle<()>), StartError> {
+    let Receiver { url, sample, use_proxy_env, scheme } = receiver;
+    let timeout = environment.timeout.unwrap_or(TIMEOUT);
+    let mut client = Client::builder().timeout(timeout).redirect(reqwest::redirect::Policy::none());
+    client = client.default_headers(headers(&environment.headers)?);
     if !use_proxy_env {
         client = client.no_proxy();
     }
     let client = client.build()?;
     let (queue, spans) = mpsc::channel(QUEUE);
-    let task = tokio::spawn(export(client, url, spans, meters.clone()));
+    let origin = Origin::new(&environment.resource, scheme);
+    let task = tokio::spawn(export(client, url, origin, spans, meters.clone()));
     Ok((Tracer { queue, sample, meters }, task))
 }
 
@@ -64,12 +88,23 @@ impl Tracer {
     }
 }
 
-async fn export(client: Client, url: Url, mut queue: mpsc::Receiver<Span>, meters: SpanMeters) {
+fn headers(pairs: &[(String, String)]) -> Result<HeaderMap, StartError> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in pairs {
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| StartError::Headers)?;
+        let mut value = HeaderValue::from_str(value).map_err(|_| StartError::Headers)?;
+        value.set_sensitive(true);
+        headers.insert(name, value);
+    }
+    Ok(headers)
+}
+
+async fn export(client: Client, url: Url, origin: Origin, mut queue: mpsc::Receiver<Span>, meters: SpanMeters) {
     let mut spans = Vec::new();
     let mut is_broken = false;
     while queue.recv_many(&mut spans, BATCH).await > 0 {
         let count = spans.len() as u64;
-        match post(&client, &url, &spans).await {
+        match post(&client, &url, &origin, &spans).await {
             Ok(()) => {
                 meters.exported.inc_by(count);
                 is_broken = false;
@@ -90,8 +125,8 @@ async fn export(client: Client, url: Url, mut queue: mpsc::Receiver<Span>, meter
     }
 }
 
-async fn post(client: &Client, url: &Url, spans: &[Span]) -> Result<(), String> {
-    let body = otlp::request(spans).to_string();
+async fn post(client: &Client, url: &Url, origin: &Origin, spans: &[Span]) -> Result<(), String> {
+    let body = otlp::request(origin, spans).to_string();
     let post = client.post(url.clone()).header("content-type", "application/json").body(body);
     let answer = post.send().await.map_err(|error| error.without_url().to_string())?;
     if answer.status().is_success() { Ok(()) } else { Err(format!("it answers {}", answer.status())) }

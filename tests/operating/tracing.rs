@@ -20,28 +20,42 @@ use testkit::stage::{Stage, binary};
 struct Collector {
     server: Server,
     posts: Arc<Mutex<Vec<Value>>>,
+    /// The field `x-key` of each post.
+    keys: Arc<Mutex<Vec<Option<String>>>>,
 }
 
 impl Collector {
     fn start(status: &'static str) -> Self {
         let posts = Arc::<Mutex<Vec<Value>>>::default();
-        let received = Arc::clone(&posts);
+        let keys = Arc::<Mutex<Vec<Option<String>>>>::default();
+        let (received, received_keys) = (Arc::clone(&posts), Arc::clone(&keys));
         let server = Server::local(Arc::new(move |mut connection: Connection| {
             while let Some(head) = connection.read_head()? {
                 let body = connection.read_body(Connection::request_body(&head))?;
                 assert_eq!(head.start, "POST /v1/traces HTTP/1.1");
                 assert_eq!(head.header("content-type"), Some("application/json"));
+                received_keys.lock().unwrap().push(head.header("x-key").map(str::to_owned));
                 received.lock().unwrap().push(serde_json::from_slice(&body).unwrap());
                 connection.send_answer(status, &[("Content-Type", "application/json")], b"{}")?;
             }
             Ok(())
         }));
-        Self { server: server.unwrap(), posts }
+        Self { server: server.unwrap(), posts, keys }
+    }
+
+    fn endpoint(&self) -> String {
+        let Address::Tcp(address) = self.server.address() else { unreachable!("it is TCP") };
+        format!("http://{address}")
     }
 
     fn table(&self) -> String {
-        let Address::Tcp(address) = self.server.address() else { unreachable!("it is TCP") };
-        format!("[tracing]\nendpoint = \"http://{address}\"")
+        format!("[tracing]\nendpoint = \"{}\"", self.endpoint())
+    }
+
+    /// The value of an attribute of the resource of the first post.
+    fn resource(&self, key: &str) -> Option<String> {
+        let posts = self.posts.lock().unwrap();
+        Some(attribute(&posts[0]["resourceSpans"][0]["resource"], key)["stringValue"].as_str()?.to_owned())
     }
 
     /// Waits for so many spans.
@@ -60,10 +74,7 @@ impl Collector {
 }
 
 fn spans(post: &Value) -> Vec<Value> {
-    let resource = &post["resourceSpans"][0];
-    let service = json!({"key": "service.name", "value": {"stringValue": "callgate"}});
-    assert!(resource["resource"]["attributes"].as_array().unwrap().contains(&service), "{post:#}");
-    resource["scopeSpans"][0]["spans"].as_array().unwrap().clone()
+    post["resourceSpans"][0]["scopeSpans"][0]["spans"].as_array().unwrap().clone()
 }
 
 fn attribute<'s>(span: &'s Value, key: &str) -> &'s Value {
@@ -90,6 +101,22 @@ fn request_is_a_span_with_its_authentication_as_a_child_in_the_callers_trace() {
     assert_eq!(authentication["traceId"], trace);
     assert_eq!(attribute(whole, "http.response.status_code"), &json!({"intValue": "202"}));
     assert_eq!(attribute(whole, "callgate.caller"), &json!({"stringValue": "billing"}));
+    // What OpenTelemetry's semantic conventions ask of a server's span.
+    let listen = stage.sidecar.listen();
+    for (key, value) in [
+        ("http.request.method", json!({"stringValue": "POST"})),
+        ("url.scheme", json!({"stringValue": "http"})),
+        ("network.protocol.version", json!({"stringValue": "1.1"})),
+        ("client.address", json!({"stringValue": "127.0.0.1"})),
+        ("error.type", Value::Null),
+        ("http.request.method_original", Value::Null),
+    ] {
+        assert_eq!(attribute(whole, key), &value, "{key}");
+    }
+    assert!(attribute(whole, "server.address")["stringValue"].is_string(), "{listen}: {whole:#}");
+    assert!(attribute(whole, "client.port")["intValue"].is_string(), "{whole:#}");
+    assert_eq!(collector.resource("service.name").as_deref(), Some("callgate"));
+    assert!(collector.resource("service.instance.id").is_some_and(|id| id.len() == 36));
     assert_eq!(attribute(whole, "callgate.decision"), &json!({"stringValue": "forward"}));
     let (began, ended) = (nanos(whole, "startTimeUnixNano"), nanos(whole, "endTimeUnixNano"));
     assert!(began <= ended && ended / 1_000_000_000 >= u128::from(now()) - 60);
@@ -162,6 +189,79 @@ fn without_an_endpoint_nothing_is_traced() {
 }
 
 #[test]
+fn a_method_that_nobody_knows_and_an_upstream_that_is_gone_are_named_as_the_conventions_say() {
+    let collector = Collector::start("200 OK");
+    let issuer = Issuer::start("https://auth.internal.example");
+    let setup = Setup::before_address("127.0.0.1:1").trusting(&issuer).with(&collector.table());
+    let sidecar = Sidecar::start(binary(), &setup.toml()).unwrap();
+    sidecar.wait_for_readiness(200).unwrap();
+    let token = issuer.mint(&issuer.claims("billing", testkit::setup::AUDIENCE));
+    let request = Request::new("BREW", "/pot").bearer(&token);
+    assert_eq!(sidecar.connect().exchange(request.bytes()).unwrap().status(), 502);
+    let spans = collector.spans(2);
+    assert_eq!(spans[0]["name"], "HTTP");
+    for (key, value) in [
+        ("http.request.method", json!({"stringValue": "_OTHER"})),
+        ("http.request.method_original", json!({"stringValue": "BREW"})),
+        ("error.type", json!({"stringValue": "upstream_unreachable"})),
+    ] {
+        assert_eq!(attribute(&spans[0], key), &value, "{key}");
+    }
+    assert_eq!(spans[0]["status"], json!({"code": 2}));
+    sidecar.stop();
+}
+
+/// A sidecar that starts with these variables in its environment.
+fn started_with(environment: &str, config: &str) -> Sidecar {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("sidecar.toml");
+    std::fs::write(&file, config).unwrap();
+    let script = format!("{environment} exec \"$0\" \"$@\"");
+    let program = binary().as_os_str();
+    let arguments = ["-c".as_ref(), script.as_ref(), program, "run".as_ref(), "--config".as_ref(), file.as_ref()];
+    let process = Process::start("/bin/sh".as_ref(), &arguments).unwrap();
+    Sidecar::wait_until_listening(process, directory, config).unwrap()
+}
+
+#[test]
+fn variables_of_opentelemetry_are_obeyed_and_the_file_goes_before_them() {
+    let (one, other) = (Collector::start("200 OK"), Collector::start("200 OK"));
+    let (issuer, email) = (Issuer::start("https://auth.internal.example"), EmailService::start());
+    let config = Setup::before(email.address()).trusting(&issuer).toml();
+    let environment = format!(
+        "OTEL_EXPORTER_OTLP_ENDPOINT={} OTEL_SERVICE_NAME=email OTEL_RESOURCE_ATTRIBUTES=team=mail,service.name=x \
+         OTEL_EXPORTER_OTLP_HEADERS=x-key=a%20b OTEL_EXPORTER_OTLP_TIMEOUT=3000",
+        one.endpoint()
+    );
+    let sidecar = started_with(&environment, &config);
+    assert_eq!(sidecar.connect().exchange(Request::send().bytes()).unwrap().status(), 401);
+    one.spans(2);
+    assert_eq!(one.resource("service.name").as_deref(), Some("email"));
+    assert_eq!(one.resource("team").as_deref(), Some("mail"));
+    assert_eq!(one.keys.lock().unwrap()[0].as_deref(), Some("a b"));
+    assert!(!sidecar.stop().stderr.contains("a b"), "a header may be a secret");
+
+    let sidecar = started_with(&environment, &format!("{config}\n{}", other.table()));
+    assert_eq!(sidecar.connect().exchange(Request::send().bytes()).unwrap().status(), 401);
+    other.spans(2);
+    sidecar.stop();
+    one.spans(2);
+
+    for (environment, said) in [
+        (format!("{environment} OTEL_SDK_DISABLED=true"), "Nothing is traced: OTEL_SDK_DISABLED is true."),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT=http://192.0.2.1:4318".to_owned(), "the OTLP endpoint of the environment"),
+        (format!("{environment} OTEL_EXPORTER_OTLP_PROTOCOL=grpc"), "the OTLP endpoint of the environment"),
+    ] {
+        let sidecar = started_with(&environment, &config);
+        assert_eq!(sidecar.connect().exchange(Request::send().bytes()).unwrap().status(), 401);
+        let ended = sidecar.stop();
+        assert!(ended.stderr.contains(said), "{}", ended.stderr);
+        assert!(ended.stdout.contains("\"trace_id\":null"), "{}", ended.stdout);
+    }
+    one.spans(2);
+}
+
+#[test]
 fn proxy_variables_of_the_environment_are_obeyed_only_if_asked() {
     // A proxy that refuses every connection.
     let environment = "HTTP_PROXY=http://127.0.0.1:1 http_proxy=http://127.0.0.1:1";
@@ -170,14 +270,7 @@ fn proxy_variables_of_the_environment_are_obeyed_only_if_asked() {
         let table = format!("{}\nuse_proxy_env = {asked}", collector.table());
         let (issuer, email) = (Issuer::start("https://auth.internal.example"), EmailService::start());
         let config = Setup::before(email.address()).trusting(&issuer).with(&table).toml();
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("sidecar.toml");
-        std::fs::write(&file, &config).unwrap();
-        let script = format!("{environment} exec \"$0\" \"$@\"");
-        let program = binary().as_os_str();
-        let arguments = ["-c".as_ref(), script.as_ref(), program, "run".as_ref(), "--config".as_ref(), file.as_ref()];
-        let process = Process::start("/bin/sh".as_ref(), &arguments).unwrap();
-        let sidecar = Sidecar::wait_until_listening(process, directory, &config).unwrap();
+        let sidecar = started_with(environment, &config);
         assert_eq!(sidecar.connect().exchange(Request::send().bytes()).unwrap().status(), 401);
         wait_for_sample(&sidecar, &format!("callgate_spans_{metric}_total"), &[], |spans| spans > 0.5);
         sidecar.stop();

@@ -193,7 +193,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("pingora", &["downstream", "proxy", "server", "upstream"]),
     ("prometheus", &["audit", "cli", "metrics", "jwks_refresh", "server", "trace"]),
     ("quick_cache", &["authenticator"]),
-    ("reqwest", &["ask", "drain", "jwks_refresh", "reload", "rollout", "trace"]),
+    ("reqwest", &["ask", "drain", "jwks_refresh", "reload", "rollout", "server", "trace"]),
     ("rustls", &["config", "keys", "probe", "server", "jwks_refresh"]),
     ("rustls_platform_verifier", &["probe"]),
     ("schemars", &["audit", "config", "status"]),
@@ -232,6 +232,7 @@ const CRATES: &[(&str, &[&str])] = &[
             "revocation",
             "route",
             "server",
+            "trace",
             "revocation::watcher",
             "http1",
         ],
@@ -257,7 +258,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("toml", &["config"]),
     ("tracing", &["admin", "audit", "jwks_refresh", "proxy", "server", "trace", "revocation::watcher"]),
     ("tracing_subscriber", &["server"]),
-    ("url", &["config", "keys", "probe"]),
+    ("url", &["config", "keys", "probe", "trace"]),
     ("uuid", &["proxy", "trace"]),
 ];
 
