@@ -5,7 +5,7 @@ use crate::config::file::{self, Preset};
 use crate::config::path::KeyPath;
 
 /// What an issuer is called: by its `iss`, or a trust domain by its SPIFFE ID.
-pub(in crate::config::compile) fn name(table: &file::Issuer) -> String {
+pub(crate) fn name(table: &file::Issuer) -> String {
     let domain = || table.trust_domain.as_ref().map(|domain| format!("spiffe://{domain}"));
     table.issuer.clone().or_else(domain).unwrap_or_default()
 }

@@ -9,7 +9,7 @@ use crate::config::settings::OwnToken;
 use crate::jwt::parse::issuer_of;
 
 /// Names the issuers that take their name from the pod's own token: those of the preset `kubernetes` without `issuer`.
-pub(in crate::config::compile) fn name_own(
+pub(crate) fn name_own(
     tables: &mut [file::Issuer],
     at: &KeyPath,
     findings: &mut Findings<'_, '_>,
