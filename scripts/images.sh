@@ -11,6 +11,8 @@ need git node npm buildah runc
 
 cargo_home=${CARGO_HOME:-$HOME/.cargo}
 rustup_home=${RUSTUP_HOME:-$HOME/.rustup}
+# The image is built without rust-toolchain.toml, and the default of this machine's rustup may be another compiler.
+toolchain=$(sed -nE 's/^channel = "(.*)"$/\1/p' rust-toolchain.toml)
 node=$(scripts/tools.sh find node)
 profile=${CALLGATE_PROFILE:-release}
 
@@ -59,7 +61,8 @@ mounts=(--volume /usr:/usr:ro --volume /etc/ssl:/etc/ssl:ro --volume /etc/altern
     --volume "$tools:$tools:ro")
 
 environment=(--env "PATH=$cargo_home/bin:$tools/bin:/usr/local/bin:/usr/bin:/bin" --env "HOME=$HOME"
-    --env "CARGO_HOME=$cargo_home" --env "RUSTUP_HOME=$rustup_home")
+    --env "CARGO_HOME=$cargo_home" --env "RUSTUP_HOME=$rustup_home"
+    --env "RUSTUP_TOOLCHAIN=$toolchain")
 # npm fetches as it does outside.
 [[ -z ${NODE_EXTRA_CA_CERTS-} ]] || environment+=(--env "NODE_EXTRA_CA_CERTS=$NODE_EXTRA_CA_CERTS")
 [[ ! -f $HOME/.npmrc ]] || mounts+=(--volume "$HOME/.npmrc:$HOME/.npmrc:ro")
@@ -86,7 +89,7 @@ build() { # TAG INPUT [OPTION]… CONTEXT
 }
 
 mkdir -p target/pod/cargo "$HOME/.npm"
-build localhost/callgate:0.1.0 'Cargo.toml Cargo.lock src benches deploy/*.sh deploy/profile deploy/Dockerfile' --build-arg "BUILD_IMAGE=$build_image" \
+build localhost/callgate:0.1.0 'Cargo.toml Cargo.lock rust-toolchain.toml src benches deploy/*.sh deploy/profile deploy/Dockerfile' --build-arg "BUILD_IMAGE=$build_image" \
     --build-arg "PROFILE=$profile" \
     --volume "$cargo_home:$cargo_home" --volume "$rustup_home:$rustup_home:ro" --volume "$PWD/target/pod/cargo:/src/target" \
     --file deploy/Dockerfile .

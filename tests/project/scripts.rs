@@ -43,6 +43,19 @@ fn only_one_script_looks_for_programs_and_installs_them() {
 }
 
 #[test]
+fn the_images_of_the_build_and_of_ci_have_the_compiler_of_the_toolchain_file() {
+    let toolchain = fs::read_to_string(root().join("rust-toolchain.toml")).unwrap();
+    let channel = toolchain.lines().find_map(|line| line.strip_prefix("channel = \"")?.strip_suffix('"')).unwrap();
+    assert_eq!(channel.split('.').count(), 3, "a patch release, and not what a tag of images moves with: {channel}");
+    for path in ["deploy/Dockerfile", ".github/workflows/ci.yml"] {
+        let text = fs::read_to_string(root().join(path)).unwrap();
+        let tags =
+            text.split("rust:").skip(1).map(|rest| rest.split(['-', ' ', '\n']).next().unwrap()).collect::<Vec<_>>();
+        assert_eq!(tags, [channel], "{path}");
+    }
+}
+
+#[test]
 fn no_test_starts_a_program_that_the_machine_happens_to_have() {
     let mut read = 0;
     for path in listed() {
