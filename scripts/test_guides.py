@@ -143,7 +143,7 @@ def play(path: Path) -> list[str]:
 def main() -> int:
     paths = [Path(argument) for argument in sys.argv[1:]] or sorted((ROOT / "docs").glob("*.md"))
     # The guides run without a network: the packages that they install come from npm's cache.
-    for example in ("examples/nestjs-email", "examples/issuer"):
+    for example in ("examples/nestjs-email", "examples/issuer", "examples/any-service"):
         subprocess.run(["npm", "ci", "--silent", "--prefix", str(ROOT / example)], check=True)
     failed = passed = 0
     for path in paths:

