@@ -26,6 +26,7 @@ mod shares; // requests without a proven caller
 mod status; // /status and the page
 mod stopping; // SIGTERM under load, PID 1
 mod tracing; // OpenTelemetry
+mod upgrade; // the files of 0.1
 mod upstream_names; // localhost, in either family
 
 /// A count for every build, and the full one for `SOAK=1`.
