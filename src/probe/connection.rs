@@ -94,13 +94,21 @@ impl Connector {
     }
 }
 
+/// Connects to the first of its addresses that answers: a name may have some of both families.
 fn connect(address: &impl ToSocketAddrs, timeout: Duration) -> io::Result<TcpStream> {
-    let address = address.to_socket_addrs()?.next().ok_or(io::ErrorKind::NotFound)?;
-    let stream = TcpStream::connect_timeout(&address, timeout)?;
-    stream.set_read_timeout(Some(timeout))?;
-    stream.set_write_timeout(Some(timeout))?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
+    let mut last = io::ErrorKind::NotFound.into();
+    for address in address.to_socket_addrs()? {
+        match TcpStream::connect_timeout(&address, timeout) {
+            Ok(stream) => {
+                stream.set_read_timeout(Some(timeout))?;
+                stream.set_write_timeout(Some(timeout))?;
+                stream.set_nodelay(true)?;
+                return Ok(stream);
+            }
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
 }
 
 fn config(ca_file: Option<&Path>) -> Result<ClientConfig, ConnectError> {

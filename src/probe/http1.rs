@@ -34,7 +34,8 @@ fn exchange(mut stream: Box<dyn Stream>, bytes: &[u8]) -> Answer {
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => break End::TimedOut,
             Err(_) => break End::Closed,
         }
-        if read.len() > READ_MAX || (responses(&read).closes && responses(&read).is_complete) {
+        let so_far = responses(&read);
+        if read.len() > READ_MAX || (so_far.closes && so_far.is_complete) {
             break End::Complete;
         }
     };

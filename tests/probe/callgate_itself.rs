@@ -5,6 +5,7 @@ use std::sync::Arc;
 use callgate::authenticator::Decision;
 use callgate::probe::cases::tokens;
 use callgate::probe::{Target, TargetOptions};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer as Authority, KeyPair};
 use testkit::http::Connection;
 use testkit::issuer::Issuer;
 use testkit::server::Server;
@@ -83,4 +84,36 @@ fn the_authenticator_refuses_every_token_that_is_made_of_a_good_one() {
     for case in cases {
         assert!(matches!(judge(&world, &case.field), Decision::Reject(_)), "{:?}: {}", case.class, case.what);
     }
+}
+
+/// A certificate for `localhost` with its key, and the authority that vouches for it, as PEM.
+fn certificate() -> (String, String, String) {
+    let key = KeyPair::generate().unwrap();
+    let mut parameters = CertificateParams::new([]).unwrap();
+    parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = parameters.self_signed(&key).unwrap().pem();
+    let vouching = Authority::new(parameters, key);
+    let key = KeyPair::generate().unwrap();
+    let parameters = CertificateParams::new(["localhost".to_owned()]).unwrap();
+    (parameters.signed_by(&key, &vouching).unwrap().pem(), key.serialize_pem(), authority)
+}
+
+#[test]
+fn a_deployment_behind_tls_is_probed_in_both_versions_of_http_and_only_if_its_certificate_is_trusted() {
+    let (issuer, service) = (Issuer::start("https://auth.internal.example"), echo());
+    let good = issuer.mint(&issuer.claims("billing", AUDIENCE));
+    let (cert, key, authority) = certificate();
+    let mut probing = Probing::of("https://placeholder/send", &good);
+    let (cert, key) = (probing.file("tls.crt", &cert), probing.file("tls.key", &key));
+    let table = format!("[listen.tls]\ncert = \"{}\"\nkey = \"{}\"\n", cert.display(), key.display());
+    let sidecar = start_ready(&Setup::before(service.address()).trusting(&issuer).with(&table));
+    probing.options.target.url = format!("https://localhost:{}/send", sidecar.listen().port());
+    // Nobody vouches for this certificate but the authority of this test.
+    assert_eq!(probing.run().0, 69, "an unknown authority is not trusted");
+    probing.options.ca_file = Some(probing.file("ca.pem", &authority));
+    let (code, report, told) = probing.run();
+    assert_eq!((code, with_verdict(&report, "fail")), (0, Vec::new()), "{told}");
+    assert_eq!(with_verdict(&report, "not to tell"), Vec::<String>::new(), "{report:#}");
+    assert_eq!(report["http2"], true);
+    assert_eq!(sidecar.stop().code, Some(0));
 }
