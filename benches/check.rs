@@ -65,7 +65,7 @@ fn requirement(algorithm: Algorithm) -> Requirement {
 }
 
 const fn head(authorization: Authorization<'_>) -> RequestHead<'_> {
-    RequestHead { method: "POST", path: Some("/send"), authorization }
+    RequestHead { method: "POST", path: Some("/send"), authorization, certificate: None }
 }
 
 fn steps(criterion: &mut Criterion) {

@@ -5,6 +5,7 @@ mod accepted;
 mod cache;
 mod doorkeeper;
 mod issuer;
+mod possession;
 mod verification;
 
 use std::borrow::Cow;
@@ -19,8 +20,7 @@ use crate::jwt::json::{Number, Object, Value};
 use crate::jwt::parse::{Parts, Unverified};
 use crate::jwt::verify::{Verified, allowed_algorithm};
 use crate::rejection::{Reason, Rejection, quoted};
-use crate::request::RequestHead;
-use crate::request::TokenField;
+use crate::request::{CertificateHash, RequestHead, TokenField};
 use crate::requirement::Requirement;
 use crate::revocation::list::{Credential, DenyListSlot};
 use crate::route::PublicRoutes;
@@ -30,10 +30,12 @@ pub use accepted::{Accepted, Facts};
 pub use cache::Usage;
 pub use issuer::Issuer;
 
+pub(crate) use possession::{prove as prove_possession, written as written_hash};
 pub(crate) use verification::{keys_unavailable, verify_with_any};
 
 use accepted::CacheConditions;
 use cache::TokenCache;
+use possession::prove;
 use verification::Refusal;
 
 /// Everything that decides about requests, compiled from one configuration and never changed.
@@ -178,10 +180,16 @@ impl Authenticator {
             }
         };
         if let Some(accepted) = self.recall(text, now) {
-            return Decision::Forward(accepted, CacheStatus::Hit);
+            // Whoever shows it now may be another than before.
+            return match prove(accepted.conditions.certificate.as_ref(), head.certificate.as_ref()) {
+                Ok(()) => Decision::Forward(accepted, CacheStatus::Hit),
+                Err(rejection) => {
+                    Decision::Reject(Refused { rejection, facts: accepted.facts.clone(), keys_wanted: None })
+                }
+            };
         }
         let mut facts = Facts::default();
-        match self.judge(text, now, &mut facts) {
+        match self.judge(text, head.certificate.as_ref(), now, &mut facts) {
             Ok(proven) => Decision::Forward(self.remember(proven, facts), CacheStatus::Miss),
             Err(Refusal { rejection, keys_wanted }) => {
                 let keys_wanted = facts.issuer.filter(|_| keys_wanted);
@@ -250,7 +258,13 @@ impl Authenticator {
         Refused { rejection: Rejection::new(Reason::KeysUnavailable, detail), ..refused }
     }
 
-    fn judge<'t>(&self, text: &'t [u8], now: UnixTime, facts: &mut Facts) -> Result<Proven<'t>, Refusal> {
+    fn judge<'t>(
+        &self,
+        text: &'t [u8],
+        shown_certificate: Option<&CertificateHash>,
+        now: UnixTime,
+        facts: &mut Facts,
+    ) -> Result<Proven<'t>, Refusal> {
         let token = Token::read(text, &self.token_field, self.token_limit)?;
         let parts = Parts::decode(token.as_str())?;
         let unverified = Unverified::parse(&parts)?;
@@ -278,8 +292,12 @@ impl Authenticator {
             .iter()
             .filter_map(|(name, path)| Some((name.clone(), shown(path.find(verified.claims())?)?)))
             .collect();
+        // Last: what would not pass anyway needs no proof.
+        let certificate = verified.bound_certificate();
+        prove(certificate.as_ref(), shown_certificate)?;
         let expires = verified.expires().plus(requirement.leeway());
         let conditions = CacheConditions {
+            certificate,
             validity: verified.validity(),
             keys: Arc::downgrade(keys),
             kids: [key.kid().filter(|kid| unverified.kid() != Some(*kid)).map(Into::into), kid],

@@ -85,6 +85,9 @@ struct Explain {
     /// Judge for this time instead of now: RFC 3339, or seconds since 1970
     #[arg(long, value_name = "TIME", value_parser = time)]
     at: Option<UnixTime>,
+    /// Judge for a client that opened its connection with this certificate, in PEM
+    #[arg(long, value_name = "FILE")]
+    certificate: Option<PathBuf>,
     /// Answer as JSON
     #[arg(long)]
     json: bool,
@@ -178,8 +181,8 @@ fn start(path: &Path, err: &mut impl Write) -> io::Result<u8> {
 
 /// `callgate explain`: why a token is accepted or refused. Returns the exit code: 0 accepted, 1 refused or not to be judged.
 fn why(arguments: Explain, out: &mut impl Write, err: &mut impl Write) -> io::Result<u8> {
-    let Explain { config: path, keys, at, json, token } = arguments;
-    let question = Question { token, keys, at, json };
+    let Explain { config: path, keys, at, certificate, json, token } = arguments;
+    let question = Question { token, keys, at, certificate, json };
     let default = || Some(PathBuf::from(DEFAULT_CONFIG)).filter(|path| path.exists());
     let answer = match path.or_else(default) {
         Some(path) => match config::load(&path) {

@@ -10,15 +10,17 @@ pub mod unverified;
 
 pub use advice::advice;
 
-use crate::authenticator::{Authenticator, Decision, Issuer, keys_unavailable, verify_with_any};
+use crate::authenticator::{
+    Authenticator, Decision, Issuer, keys_unavailable, prove_possession, verify_with_any, written_hash,
+};
 use crate::clock::{UnixTime, brief};
 use crate::jwt::claims::{Round, time};
 use crate::jwt::json::Value;
 use crate::jwt::parse::{Parts, Unverified};
-use crate::jwt::verify::{allowed_algorithm, findings, verify};
+use crate::jwt::verify::{allowed_algorithm, bound_certificate, findings, verify};
 use crate::keys::jwks::KeySet;
 use crate::rejection::{Reason, Rejection, quoted};
-use crate::request::{Authorization, RequestHead};
+use crate::request::{Authorization, CertificateHash, RequestHead};
 use crate::token::Token;
 
 /// What became of a token and why.
@@ -87,10 +89,16 @@ pub enum Verdict {
     Refused(Rejection),
 }
 
-/// Explains the value of the field that carries the token. `keys_fault` says why an issuer has no keys, if it is known.
+/// Explains the value of the field that carries the token, shown by a client with this certificate. `keys_fault` says why an issuer has no keys, if it is known.
 #[must_use]
-pub fn explain(judge: &Authenticator, field: &[u8], at: UnixTime, keys_fault: Option<&str>) -> Explanation {
-    let head = RequestHead { method: "POST", path: None, authorization: Authorization::One(field) };
+pub fn explain(
+    judge: &Authenticator,
+    field: &[u8],
+    certificate: Option<CertificateHash>,
+    at: UnixTime,
+    keys_fault: Option<&str>,
+) -> Explanation {
+    let head = RequestHead { method: "POST", path: None, authorization: Authorization::One(field), certificate };
     let verdict = match judge.decide(&head, at) {
         Decision::Forward(accepted, _) => Verdict::Accepted { caller: accepted.identity.caller().to_owned() },
         // No path is public here.
@@ -99,7 +107,8 @@ pub fn explain(judge: &Authenticator, field: &[u8], at: UnixTime, keys_fault: Op
         }
         Decision::Reject(refused) => Verdict::Refused(refused.rejection),
     };
-    let mut walk = Walk { judge, at, keys_fault, checks: Vec::new(), keys: Vec::new(), times: Times::default() };
+    let mut walk =
+        Walk { judge, certificate, at, keys_fault, checks: Vec::new(), keys: Vec::new(), times: Times::default() };
     walk.token(head.authorization);
     let missing = NAMES.iter().skip_while(|name| walk.checks.iter().any(|check| check.name == **name));
     let unchecked =
@@ -113,6 +122,7 @@ pub fn explain(judge: &Authenticator, field: &[u8], at: UnixTime, keys_fault: Op
 /// The way of a token through the checks.
 struct Walk<'w> {
     judge: &'w Authenticator,
+    certificate: Option<CertificateHash>,
     at: UnixTime,
     keys_fault: Option<&'w str>,
     checks: Vec<Check>,
@@ -223,6 +233,12 @@ impl Walk<'_> {
         let claims = token.unproven_claims();
         let named = naming.name(claims).and_then(|caller| rule.forwarded(claims).map(|_| caller));
         self.add("caller", wanted, named.map(|caller| (quoted(&caller), ())));
+
+        if let Some(bound) = bound_certificate(claims).filter(|_| asked.binding().certificate) {
+            let wanted = format!("the client's certificate, with the SHA-256 {}", written_hash(&bound));
+            let proven = prove_possession(Some(&bound), self.certificate.as_ref());
+            self.add("certificate", wanted, proven.map(|()| ("that one".to_owned(), ())));
+        }
     }
 
     /// Returns the name of the key that made the signature.

@@ -93,7 +93,7 @@ mod tests {
     }
 
     fn head<'a>(method: &'a str, path: &'a str) -> RequestHead<'a> {
-        RequestHead { method, path: Some(path), authorization: Authorization::Absent }
+        RequestHead { method, path: Some(path), authorization: Authorization::Absent, certificate: None }
     }
 
     #[test]

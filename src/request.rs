@@ -15,7 +15,13 @@ pub struct RequestHead<'a> {
     pub path: Option<&'a str>,
     /// The field that carries the token: `Authorization`, unless another one is configured.
     pub authorization: Authorization<'a>,
+    /// The certificate that the client showed on this connection, and whose key it has.
+    pub certificate: Option<CertificateHash>,
 }
+
+/// The SHA-256 of a certificate in DER, which `x5t#S256` names (RFC 8705 §3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CertificateHash(pub [u8; 32]);
 
 /// The field of a request that carries the token, which may appear once (RFC 9110 §11.6.2). It is called by its usual name.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -24,6 +24,23 @@ pub struct Requirement {
     pub(crate) max_lifetime: Option<Duration>,
     pub(crate) max_age: Option<Duration>,
     pub(crate) required: Vec<(String, Exact)>,
+    pub(crate) binding: Binding,
+}
+
+/// Which tokens pass by what they are bound to (RFC 7800).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Binding {
+    /// Whether those pass that are bound to a certificate (RFC 8705 §3), with it.
+    pub certificate: bool,
+    /// Whether those pass that are bound to nothing.
+    pub bearer: bool,
+}
+
+impl Default for Binding {
+    /// Bearer tokens alone.
+    fn default() -> Self {
+        Self { certificate: false, bearer: true }
+    }
 }
 
 /// What `sub` may be.
@@ -80,6 +97,7 @@ impl Requirement {
             max_lifetime,
             max_age,
             required,
+            binding: Binding::default(),
         })
     }
 
@@ -136,6 +154,18 @@ impl Requirement {
     #[must_use]
     pub fn with_required(self, required: Vec<(String, Exact)>) -> Self {
         Self { required, ..self }
+    }
+
+    /// Says which tokens pass by what they are bound to.
+    #[must_use]
+    pub fn with_binding(self, binding: Binding) -> Self {
+        Self { binding, ..self }
+    }
+
+    /// Which tokens pass by what they are bound to.
+    #[must_use]
+    pub const fn binding(&self) -> Binding {
+        self.binding
     }
 
     /// The trust domain by which its tokens are found, if not by `iss`.

@@ -124,7 +124,7 @@ mod tests {
     }
 
     fn is_public(method: &str, path: Option<&str>) -> bool {
-        routes().contains(&RequestHead { method, path, authorization: Authorization::Absent })
+        routes().contains(&RequestHead { method, path, authorization: Authorization::Absent, certificate: None })
     }
 
     #[test]
@@ -168,7 +168,12 @@ mod tests {
         let route = PublicRoute::new("/public/*".into(), vec!["GET".into()]).expect("a prefix");
         let routes = PublicRoutes::new(vec![route]);
         let is_public = |path| {
-            routes.contains(&RequestHead { method: "GET", path: Some(path), authorization: Authorization::Absent })
+            routes.contains(&RequestHead {
+                method: "GET",
+                path: Some(path),
+                authorization: Authorization::Absent,
+                certificate: None,
+            })
         };
         for path in ["/public/a", "/public/a/b", "/public/a/", "/public/*", "/public/.a", "/public/a.."] {
             assert!(is_public(path), "{path}");

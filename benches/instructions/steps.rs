@@ -174,7 +174,7 @@ impl Stage {
             let bearer = token.map(|token| format!("Bearer {token}"));
             let authorization =
                 bearer.as_ref().map_or(Authorization::Absent, |bearer| Authorization::One(bearer.as_bytes()));
-            let head = RequestHead { method: "POST", path: Some(path), authorization };
+            let head = RequestHead { method: "POST", path: Some(path), authorization, certificate: None };
             let mut decide = || self.authenticator.decide(black_box(&head), self.now);
             if index + 1 == tokens.len() {
                 measured(&mut decide)

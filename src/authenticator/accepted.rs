@@ -10,6 +10,7 @@ use crate::identity::Identity;
 use crate::issuers::IssuerIndex;
 use crate::jwt::claims::Validity;
 use crate::keys::jwks::KeySet;
+use crate::request::CertificateHash;
 use crate::revocation::list::Credential;
 
 /// An accepted token: who calls, and until when that is proven.
@@ -26,7 +27,7 @@ pub struct Accepted {
 }
 
 /// What is known of a token for the record. `kid` and `alg` are bounded, and may be anybody's words in a refusal.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Facts {
     /// The configured issuer that the token names.
     pub issuer: Option<IssuerIndex>,
@@ -38,8 +39,11 @@ pub struct Facts {
     pub claims: Vec<(String, String)>,
 }
 
-/// What can change after a token was accepted, while the configuration stays: time, its issuer's keys, the deny-list.
+/// What can change after a token was accepted, while the configuration stays: who shows it, time, its issuer's keys, the
+/// deny-list.
 pub(super) struct CacheConditions {
+    /// What it is bound to: whoever shows it must have this certificate's key.
+    pub certificate: Option<CertificateHash>,
     pub validity: Validity,
     /// The key set with the key that verified it. It is only compared: a set that serves no more is let go.
     pub keys: Weak<KeySet>,

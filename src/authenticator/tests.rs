@@ -55,7 +55,7 @@ impl World {
     fn decide(&self, token: &str, now: u64) -> Decision {
         let field = format!("Bearer {token}");
         let authorization = Authorization::One(field.as_bytes());
-        let head = RequestHead { method: "POST", path: Some("/send"), authorization };
+        let head = RequestHead { method: "POST", path: Some("/send"), authorization, certificate: None };
         self.authenticator.decide(&head, UnixTime::from_secs(now))
     }
 
@@ -114,7 +114,7 @@ fn public_route_needs_no_token_and_looks_at_none() {
         [("GET", "/healthz", true), ("POST", "/healthz", false), ("GET", "/healthz/", false), ("GET", "/send", false)]
     {
         for authorization in [Authorization::Absent, Authorization::One(b"Bearer x"), Authorization::Several] {
-            let head = RequestHead { method, path: Some(path), authorization };
+            let head = RequestHead { method, path: Some(path), authorization, certificate: None };
             let decision = world.authenticator.decide(&head, UnixTime::from_secs(NOW));
             assert_eq!(matches!(decision, Decision::Pass), passes, "{method} {path}");
         }
@@ -210,7 +210,7 @@ fn several_fields_and_no_field_are_refused_each_in_its_way() {
     for (authorization, reason) in
         [(Authorization::Absent, Reason::TokenMissing), (Authorization::Several, Reason::TokenAmbiguous)]
     {
-        let head = RequestHead { method: "POST", path: Some("/send"), authorization };
+        let head = RequestHead { method: "POST", path: Some("/send"), authorization, certificate: None };
         let Decision::Reject(refused) = world.authenticator.decide(&head, UnixTime::from_secs(NOW)) else {
             panic!("it was let through")
         };

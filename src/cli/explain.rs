@@ -5,7 +5,10 @@ use std::io::{self, IsTerminal as _, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use aws_lc_rs::digest::{SHA256, digest};
 use prometheus::Registry;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 
 use crate::authenticator::Authenticator;
 use crate::clock::UnixTime;
@@ -21,8 +24,7 @@ use crate::keys::jwks::Reading;
 use crate::keys::source::Source;
 use crate::keys::store::Published;
 use crate::rejection::Rejection;
-use crate::request::Authorization;
-use crate::request::TokenField;
+use crate::request::{Authorization, CertificateHash, TokenField};
 use crate::server::{Verifier, prepare_tls};
 use crate::token::Token;
 
@@ -35,6 +37,8 @@ pub(super) struct Question {
     pub keys: Option<PathBuf>,
     /// The time for which to judge, instead of now.
     pub at: Option<UnixTime>,
+    /// The certificate in PEM with which the client opened its connection.
+    pub certificate: Option<PathBuf>,
     /// JSON for machines instead of text for people.
     pub json: bool,
 }
@@ -44,11 +48,13 @@ pub(super) struct Question {
 pub(super) enum CommandError {
     #[error("{0} cannot be read: {1}")]
     Keys(String, io::Error),
+    #[error("{0} is no certificate in PEM")]
+    Certificate(String),
     #[error("{0} is no key set for the token's issuer: {1}")]
     KeySet(String, crate::keys::jwks::KeySetError),
     #[error("the operating system refused {0}: {1}")]
     System(&'static str, io::Error),
-    #[error("without a configuration no key is used; name one with --config")]
+    #[error("without a configuration no key and no certificate is used; name one with --config")]
     KeysWithoutConfig,
     #[error("there is no token; give it as the argument, or on standard input")]
     NoToken,
@@ -77,7 +83,8 @@ pub(super) fn run(config: Compiled, question: Question, out: &mut impl Write) ->
         (Some(source), Some(path)) => use_file(&source, path, at).map(|()| None)?,
         (Some(source), None) => fetch(source)?,
     };
-    let explanation = explain(&judge, &field, at, fault.as_deref());
+    let certificate = question.certificate.as_deref().map(certificate).transpose()?;
+    let explanation = explain(&judge, &field, certificate, at, fault.as_deref());
     if question.json {
         machine::write(&explanation, out)?;
     } else {
@@ -93,7 +100,7 @@ pub(super) fn run(config: Compiled, question: Question, out: &mut impl Write) ->
 /// # Errors
 /// If the token cannot be read, or the answer not be written.
 pub(super) fn read(question: &Question, out: &mut impl Write) -> Result<(), CommandError> {
-    if question.keys.is_some() {
+    if question.keys.is_some() || question.certificate.is_some() {
         return Err(CommandError::KeysWithoutConfig);
     }
     let (field, at) = asked(question, &TokenField::default())?;
@@ -146,6 +153,15 @@ fn field(text: &str, place: &TokenField) -> Result<Vec<u8>, CommandError> {
         _ if is_scheme(text) => Ok(text.as_bytes().to_vec()),
         _ => Ok(place.value(text).into_bytes()),
     }
+}
+
+/// The hash of the first certificate in a file.
+fn certificate(path: &Path) -> Result<CertificateHash, CommandError> {
+    let name = || path.display().to_string();
+    let pem = std::fs::read(path).map_err(|error| CommandError::Keys(name(), error))?;
+    let certificate = CertificateDer::from_pem_slice(&pem).map_err(|_| CommandError::Certificate(name()))?;
+    let hash = digest(&SHA256, &certificate);
+    hash.as_ref().try_into().map(CertificateHash).map_err(|_| CommandError::Certificate(name()))
 }
 
 /// The trusted issuer that the token names.

@@ -61,6 +61,13 @@ pub(super) fn compile(mut file: File, findings: &mut Findings<'_, '_>) -> Result
     let public = routes::public(file.public, &root.key("public"), findings);
     let revocation = revocation::revocation(&file.revocation, &root.key("revocation"), findings);
     let limits = limits::limits(&file.limits, &root.key("limits"), findings);
+    let shown = match (&issuers, &tls) {
+        (Ok(issuers), Ok(tls)) => {
+            let asks = tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+            issuers::certificates_are_shown(issuers, asks, &root.key("issuers"), findings)
+        }
+        _ => Ok(()),
+    };
     if let (Ok(issuers), Ok(limits)) = (&issuers, &limits) {
         keys::fit_wait(issuers, limits.key_wait, &root, findings);
     }
@@ -70,6 +77,7 @@ pub(super) fn compile(mut file: File, findings: &mut Findings<'_, '_>) -> Result
     let shutdown = operation::shutdown(&file.shutdown, &root.key("shutdown"), findings);
     differ?;
     agreed?;
+    shown?;
     Ok(Compiled {
         listen: listen?,
         http2: file.listen.http2,

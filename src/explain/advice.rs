@@ -18,6 +18,13 @@ pub const fn advice(reason: Reason) -> &'static str {
         Reason::CallerUnusable => {
             "The issuer puts the caller's plain name into the claim, or 'caller.claim' in sidecar.toml names another one."
         }
+        Reason::CertificateMismatch => {
+            "The caller opens its connection with the certificate that it had at the issuer's token endpoint, and gets a new token when \
+             that certificate changes."
+        }
+        Reason::CertificateMissing => {
+            "The caller opens its connection to this service with its client certificate; no proxy on the way may end TLS."
+        }
         Reason::ClaimInvalid => "The issuer writes the claim as it is wanted; times are seconds, not milliseconds.",
         Reason::ClaimMissing => "The issuer adds the claim to its tokens.",
         Reason::CriticalHeaderUnsupported => "The issuer makes plain signed tokens, without crit and b64.",
@@ -49,7 +56,7 @@ pub const fn advice(reason: Reason) -> &'static str {
         }
         Reason::TokenBound => {
             "The caller gets a token that is not bound: its issuer leaves out cnf for this service (no DPoP, no mutual TLS at the token \
-             endpoint)."
+             endpoint). Or 'issuers[].binding' in sidecar.toml allows the proof."
         }
         Reason::TokenExpired => {
             "The caller gets a new token, and does so before each one expires; compare the clocks if it just did."
@@ -64,6 +71,10 @@ pub const fn advice(reason: Reason) -> &'static str {
         Reason::TokenRevoked => "The operator put it on the deny-list: the caller gets a new token, or asks why.",
         Reason::TokenTooLarge => {
             "The issuer makes smaller tokens, or 'limits.token_size' in sidecar.toml allows larger ones."
+        }
+        Reason::TokenUnbound => {
+            "The caller gets its token with its client certificate, so that the issuer binds it to that; or 'bearer' in sidecar.toml \
+             allows tokens that are bound to nothing."
         }
         Reason::TunnelIdle => "Whoever uses the WebSocket sends a ping from time to time.",
         Reason::TypeRefused => {

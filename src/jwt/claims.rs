@@ -7,6 +7,10 @@ use crate::clock::{UnixTime, brief};
 use crate::rejection::{Reason, Rejection, quoted};
 use crate::requirement::{Exact, Requirement, Subject, same_media_type, trust_domain};
 
+mod binding;
+
+pub(crate) use binding::bound_certificate;
+
 /// A token, what is asked of it, and when.
 pub(super) struct Case<'c> {
     pub(super) asked: &'c Requirement,
@@ -59,7 +63,12 @@ pub(super) const CHECKS: [Check; 12] = [
     },
     Check { name: "required claims", judge: required, wanted: wanted_required, found: found_required },
     // Last: a proof, where one is accepted, is looked at only for a token that is good in all else.
-    Check { name: "cnf", judge: unbound, wanted: |_| "missing".into(), found: found_binding },
+    Check {
+        name: "cnf",
+        judge: |case| binding::judge(case.asked.binding, &case.token.claims),
+        wanted: |case| binding::wanted(case.asked.binding),
+        found: |case| binding::found(&case.token.claims).unwrap_or_else(|| case.describe("cnf")),
+    },
 ];
 
 impl Validity {
@@ -76,8 +85,9 @@ impl Check {
         (self.judge)(case).map_err(|reason| {
             let what_for = match reason {
                 Reason::TokenBound => {
-                    "the token is bound to a key or a certificate, and no proof of it is accepted here: "
+                    "the token is bound to a key or a certificate, and no such proof of it is accepted here: "
                 }
+                Reason::TokenUnbound => "the token is bound to nothing, so that whoever has it could use it: ",
                 Reason::TokenNotYetValid => "the token is from the future by this clock: ",
                 _ => "",
             };
@@ -187,12 +197,6 @@ fn required(case: &Case<'_>) -> Result<(), Reason> {
         };
         holds(equal, Reason::ClaimInvalid)
     })
-}
-
-/// RFC 7800 §3: whoever presents a token with `cnf` must prove to have a key, and nothing here checks such a proof. Any `cnf` counts,
-/// also `null` or one with an unknown method: what it was meant to bind is lost if the token passes without a look at it.
-fn unbound(case: &Case<'_>) -> Result<(), Reason> {
-    holds(case.token.claims.get("cnf").is_none(), Reason::TokenBound)
 }
 
 fn holds(condition: bool, otherwise: Reason) -> Result<(), Reason> {
@@ -359,24 +363,10 @@ fn found_required(case: &Case<'_>) -> String {
     listed(case.asked.required.iter().map(|(name, _)| format!("{} = {}", quoted(name), case.describe(name))))
 }
 
-/// The confirmation methods: `jkt` tells a DPoP key (RFC 9449 §6.1), `x5t#S256` a certificate (RFC 8705 §3.1).
-fn found_binding(case: &Case<'_>) -> String {
-    match case.token.claims.get("cnf") {
-        Some(Value::Object(methods)) if methods.members().next().is_some() => {
-            let methods = methods.members().take(METHODS_SHOWN).map(|(name, _)| quoted(name));
-            format!("an object with {}", listed(methods))
-        }
-        _ => case.describe("cnf"),
-    }
-}
-
 fn listed(items: impl Iterator<Item = String>) -> String {
     let items: Vec<_> = items.collect();
     if items.is_empty() { "none".to_owned() } else { items.join(", ") }
 }
-
-/// How many confirmation methods of a bound token are named.
-const METHODS_SHOWN: usize = 3;
 
 const LAST_SECOND: u64 = UnixTime::MAX.as_secs();
 

@@ -2,12 +2,16 @@
 //! signature holds, and every check of [`super::claims`] passes, in this order.
 
 use super::claims::{CHECKS, Case, Finding, Round, Validity, time};
+
+pub(crate) use super::claims::bound_certificate;
+
 use super::json::Object;
 use super::parse::Unverified;
 use super::signature::PublicKey;
 use crate::algorithm::Algorithm;
 use crate::clock::UnixTime;
 use crate::rejection::{Reason, Rejection, quoted};
+use crate::request::CertificateHash;
 use crate::requirement::Requirement;
 
 /// A token whose signature and claims are proven. It has no other constructor than [`verify`].
@@ -83,6 +87,12 @@ impl<'v> Verified<'v> {
     #[must_use]
     pub const fn validity(&self) -> Validity {
         self.validity
+    }
+
+    /// The certificate that whoever shows it must have, if it is bound to one.
+    #[must_use]
+    pub fn bound_certificate(&self) -> Option<CertificateHash> {
+        bound_certificate(&self.token.claims)
     }
 
     /// When it expires, without leeway.

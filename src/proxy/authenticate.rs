@@ -17,7 +17,7 @@ use crate::issuers::IssuerIndex;
 use crate::jwks_refresh::Freshness;
 use crate::mode::Mode;
 use crate::rejection::Rejection;
-use crate::request::{Authorization, RequestHead};
+use crate::request::{Authorization, CertificateHash, RequestHead};
 
 /// Authenticates a request by its head, the very one that is forwarded. It has a place among those in progress, and
 /// without a proven caller one among those that have none.
@@ -34,7 +34,7 @@ pub(super) async fn authenticate(
     ctx.permit = Some(in_flight.enter(requests)?);
     let latest = Instant::now() + ctx.policy.limits.key_wait;
     let (decision, took) = loop {
-        let missing = match look(&request_head(session.req_header(), &ctx.policy.token_header), &ctx.policy) {
+        let missing = match look(&request_head(session, &ctx.policy.token_header), &ctx.policy) {
             Ok(decided) => break decided,
             Err(missing) => missing,
         };
@@ -57,7 +57,7 @@ pub(super) async fn authenticate(
             ctx.record.pass();
         }
         Decision::Reject(refused) => {
-            let head = request_head(session.req_header(), &ctx.policy.token_header);
+            let head = request_head(session, &ctx.policy.token_header);
             ctx.record.set_refused_token(refused.facts, ctx.policy.authenticator.claimed_caller(&head));
             if ctx.policy.modes.of(&head, ctx.record.refused_issuer()) == Mode::Enforce {
                 return Err(refused.rejection);
@@ -82,13 +82,22 @@ async fn client_left(session: &mut Session) {
     }
 }
 
-/// The parts of a head that decide, with the field that carries the token.
-fn request_head<'h>(header: &'h RequestHeader, token: &HeaderName) -> RequestHead<'h> {
+/// What decides about a request: parts of its head, with the field that carries the token, and what the client has shown when it
+/// opened the connection.
+fn request_head<'s>(session: &'s Session, token: &HeaderName) -> RequestHead<'s> {
+    let tls = session.digest().and_then(|digest| digest.ssl_digest.as_ref());
+    // Pingora gives the SHA-256 of the client's certificate, and nothing if there is none. A resumed session has it from the first one.
+    let certificate = tls.and_then(|tls| tls.cert_digest.as_slice().try_into().ok()).map(CertificateHash);
+    RequestHead { certificate, ..head_parts(session.req_header(), token) }
+}
+
+fn head_parts<'h>(header: &'h RequestHeader, token: &HeaderName) -> RequestHead<'h> {
     let lines = header.headers.get_all(token).iter().map(HeaderValue::as_bytes);
     RequestHead {
         method: header.method.as_str(),
         path: origin_path(header.raw_path()),
         authorization: Authorization::from_lines(lines),
+        certificate: None,
     }
 }
 
@@ -144,11 +153,11 @@ mod tests {
     #[test]
     fn a_second_authorization_field_is_noticed() {
         let mut header = RequestHeader::build_no_case("GET", b"/", None).unwrap();
-        assert!(matches!(request_head(&header, &AUTHORIZATION).authorization, Authorization::Absent));
+        assert!(matches!(head_parts(&header, &AUTHORIZATION).authorization, Authorization::Absent));
         header.append_header("Authorization", "Bearer a").unwrap();
-        assert!(matches!(request_head(&header, &AUTHORIZATION).authorization, Authorization::One(b"Bearer a")));
+        assert!(matches!(head_parts(&header, &AUTHORIZATION).authorization, Authorization::One(b"Bearer a")));
         header.append_header("authorization", "Bearer b").unwrap();
-        assert!(matches!(request_head(&header, &AUTHORIZATION).authorization, Authorization::Several));
+        assert!(matches!(head_parts(&header, &AUTHORIZATION).authorization, Authorization::Several));
     }
 
     #[test]
@@ -157,11 +166,11 @@ mod tests {
         let mut header = RequestHeader::build_no_case("GET", b"/", None).unwrap();
         header.append_header("Authorization", "Bearer user").unwrap();
         header.append_header("X_Service_Authorization", "Bearer disguise").unwrap();
-        assert!(matches!(request_head(&header, &other).authorization, Authorization::Absent));
+        assert!(matches!(head_parts(&header, &other).authorization, Authorization::Absent));
         header.append_header("X-Service-AUTHORIZATION", "Bearer a").unwrap();
-        assert!(matches!(request_head(&header, &other).authorization, Authorization::One(b"Bearer a")));
+        assert!(matches!(head_parts(&header, &other).authorization, Authorization::One(b"Bearer a")));
         header.append_header("x-service-authorization", "Bearer b").unwrap();
-        assert!(matches!(request_head(&header, &other).authorization, Authorization::Several));
+        assert!(matches!(head_parts(&header, &other).authorization, Authorization::Several));
     }
 
     #[test]
@@ -170,7 +179,7 @@ mod tests {
             [("/a?b", Some("/a")), ("http://h/a?b", None), ("http://h", None), ("*", None), ("//a", Some("//a"))]
         {
             let header = RequestHeader::build_no_case("OPTIONS", target.as_bytes(), None).unwrap();
-            assert_eq!(request_head(&header, &AUTHORIZATION).path, path, "{target}");
+            assert_eq!(head_parts(&header, &AUTHORIZATION).path, path, "{target}");
         }
     }
 }

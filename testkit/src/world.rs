@@ -12,7 +12,7 @@ use callgate::identity::{CallerRule, ClaimPath, Encoding, Naming};
 use callgate::keys::jwks::Reading;
 use callgate::keys::store::{KeySlot, Published};
 use callgate::request::{Authorization, RequestHead};
-use callgate::requirement::{Exact, Requirement, Subject};
+use callgate::requirement::{Binding, Exact, Requirement, Subject};
 use callgate::route::PublicRoutes;
 use serde_json::{Value, json};
 
@@ -84,6 +84,15 @@ pub fn world() -> Authenticator {
             ),
             naming("client_id"),
         ),
+        // Tokens that are bound to a certificate, and such as may be.
+        issuer(
+            requirement("https://bound.test", &es256).with_binding(Binding { certificate: true, bearer: false }),
+            &named(&["p256"]),
+        ),
+        issuer(
+            requirement("https://either.test", &es256).with_binding(Binding { certificate: true, bearer: true }),
+            &named(&["p256"]),
+        ),
         // Callers with other characters than a header can carry.
         named_by(
             issuer(requirement("https://encoded.test", &es256), &named(&["p256"])),
@@ -102,7 +111,10 @@ pub fn judge(world: &Authenticator, field: &[u8]) -> Decision {
 /// What the world says of it at another time.
 pub fn judge_at(world: &Authenticator, field: &[u8], now: u64) -> Decision {
     let authorization = Authorization::One(field);
-    world.decide(&RequestHead { method: "POST", path: Some("/send"), authorization }, UnixTime::from_secs(now))
+    world.decide(
+        &RequestHead { method: "POST", path: Some("/send"), authorization, certificate: None },
+        UnixTime::from_secs(now),
+    )
 }
 
 /// A decision in one word: `-> caller`, or the reason.

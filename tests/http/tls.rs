@@ -1,21 +1,28 @@
 //! TLS on the listener: both versions of HTTP, certificates that change while it runs, and clients that must show one.
 
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer as Authority, KeyPair};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use testkit::email_service::EmailService;
 use testkit::http::PATIENCE;
+use testkit::issuer::Issuer;
 use testkit::request::Request;
-use testkit::stage::Stage;
+use testkit::setup::{AUDIENCE, Setup};
+use testkit::sidecar::Sidecar;
+use testkit::stage::{Stage, start_ready};
 
 /// An authority with what it has vouched for.
 struct Ca {
@@ -64,6 +71,17 @@ fn client(
     alpn: &str,
     pair: Option<&(String, String)>,
 ) -> StreamOwned<ClientConnection, TcpStream> {
+    connect(stage.sidecar.listen(), client_config(ca, alpn, pair))
+}
+
+fn connect(address: SocketAddr, config: Arc<ClientConfig>) -> StreamOwned<ClientConnection, TcpStream> {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let connection = ClientConnection::new(config, ServerName::try_from("localhost").unwrap()).unwrap();
+    StreamOwned::new(connection, stream)
+}
+
+fn client_config(ca: &Ca, alpn: &str, pair: Option<&(String, String)>) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(ca.pem.as_bytes()).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -78,10 +96,7 @@ fn client(
         None => config.with_no_client_auth(),
     };
     config.alpn_protocols = vec![alpn.as_bytes().to_vec()];
-    let stream = TcpStream::connect(stage.sidecar.listen()).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    let connection = ClientConnection::new(Arc::new(config), ServerName::try_from("localhost").unwrap()).unwrap();
-    StreamOwned::new(connection, stream)
+    Arc::new(config)
 }
 
 /// The status of an answer, or why there is none.
@@ -216,4 +231,134 @@ fn client_authorities_are_rotated_without_a_failed_handshake_of_a_good_client() 
         becomes(of_old, false);
     });
     assert!(is_let_in(of_new));
+}
+
+/// A sidecar whose clients show certificates, and whose issuer binds its tokens to them.
+struct Bound {
+    sidecar: Sidecar,
+    email: EmailService,
+    issuer: Issuer,
+    server: Ca,
+    clients: Ca,
+    _directory: TempDir,
+}
+
+impl Bound {
+    fn set(issuer_more: &str) -> Self {
+        let (email, issuer) = (EmailService::start(), Issuer::start("https://auth.internal.example"));
+        let (server, clients) = (Ca::new(), Ca::new());
+        let directory = tempfile::tempdir().unwrap();
+        write(directory.path(), &server.issue());
+        std::fs::write(directory.path().join("clients.pem"), &clients.pem).unwrap();
+        let at = |name: &str| directory.path().join(name).display().to_string();
+        let (cert, key, client_ca) = (at("tls.crt"), at("tls.key"), at("clients.pem"));
+        let tls = format!("[listen.tls]\ncert = {cert:?}\nkey = {key:?}\nclient_ca = {client_ca:?}");
+        let lines = format!("keys = {{ url = \"{}\" }}\n{issuer_more}", issuer.jwks_url());
+        let setup = Setup::before(email.address()).trusting_with(&issuer, &lines).with(&tls);
+        let sidecar = start_ready(&setup);
+        Self { sidecar, email, issuer, server, clients, _directory: directory }
+    }
+
+    /// A token that is bound to the certificate of this pair, if there is one.
+    fn token(&self, pair: Option<&(String, String)>) -> String {
+        let mut claims = self.issuer.claims("billing", AUDIENCE);
+        if let Some((certificate, _)) = pair {
+            let certificate = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
+            let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &certificate);
+            claims["cnf"] = json!({"x5t#S256": URL_SAFE_NO_PAD.encode(hash)});
+        }
+        self.issuer.mint(&claims)
+    }
+
+    fn ask(&self, pair: &(String, String), token: &str) -> String {
+        let config = client_config(&self.server, "http/1.1", Some(pair));
+        ask(connect(self.sidecar.listen(), config), &Request::send().bearer(token)).unwrap()
+    }
+
+    fn recorded(&self, reason: &str) -> Value {
+        self.sidecar.audit_where(|record| record["reason"] == reason).expect("it is recorded")
+    }
+}
+
+#[test]
+fn a_token_that_is_bound_to_a_certificate_passes_with_it_alone() {
+    let bound = Bound::set("binding = [\"certificate\"]\nbearer = false");
+    let (own, thiefs) = (bound.clients.issue(), bound.clients.issue());
+    let token = bound.token(Some(&own));
+    // Also when it is remembered, from the second time on.
+    for _ in 0..4 {
+        assert_eq!(bound.ask(&own, &token), "HTTP/1.1 202");
+        assert_eq!(bound.ask(&thiefs, &token), "HTTP/1.1 401", "a stolen token is worth nothing");
+    }
+    let refused = bound.recorded("certificate_mismatch");
+    assert_eq!((&refused["decision"], &refused["caller"]), (&json!("reject"), &Value::Null), "{refused:#}");
+    assert_eq!(bound.ask(&own, &bound.token(None)), "HTTP/1.1 401");
+    bound.recorded("token_unbound");
+    assert_eq!(bound.email.received().len(), 4);
+    let metrics = bound.sidecar.ask_admin("/metrics").text();
+    let line = metrics.lines().find(|line| line.contains("reason=\"certificate_mismatch\"")).expect("it is counted");
+    assert!(line.ends_with(" 4"), "{line}");
+}
+
+#[test]
+fn tokens_that_are_bound_to_nothing_pass_beside_bound_ones_where_that_is_allowed() {
+    let bound = Bound::set("binding = [\"certificate\"]");
+    let (own, thiefs) = (bound.clients.issue(), bound.clients.issue());
+    assert_eq!(bound.ask(&thiefs, &bound.token(None)), "HTTP/1.1 202");
+    assert_eq!(bound.ask(&own, &bound.token(Some(&own))), "HTTP/1.1 202");
+    assert_eq!(bound.ask(&thiefs, &bound.token(Some(&own))), "HTTP/1.1 401");
+    assert_eq!(bound.email.received().len(), 2);
+}
+
+#[test]
+fn a_bound_token_is_refused_with_its_certificate_too_where_no_proof_is_configured() {
+    let bound = Bound::set("");
+    let own = bound.clients.issue();
+    assert_eq!(bound.ask(&own, &bound.token(Some(&own))), "HTTP/1.1 401");
+    bound.recorded("token_bound");
+    assert_eq!(bound.ask(&own, &bound.token(None)), "HTTP/1.1 202");
+    assert_eq!(bound.email.received().len(), 1);
+}
+
+#[test]
+fn a_resumed_connection_still_has_the_certificate_of_the_first_one() {
+    let bound = Bound::set("binding = [\"certificate\"]\nbearer = false");
+    let (own, thiefs) = (bound.clients.issue(), bound.clients.issue());
+    let token = bound.token(Some(&own));
+    for (pair, status) in [(&own, "HTTP/1.1 202"), (&thiefs, "HTTP/1.1 401")] {
+        // One configuration keeps the tickets of its sessions.
+        let config = client_config(&bound.server, "http/1.1", Some(pair));
+        let kinds: Vec<_> = (0..2)
+            .map(|_| {
+                let mut stream = connect(bound.sidecar.listen(), Arc::clone(&config));
+                stream.write_all(&Request::send().bearer(&token).header("Connection", "close").bytes()).unwrap();
+                let mut answer = String::new();
+                // To its end, behind which the ticket was read.
+                let _closed = stream.read_to_string(&mut answer);
+                assert!(answer.starts_with(status), "{answer}");
+                stream.conn.handshake_kind()
+            })
+            .collect();
+        assert_eq!(kinds[1], Some(rustls::HandshakeKind::Resumed), "{kinds:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bound_token_is_judged_over_http2_like_over_http1() {
+    let bound = Bound::set("binding = [\"certificate\"]");
+    let (own, thiefs) = (bound.clients.issue(), bound.clients.issue());
+    let token = bound.token(Some(&own));
+    for (pair, status) in [(&own, 202), (&thiefs, 401)] {
+        let connector = tokio_rustls::TlsConnector::from(client_config(&bound.server, "h2", Some(pair)));
+        let stream = tokio::net::TcpStream::connect(bound.sidecar.listen()).await.unwrap();
+        let stream = connector.connect(ServerName::try_from("localhost").unwrap(), stream).await.unwrap();
+        let (client, connection) = h2::client::handshake(stream).await.unwrap();
+        tokio::spawn(connection);
+        let mut client = client.ready().await.unwrap();
+        let request = http::Request::post("https://localhost/send").header("authorization", format!("Bearer {token}"));
+        let (answer, _) = client.send_request(request.body(()).unwrap(), true).unwrap();
+        assert_eq!(answer.await.unwrap().status().as_u16(), status);
+    }
+    bound.recorded("certificate_mismatch");
+    assert_eq!(bound.email.received().len(), 1);
 }

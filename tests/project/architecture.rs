@@ -20,7 +20,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("token", &["rejection", "request"]),
     ("route", &["request"]),
     ("http1", &["rejection"]),
-    ("jwt", &["algorithm", "clock", "issuers", "rejection", "requirement"]),
+    ("jwt", &["algorithm", "clock", "issuers", "rejection", "request", "requirement"]),
     ("identity", &["http1", "jwt", "rejection"]),
     ("keys", &["algorithm", "clock", "jwt"]),
     // The list is core; the watcher of its file is an edge and has a rule of its own below.
@@ -177,8 +177,8 @@ const CORE: &[&str] = &[
 const CRATES: &[(&str, &[&str])] = &[
     ("arc_swap", &["keys", "proxy", "revocation", "server"]),
     ("async_trait", &["downstream", "proxy", "server", "upstream"]),
-    ("aws_lc_rs", &["jwt", "jwks_refresh", "probe"]),
-    ("base64", &["jwt", "keys", "probe"]),
+    ("aws_lc_rs", &["cli", "jwt", "jwks_refresh", "probe"]),
+    ("base64", &["authenticator", "jwt", "keys", "probe"]),
     ("bytes", &["jwks_refresh", "downstream", "proxy", "server"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
@@ -194,7 +194,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("prometheus", &["audit", "cli", "metrics", "jwks_refresh", "server", "trace"]),
     ("quick_cache", &["authenticator"]),
     ("reqwest", &["ask", "drain", "jwks_refresh", "reload", "rollout", "server", "trace"]),
-    ("rustls", &["config", "keys", "probe", "server", "jwks_refresh"]),
+    ("rustls", &["cli", "config", "keys", "probe", "server", "jwks_refresh"]),
     ("rustls_platform_verifier", &["probe"]),
     ("schemars", &["audit", "config", "status"]),
     ("serde", &["admin", "audit", "config", "jwt", "keys", "jwks_refresh", "proxy", "status"]),

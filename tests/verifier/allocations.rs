@@ -51,7 +51,12 @@ fn deciding_allocates_no_more_than_is_known() {
     let stage = Stage::set(Algorithm::Es256);
     counts.push(("no token", 0, stage.decide_with(Authorization::Absent)));
     counts.push(("public route", 0, {
-        let head = RequestHead { method: "GET", path: Some("/healthz"), authorization: Authorization::Absent };
+        let head = RequestHead {
+            method: "GET",
+            path: Some("/healthz"),
+            authorization: Authorization::Absent,
+            certificate: None,
+        };
         measure(|| assert!(matches!(stage.authenticator.decide(&head, NOW), Decision::Pass)))
     }));
     check(&counts);
@@ -140,7 +145,7 @@ impl Stage {
 
     /// Counts the second decision of a kind: the first may set something up.
     fn decide_with(&self, authorization: Authorization<'_>) -> AllocationInfo {
-        let head = RequestHead { method: "POST", path: Some("/send"), authorization };
+        let head = RequestHead { method: "POST", path: Some("/send"), authorization, certificate: None };
         drop(self.authenticator.decide(&head, NOW));
         measure(|| drop(self.authenticator.decide(&head, NOW)))
     }

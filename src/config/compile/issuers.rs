@@ -14,7 +14,7 @@ use crate::config::file::{self, ClaimValue};
 use crate::config::path::KeyPath;
 use crate::config::settings::Issuer;
 use crate::issuers::PerIssuer;
-use crate::requirement::{Exact, LEEWAY_MAX, Requirement, Subject};
+use crate::requirement::{Binding, Exact, LEEWAY_MAX, Requirement, Subject};
 
 mod names;
 mod own_token;
@@ -53,6 +53,7 @@ fn issuer(
         table.trust_domain = None;
     }
     let expanded = expanded(&table);
+    let binding = binding(&table, at, findings);
     let name = table.issuer.as_ref().map_or(Ok(()), |issuer| text(issuer, &at.key("issuer"), findings));
     let audiences = audiences(table.audiences, &at.key("audiences"), findings);
     let algorithms = algorithms(&table.algorithms.unwrap_or_default(), &at.key("algorithms"), findings);
@@ -80,6 +81,7 @@ fn issuer(
     };
     let mut requirement =
         requirement.with_leeway(leeway?).with_types(&typ?).with_required([required?, present?].concat());
+    requirement = requirement.with_binding(binding?);
     if let Some(claim) = audience_claim {
         requirement = requirement.with_audience_claim(claim);
     }
@@ -98,6 +100,32 @@ fn issuer(
         ..authenticator::Issuer::new(requirement, Arc::default())
     };
     Ok(Issuer { rules, origin: origin?, required: table.required, expanded })
+}
+
+/// Which tokens pass by what they are bound to.
+fn binding(table: &file::Issuer, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Result<Binding, Reported> {
+    let certificate = table.binding.contains(&file::Proof::Certificate);
+    if !certificate && !table.bearer {
+        let why = "without a proof in 'binding', tokens that are bound to nothing are the only ones that pass; with false here none would";
+        return Err(findings.error(&at.key("bearer"), why));
+    }
+    Ok(Binding { certificate, bearer: table.bearer })
+}
+
+/// Refuses a certificate as proof where no client can show one.
+pub(super) fn certificates_are_shown(
+    issuers: &PerIssuer<Issuer>,
+    asks_for_certificates: bool,
+    at: &KeyPath,
+    findings: &mut Findings<'_, '_>,
+) -> Result<(), Reported> {
+    let needs = |issuer: &Issuer| issuer.rules.requirement.binding().certificate;
+    let Some((index, _)) = issuers.iter().enumerate().find(|(_, issuer)| needs(issuer)) else { return Ok(()) };
+    if asks_for_certificates {
+        return Ok(());
+    }
+    let why = "no client is asked for a certificate: listen.tls.client_ca must say which ones are trusted";
+    Err(findings.error(&at.index(index).key("binding"), why))
 }
 
 /// The claim that names this issuer's callers.

@@ -57,6 +57,14 @@ pub(crate) struct Issuer {
     /// Claims that every token must have, whatever their value, such as `["client_id"]`. `iss`, `aud` and `exp` always are.
     #[serde(default)]
     pub present_claims: Vec<String>,
+    /// The proofs with which its bound tokens (`cnf`) pass. `certificate`: the client has opened the connection with the
+    /// certificate that the token is bound to (RFC 8705), for which `listen.tls.client_ca` must be set. Without one here every bound
+    /// token is refused, since it would be worth no more than a bearer token.
+    #[serde(default)]
+    pub binding: Vec<Proof>,
+    /// Whether its tokens pass that are bound to nothing. With `false`, a stolen token of this issuer is worth nothing.
+    #[serde(default = "default_bearer")]
+    pub bearer: bool,
     /// How its callers are named, if not by the common `caller.claim`.
     pub caller: Option<IssuerCaller>,
     /// Claims of accepted tokens that the audit records under `claims`, each under a name of its own, such as
@@ -100,6 +108,14 @@ pub(crate) enum Preset {
     Spiffe,
     #[serde(rename = "txn-token")]
     TxnToken,
+}
+
+/// How a client proves that a bound token is its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(title = "proof")]
+pub(crate) enum Proof {
+    Certificate,
 }
 
 /// Whose missing keys make an instance not ready.
@@ -181,6 +197,10 @@ fn default_leeway() -> Duration {
     duration("30s")
 }
 
-const fn default_required() -> bool {
+const fn default_bearer() -> bool {
+    true
+}
+
+fn default_required() -> bool {
     true
 }

@@ -51,6 +51,11 @@ pub(crate) const REFUSED: &[(&str, &str, &str, &str, &str)] = &[
     ("", "[cache]\nsize = \"1025MiB\"", "16:8", "cache.size", "too large"),
     ("", "[cache]\nsize = 16", "16:8", "cache.size", ""),
     ("", "[caller]\n\"head er\" = 1", "16:1", "caller.\"head er\"", "did you mean \"header\"?"),
+    // Bound tokens.
+    ("keys =", "bearer = false\nkeys =", "14:10", "issuers[0].bearer", "with false here none would"),
+    ("keys =", "binding = [\"dpop\"]\nkeys =", "14:12", "issuers[0].binding[0]", "allowed: certificate"),
+    ("keys =", "binding = \"certificate\"\nkeys =", "14:11", "issuers[0].binding", ""),
+    ("keys =", "binding = [\"certificate\"]\nkeys =", "14:11", "issuers[0].binding", "listen.tls.client_ca must say"),
     // Missing keys and tables.
     ("address = \"0.0.0.0:8080\"", "", "1:1", "listen.address", "add it, for example address = \"0.0.0.0:8080\""),
     ("[admin]\naddress = \"0.0.0.0:9901\"", "", "1:1", "admin", "add [admin] with address = \"0.0.0.0:9901\""),

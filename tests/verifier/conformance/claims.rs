@@ -2,7 +2,12 @@
 
 use super::header::strict;
 use super::{Case, case};
-use testkit::token::{by, token};
+use testkit::token::{TokenSpec, by, token};
+
+/// A token of another issuer.
+fn of(issuer: &str) -> TokenSpec {
+    token().claim("iss", &format!("{issuer:?}"))
+}
 
 /// A value of every JSON type, with what is odd about it.
 const VALUES: [(&str, &str); 14] = [
@@ -128,6 +133,37 @@ pub(crate) fn cases() -> Vec<Case> {
         case("own", "bound and expired: the expiry first", token().claim("cnf", "{}").claim("exp", "1"), "token_expired"),
         case("own", "bound without a required claim: the claim first", strict().claim("cnf", "{}").without("tenant"), "claim_missing"),
         case("own", "bound and without a name: the binding first", token().claim("cnf", "{}").without("sub"), "token_bound"),
+        // Bound to a certificate (RFC 8705 3.1), for an issuer whose tokens may be; no certificate is shown here.
+        case("RFC 8705 3", "a bound token without its certificate", of("https://bound.test").claim("cnf", r##"{"x5t#S256":"A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0"}"##), "certificate_missing"),
+        case("RFC 8705 3", "a bound token without its certificate, where it need not be bound", of("https://either.test").claim("cnf", r##"{"x5t#S256":"A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0"}"##), "certificate_missing"),
+        case("own", "a token that is bound to nothing where all must be", of("https://bound.test"), "token_unbound"),
+        case("own", "a token that is bound to nothing where it may be", of("https://either.test"), "-> billing"),
+        case("RFC 9449 6.1", "bound to a DPoP key where certificates are the proof", of("https://bound.test").claim("cnf", r#"{"jkt":"0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}"#), "token_bound"),
+        case("RFC 7800 3.1", "bound to a certificate and a key", of("https://bound.test").claim("cnf", r##"{"x5t#S256":"A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0","jkt":"0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}"##), "token_bound"),
+        case("RFC 7800 3.1", "bound to a certificate and something unknown", of("https://bound.test").claim("cnf", r##"{"x5t#S256":"A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0","odd":1}"##), "token_bound"),
+        case("RFC 7515 4.1.7", "bound by a SHA-1", of("https://bound.test").claim("cnf", r#"{"x5t":"dGhpcyBpcyBhIFNIQS0xIHRlc3Q"}"#), "token_bound"),
+        case("own", "the hash under the name in other letters", of("https://bound.test").claim("cnf", r#"{"X5T#S256":"A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0"}"#), "token_bound"),
+        case("RFC 7515 4.1.8", "the hash with padding", of("https://bound.test").claim("cnf", r##"{"x5t#S256":"A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0="}"##), "token_bound"),
+        case("RFC 7515 4.1.8", "the hash in base64", of("https://bound.test").claim("cnf", r##"{"x5t#S256":"A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v/="}"##), "token_bound"),
+        case("RFC 8705 3.1", "the hash of the RFC, which has bits after its end", of("https://bound.test").claim("cnf", r##"{"x5t#S256":"bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2"}"##), "token_bound"),
+        case("own", "a hash that is too short", of("https://bound.test").claim("cnf", r##"{"x5t#S256":"A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y"}"##), "token_bound"),
+        case("own", "a hash that is too long", of("https://bound.test").claim("cnf", r##"{"x5t#S256":"A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0AAAA"}"##), "token_bound"),
+        case("own", "an empty hash", of("https://bound.test").claim("cnf", r##"{"x5t#S256":""}"##), "token_bound"),
+        case("own", "a hash in hexadecimal", of("https://bound.test").claim("cnf", r##"{"x5t#S256":"0380ed2f626650c840b2f263e6d2b29fae12ab39ae5db32b25ad27efad72e6fd"}"##), "token_bound"),
+        case("own", "a hash that is null", of("https://bound.test").claim("cnf", r##"{"x5t#S256":null}"##), "token_bound"),
+        case("own", "a hash in a list", of("https://bound.test").claim("cnf", r##"{"x5t#S256":["A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0"]}"##), "token_bound"),
+        case("own", "a hash that is a number", of("https://bound.test").claim("cnf", r##"{"x5t#S256":1}"##), "token_bound"),
+        case("own", "an empty cnf where certificates are the proof", of("https://bound.test").claim("cnf", r#"{}"#), "token_bound"),
+        case("own", "a cnf that is null where certificates are the proof", of("https://bound.test").claim("cnf", r##"null"##), "token_bound"),
+        case("own", "a cnf that is the hash itself", of("https://bound.test").claim("cnf", r##""A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0""##), "token_bound"),
+        case("own", "a cnf in a list", of("https://bound.test").claim("cnf", r##"[{"x5t#S256":"A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0"}]"##), "token_bound"),
+        case("own", "an empty cnf where tokens need not be bound", of("https://either.test").claim("cnf", r#"{}"#), "token_bound"),
+        case("own", "a cnf that is null where tokens need not be bound", of("https://either.test").claim("cnf", r##"null"##), "token_bound"),
+        case("own", "the hash twice", of("https://bound.test").claim("cnf", r##"{"x5t#S256":"A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0","x5t#S256":"A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0"}"##), "token_malformed"),
+        case("own", "bound, badly signed: the signature first", of("https://bound.test").claim("cnf", r##"{"x5t#S256":"A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0"}"##).signed_by("eve-p256", "ES256"), "signature_invalid"),
+        case("own", "bound and expired: the expiry before the proof", of("https://bound.test").claim("cnf", r##"{"x5t#S256":"A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0"}"##).claim("exp", "1"), "token_expired"),
+        case("own", "bound and for another: the audience before the proof", of("https://bound.test").claim("cnf", r##"{"x5t#S256":"A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0"}"##).claim("aud", r#""x""#), "audience_mismatch"),
+        case("own", "bound and without a name: the name before the proof", of("https://bound.test").claim("cnf", r##"{"x5t#S256":"A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0"}"##).without("sub"), "caller_unusable"),
         // Order: what is proven first is refused first.
         case("own", "expired, for another, badly signed: the signature first", token().claim("exp", "1").claim("aud", r#""x""#).signed_by("eve-p256", "ES256"), "signature_invalid"),
         case("own", "expired and for another: the audience first", token().claim("exp", "1").claim("aud", r#""x""#), "audience_mismatch"),
