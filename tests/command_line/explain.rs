@@ -5,6 +5,10 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rcgen::{CertificateParams, KeyPair};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -337,4 +341,40 @@ fn without_a_configuration_the_tokens_own_words_are_shown_as_unverified() {
     // A configuration that is named and missing is an error, not a reason to look less closely.
     assert_eq!(read_alone(&["--config", "gone.toml"], &text(&token())).status.code(), Some(78));
     assert_eq!(read_alone(&["--keys", "keys.json"], &text(&token())).status.code(), Some(1));
+}
+
+#[test]
+fn a_bound_token_is_explained_for_the_certificate_that_the_client_shows() {
+    let certificate = |name: &str| {
+        let key = KeyPair::generate().expect("a key");
+        let parameters = CertificateParams::new([name.to_owned()]).expect("a name");
+        let certificate = parameters.self_signed(&key).expect("a certificate");
+        (certificate.pem(), key.serialize_pem(), URL_SAFE_NO_PAD.encode(digest(&SHA256, certificate.der())))
+    };
+    let place = Place::with(
+        "keys = { file = \"keys.json\" }\nbinding = [\"certificate\"]\nbearer = false",
+        "[listen.tls]\ncert = \"own.crt\"\nkey = \"own.key\"\nclient_ca = \"own.crt\"",
+    );
+    let ((own, key, hash), (other, ..)) = (certificate("own"), certificate("other"));
+    place.write("own.crt", &own);
+    place.write("own.key", &key);
+    place.write("other.crt", &other);
+    let bound = token().claim("cnf", &json!({"x5t#S256": hash}).to_string());
+    let with = |name: &str| {
+        let path = place.path(name).display().to_string();
+        place.explain(&bound, &["--certificate", &path])
+    };
+    let accepted = with("own.crt");
+    assert_eq!(accepted.status.code(), Some(0), "{}", said(&accepted));
+    assert!(said(&accepted).contains(&format!("the client's certificate, with the SHA-256 {hash}")));
+    for (output, reason) in [
+        (with("other.crt"), "certificate_mismatch"),
+        (place.explain(&bound, &[]), "certificate_missing"),
+        (place.explain(&token(), &[]), "token_unbound"),
+    ] {
+        assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+        assert!(said(&output).contains(&format!("refused: {reason}")), "{}", said(&output));
+    }
+    let odd = with("own.key");
+    assert!(String::from_utf8_lossy(&odd.stderr).contains("is no certificate in PEM"), "{odd:?}");
 }
