@@ -18,7 +18,7 @@ use crate::issuers::{IssuerIndex, PerIssuer};
 use crate::jwt::claims::{Round, time};
 use crate::jwt::json::{Number, Object, Value};
 use crate::jwt::parse::{Parts, Unverified};
-use crate::jwt::verify::{Verified, allowed_algorithm};
+use crate::jwt::verify::{Verified, allowed_algorithm, bound_certificate};
 use crate::rejection::{Reason, Rejection, quoted};
 use crate::request::{CertificateHash, RequestHead, TokenField};
 use crate::requirement::Requirement;
@@ -293,7 +293,7 @@ impl Authenticator {
             .filter_map(|(name, path)| Some((name.clone(), shown(path.find(verified.claims())?)?)))
             .collect();
         // Last: what would not pass anyway needs no proof.
-        let certificate = verified.bound_certificate();
+        let certificate = bound_certificate(verified.claims());
         prove(certificate.as_ref(), shown_certificate)?;
         let expires = verified.expires().plus(requirement.leeway());
         let conditions = CacheConditions {

@@ -55,12 +55,7 @@ pub(super) const CHECKS: [Check; 12] = [
     Check { name: "lifetime", judge: lifetime, wanted: wanted_lifetime, found: found_lifetime },
     Check { name: "age", judge: age, wanted: wanted_age, found: |case| case.describe_time("iat") },
     Check { name: "sub", judge: subject, wanted: wanted_subject, found: |case| case.describe("sub") },
-    Check {
-        name: "jti",
-        judge: token_id,
-        wanted: |_| "missing, or a string".into(),
-        found: |case| case.describe("jti"),
-    },
+    Check { name: "jti", judge: token_id, wanted: |_| "a string, if any".into(), found: |case| case.describe("jti") },
     Check { name: "required claims", judge: required, wanted: wanted_required, found: found_required },
     // Last: a proof, where one is accepted, is looked at only for a token that is good in all else.
     Check {
@@ -84,9 +79,7 @@ impl Check {
     pub(super) fn pass(&self, case: &Case<'_>) -> Result<(), Rejection> {
         (self.judge)(case).map_err(|reason| {
             let what_for = match reason {
-                Reason::TokenBound => {
-                    "the token is bound to a key or a certificate, and no such proof of it is accepted here: "
-                }
+                Reason::TokenBound => "the token is bound, and no proof of what it is bound to is accepted here: ",
                 Reason::TokenUnbound => "the token is bound to nothing, so that whoever has it could use it: ",
                 Reason::TokenNotYetValid => "the token is from the future by this clock: ",
                 _ => "",

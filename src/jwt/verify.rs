@@ -11,7 +11,6 @@ use super::signature::PublicKey;
 use crate::algorithm::Algorithm;
 use crate::clock::UnixTime;
 use crate::rejection::{Reason, Rejection, quoted};
-use crate::request::CertificateHash;
 use crate::requirement::Requirement;
 
 /// A token whose signature and claims are proven. It has no other constructor than [`verify`].
@@ -87,12 +86,6 @@ impl<'v> Verified<'v> {
     #[must_use]
     pub const fn validity(&self) -> Validity {
         self.validity
-    }
-
-    /// The certificate that whoever shows it must have, if it is bound to one.
-    #[must_use]
-    pub fn bound_certificate(&self) -> Option<CertificateHash> {
-        bound_certificate(&self.token.claims)
     }
 
     /// When it expires, without leeway.

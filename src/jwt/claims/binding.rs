@@ -11,11 +11,9 @@ use crate::requirement::Binding;
 /// RFC 7800 §3: whoever presents a token with `cnf` must prove to have a key. Any `cnf` counts, also `null` or one with an unknown
 /// method: what it was meant to bind is lost if the token passes without a look at it.
 pub(super) fn judge(asked: Binding, claims: &Object<'_>) -> Result<(), Reason> {
-    let is_proof_accepted = || asked.certificate && bound_certificate(claims).is_some();
     match claims.get("cnf") {
-        None if !asked.bearer => Err(Reason::TokenUnbound),
-        Some(_) if !is_proof_accepted() => Err(Reason::TokenBound),
-        _ => Ok(()),
+        None => asked.bearer.then_some(()).ok_or(Reason::TokenUnbound),
+        Some(_) => bound_certificate(claims).filter(|_| asked.certificate).map(drop).ok_or(Reason::TokenBound),
     }
 }
 
@@ -23,20 +21,14 @@ pub(super) fn judge(asked: Binding, claims: &Object<'_>) -> Result<(), Reason> {
 /// could ask for a proof that nobody looks at.
 pub(crate) fn bound_certificate(claims: &Object<'_>) -> Option<CertificateHash> {
     let Some(Value::Object(methods)) = claims.get("cnf") else { return None };
-    if methods.members().count() != 1 {
-        return None;
-    }
-    let hash = URL_SAFE_NO_PAD.decode(methods.text("x5t#S256")?).ok()?;
-    hash.try_into().ok().map(CertificateHash)
+    let hash = methods.text("x5t#S256").filter(|_| methods.members().count() == 1)?;
+    URL_SAFE_NO_PAD.decode(hash).ok()?.try_into().ok().map(CertificateHash)
 }
 
 pub(super) fn wanted(asked: Binding) -> String {
-    let bound = "an object with 'x5t#S256' alone, the SHA-256 of the client's certificate in base64url";
-    match (asked.certificate, asked.bearer) {
-        (false, _) => "missing".to_owned(),
-        (true, false) => bound.to_owned(),
-        (true, true) => format!("missing, or {bound}"),
-    }
+    let certificate = "an object with 'x5t#S256' alone, the SHA-256 of the client's certificate in base64url";
+    let good = [(asked.bearer, "missing"), (asked.certificate, certificate)];
+    good.iter().filter(|(is_good, _)| *is_good).map(|(_, text)| *text).collect::<Vec<_>>().join(", or ")
 }
 
 /// The confirmation methods: `jkt` tells a DPoP key (RFC 9449 §6.1), `x5t#S256` a certificate (RFC 8705 §3.1).

@@ -64,7 +64,7 @@ fn what_every_check_judges_is_also_what_it_says() {
     assert_eq!(said("aud"), "'mail' or 'email', alone or in a list of strings / ['a', 1]");
     assert_eq!(said("exp"), "in seconds since 1970, and later than 2025-12-31T23:59:30Z (now less 30s) / 'soon'");
     assert_eq!(said("sub"), "missing, or a string / []");
-    assert_eq!(said("jti"), "missing, or a string / an object");
+    assert_eq!(said("jti"), "a string, if any / an object");
     assert_eq!(said("nbf").rsplit_once(" / ").expect("both").1, "missing");
 }
 
