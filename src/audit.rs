@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
 use output::Output;
-pub use record::{PATH_SHOWN, Record, Verdict, timestamp};
+pub use record::{PATH_SHOWN, Record, RecordedDecision, timestamp};
 
 /// The way of the records to their writer.
 #[derive(Clone)]

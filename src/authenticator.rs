@@ -189,7 +189,7 @@ impl Authenticator {
             };
         }
         let mut facts = Facts::default();
-        match self.judge(text, head.certificate.as_ref(), now, &mut facts) {
+        match self.verify_token(text, head.certificate.as_ref(), now, &mut facts) {
             Ok(proven) => Decision::Forward(self.remember(proven, facts), CacheStatus::Miss),
             Err(Refusal { rejection, keys_wanted }) => {
                 let keys_wanted = facts.issuer.filter(|_| keys_wanted);
@@ -258,7 +258,7 @@ impl Authenticator {
         Refused { rejection: Rejection::new(Reason::KeysUnavailable, detail), ..refused }
     }
 
-    fn judge<'t>(
+    fn verify_token<'t>(
         &self,
         text: &'t [u8],
         shown_certificate: Option<&CertificateHash>,

@@ -20,7 +20,7 @@ mod restart;
 mod settings;
 mod shape;
 
-pub use problem::{Place, Problem, Problems, Severity};
+pub use problem::{Problem, Problems, Severity, SourceSpan};
 pub use schema::{schema, toml_text};
 pub use settings::{
     Audit, Compiled, Issuer, ListenAddress, Log, LogFormat, LogLevel, Protocol, Reload, Revocation, Shutdown, Tls,

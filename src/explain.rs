@@ -28,7 +28,7 @@ pub struct Explanation {
     /// The time for which it was judged.
     pub at: UnixTime,
     /// Every check in the order in which a token meets them.
-    pub checks: Vec<Check>,
+    pub checks: Vec<CheckResult>,
     /// The keys that could have signed it, in the order in which they were tried.
     pub keys: Vec<TriedKey>,
     /// What its own times say, proven or not.
@@ -37,7 +37,7 @@ pub struct Explanation {
 }
 
 /// One check.
-pub struct Check {
+pub struct CheckResult {
     pub name: &'static str,
     pub outcome: Outcome,
     pub wanted: String,
@@ -107,30 +107,34 @@ pub fn explain(
         }
         Decision::Reject(refused) => Verdict::Refused(refused.rejection),
     };
-    let mut walk =
-        Walk { judge, certificate, at, keys_fault, checks: Vec::new(), keys: Vec::new(), times: Times::default() };
-    walk.token(head.authorization);
-    let missing = NAMES.iter().skip_while(|name| walk.checks.iter().any(|check| check.name == **name));
-    let unchecked =
-        |name: &&'static str| Check { name, outcome: Outcome::Unchecked, wanted: String::new(), found: String::new() };
+    let mut explainer =
+        Explainer { judge, certificate, at, keys_fault, checks: Vec::new(), keys: Vec::new(), times: Times::default() };
+    explainer.token(head.authorization);
+    let missing = NAMES.iter().skip_while(|name| explainer.checks.iter().any(|check| check.name == **name));
+    let unchecked = |name: &&'static str| CheckResult {
+        name,
+        outcome: Outcome::Unchecked,
+        wanted: String::new(),
+        found: String::new(),
+    };
     let rest: Vec<_> = missing.map(unchecked).collect();
-    let Walk { mut checks, keys, times, .. } = walk;
+    let Explainer { mut checks, keys, times, .. } = explainer;
     checks.extend(rest);
     Explanation { at, checks, keys, times, verdict }
 }
 
 /// The way of a token through the checks.
-struct Walk<'w> {
+struct Explainer<'w> {
     judge: &'w Authenticator,
     certificate: Option<CertificateHash>,
     at: UnixTime,
     keys_fault: Option<&'w str>,
-    checks: Vec<Check>,
+    checks: Vec<CheckResult>,
     keys: Vec<TriedKey>,
     times: Times,
 }
 
-impl Walk<'_> {
+impl Explainer<'_> {
     /// Adds a check with what it found, which after a refusal without own words is what the refusal says.
     fn add<T>(&mut self, name: &'static str, wanted: String, result: Result<(String, T), Rejection>) -> Option<T> {
         let (found, refused, value) = match result {
@@ -148,7 +152,7 @@ impl Walk<'_> {
             Some(reason) if is_decided => Outcome::AlsoRefused(reason),
             Some(reason) => Outcome::Refused(reason),
         };
-        self.checks.push(Check { name, outcome, wanted, found });
+        self.checks.push(CheckResult { name, outcome, wanted, found });
     }
 
     fn token(&mut self, authorization: Authorization<'_>) {
@@ -273,14 +277,14 @@ impl Walk<'_> {
 
     fn unchecked(&mut self, name: &'static str) {
         let (wanted, found) = (String::new(), String::new());
-        self.checks.push(Check { name, outcome: Outcome::Unchecked, wanted, found });
+        self.checks.push(CheckResult { name, outcome: Outcome::Unchecked, wanted, found });
     }
 }
 
 impl Explanation {
     /// The check that refuses the token.
     #[must_use]
-    pub fn refusing(&self) -> Option<&Check> {
+    pub fn refusing(&self) -> Option<&CheckResult> {
         self.checks.iter().find(|check| matches!(check.outcome, Outcome::Refused(_)))
     }
 }

@@ -18,7 +18,7 @@ use prometheus::{
     Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
-use crate::audit::{Meters, Verdict};
+use crate::audit::{Meters, RecordedDecision};
 use crate::rejection::Reason;
 use crate::status::Counts;
 use crate::trace::SpanMeters;
@@ -67,55 +67,55 @@ impl Metrics {
     /// If two metrics have the same name, which a test excludes.
     pub fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
-        let into = Into(&registry);
+        let registrar = Registrar(&registry);
         let build = IntGaugeVec::new(Opts::new("callgate_build_info", "The running version; always 1."), &["version"])?;
-        into.register(build)?.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        registrar.register(build)?.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         #[cfg(target_os = "linux")]
         registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
         Ok(Self {
-            requests: into.counters(
+            requests: registrar.counters(
                 "callgate_requests_total",
                 "Requests by outcome (forward, pass, reject, would_reject), reason and configured issuer.",
                 &["outcome", "reason", "issuer"],
             )?,
-            callers: Callers::new(into.counters(
+            callers: Callers::new(registrar.counters(
                 "callgate_caller_requests_total",
                 "Forwarded requests by caller; callers beyond the first 200 are counted as other.",
                 &["caller"],
             )?),
-            authentication: into.histogram(
+            authentication: registrar.histogram(
                 "callgate_authentication_seconds",
                 "Time spent on deciding about a request, waiting for keys included.",
                 &AUTHENTICATION_BUCKETS,
             )?,
-            request: into.histogram(
+            request: registrar.histogram(
                 "callgate_request_seconds",
                 "Time from a request's head to the end of its answer.",
                 &REQUEST_BUCKETS,
             )?,
-            upstream: into.histogram(
+            upstream: registrar.histogram(
                 "callgate_upstream_seconds",
                 "Time from the decision to the head of the upstream's answer.",
                 &REQUEST_BUCKETS,
             )?,
-            upstream_responses: upstream_responses(&into)?,
-            in_flight: into.gauge("callgate_requests_in_flight", "Requests that have begun and not ended.")?,
-            requests_limit: into.gauge("callgate_requests_limit", "Requests that may be in progress.")?,
-            connections: into.gauge("callgate_connections", "Client connections that are open.")?,
-            connections_limit: into.gauge("callgate_connections_limit", "Client connections that may be open.")?,
-            connections_evicted: into.counter(
+            upstream_responses: upstream_responses(&registrar)?,
+            in_flight: registrar.gauge("callgate_requests_in_flight", "Requests that have begun and not ended.")?,
+            requests_limit: registrar.gauge("callgate_requests_limit", "Requests that may be in progress.")?,
+            connections: registrar.gauge("callgate_connections", "Client connections that are open.")?,
+            connections_limit: registrar.gauge("callgate_connections_limit", "Client connections that may be open.")?,
+            connections_evicted: registrar.counter(
                 "callgate_connections_evicted_total",
                 "Connections that waited for a request and were closed to make room for others.",
             )?,
-            tokens: TokenMetrics::register(&into)?,
-            cache: CacheMetrics::register(&into)?,
-            report: ReportMetrics::register(&into)?,
-            config: ConfigMetrics::register(&into)?,
+            tokens: TokenMetrics::register(&registrar)?,
+            cache: CacheMetrics::register(&registrar)?,
+            report: ReportMetrics::register(&registrar)?,
+            config: ConfigMetrics::register(&registrar)?,
             revocation: RevocationMetrics::register(&registry)?,
-            audit: audit_meters(&into)?,
+            audit: audit_meters(&registrar)?,
             spans: SpanMeters {
-                exported: into.counter("callgate_spans_exported_total", "Spans that their receiver took.")?,
-                dropped: into.counter("callgate_spans_dropped_total", "Spans that could not be sent.")?,
+                exported: registrar.counter("callgate_spans_exported_total", "Spans that their receiver took.")?,
+                dropped: registrar.counter("callgate_spans_dropped_total", "Spans that could not be sent.")?,
             },
             registry,
         })
@@ -126,18 +126,26 @@ impl Metrics {
     pub fn issuer(&self, issuer: &str) -> IssuerMetrics {
         IssuerMetrics {
             name: issuer.to_owned(),
-            forwarded: self.requests.with_label_values(&[Verdict::Forward.as_str(), NONE, issuer]),
+            forwarded: self.requests.with_label_values(&[RecordedDecision::Forward.as_str(), NONE, issuer]),
             tokens: self.tokens.issuer(issuer),
         }
     }
 
     /// Counts a request that was answered.
-    pub fn request(&self, verdict: Verdict, reason: Option<Reason>, issuer: Option<&IssuerMetrics>, times: &Times) {
-        match (verdict, reason, issuer) {
-            (Verdict::Forward, None, Some(issuer)) => issuer.forwarded.inc(),
+    pub fn request(
+        &self,
+        decision: RecordedDecision,
+        reason: Option<Reason>,
+        issuer: Option<&IssuerMetrics>,
+        times: &Times,
+    ) {
+        match (decision, reason, issuer) {
+            (RecordedDecision::Forward, None, Some(issuer)) => issuer.forwarded.inc(),
             _ => {
                 let issuer = issuer.map_or(NONE, |issuer| &issuer.name);
-                self.requests.with_label_values(&[verdict.as_str(), reason.map_or(NONE, Reason::as_str), issuer]).inc();
+                self.requests
+                    .with_label_values(&[decision.as_str(), reason.map_or(NONE, Reason::as_str), issuer])
+                    .inc();
             }
         }
         self.authentication.observe(times.authentication.as_secs_f64());
@@ -247,9 +255,9 @@ pub struct Times {
 }
 
 /// Makes metrics and registers them.
-struct Into<'r>(&'r Registry);
+struct Registrar<'r>(&'r Registry);
 
-impl Into<'_> {
+impl Registrar<'_> {
     fn register<C: Collector + Clone + 'static>(&self, metric: C) -> Result<C, prometheus::Error> {
         self.0.register(Box::new(metric.clone()))?;
         Ok(metric)
@@ -276,17 +284,17 @@ impl Into<'_> {
     }
 }
 
-fn upstream_responses(into: &Into<'_>) -> Result<[IntCounter; 5], prometheus::Error> {
+fn upstream_responses(registrar: &Registrar<'_>) -> Result<[IntCounter; 5], prometheus::Error> {
     let help = "Answers of the upstream itself, by the class of their status; what Callgate answers is not among them.";
-    let counters = into.counters("callgate_upstream_responses_total", help, &["class"])?;
+    let counters = registrar.counters("callgate_upstream_responses_total", help, &["class"])?;
     Ok(["1xx", "2xx", "3xx", "4xx", "5xx"].map(|class| counters.with_label_values(&[class])))
 }
 
-fn audit_meters(into: &Into<'_>) -> Result<Meters, prometheus::Error> {
-    let lost = into.counters("callgate_audit_lost_total", "Audit records that are lost, by cause.", &["cause"])?;
+fn audit_meters(registrar: &Registrar<'_>) -> Result<Meters, prometheus::Error> {
+    let lost = registrar.counters("callgate_audit_lost_total", "Audit records that are lost, by cause.", &["cause"])?;
     Ok(Meters {
-        queued: into.gauge("callgate_audit_queued_records", "Audit records that wait to be written.")?,
-        written: into.counter("callgate_audit_records_total", "Audit records that were written.")?,
+        queued: registrar.gauge("callgate_audit_queued_records", "Audit records that wait to be written.")?,
+        written: registrar.counter("callgate_audit_records_total", "Audit records that were written.")?,
         lost_queue_full: lost.with_label_values(&["queue_full"]),
         lost_write_failed: lost.with_label_values(&["write_failed"]),
     })
@@ -336,8 +344,8 @@ mod tests {
     #[test]
     fn requests_are_counted_by_outcome_reason_and_issuer() {
         let metrics = Metrics::new().unwrap();
-        metrics.request(Verdict::Forward, None, Some(&metrics.issuer("https://a")), &Times::default());
-        metrics.request(Verdict::Reject, Some(Reason::TokenMissing), None, &Times::default());
+        metrics.request(RecordedDecision::Forward, None, Some(&metrics.issuer("https://a")), &Times::default());
+        metrics.request(RecordedDecision::Reject, Some(Reason::TokenMissing), None, &Times::default());
         let text = String::from_utf8(metrics.encode().unwrap()).unwrap();
         for line in [
             "callgate_requests_total{issuer=\"https://a\",outcome=\"forward\",reason=\"none\"} 1",

@@ -29,7 +29,7 @@ pub struct Modes {
 
 /// A part of the traffic that is only reported.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Scope {
+pub struct ReportScope {
     /// `all`, `issuer` or `path`.
     pub kind: &'static str,
     /// The issuer's name, or the methods and the path.
@@ -57,17 +57,17 @@ impl Modes {
 
     /// Everything that is only reported; nothing if all is enforced.
     #[must_use]
-    pub fn reported(&self) -> Vec<Scope> {
-        let all = (self.general == Mode::Report).then(|| Scope { kind: "all", name: String::new() });
+    pub fn reported(&self) -> Vec<ReportScope> {
+        let all = (self.general == Mode::Report).then(|| ReportScope { kind: "all", name: String::new() });
         let is_reported = |(_, mode): &&(String, Option<Mode>)| *mode == Some(Mode::Report);
         let issuers =
-            self.issuers.iter().filter(is_reported).map(|(name, _)| Scope { kind: "issuer", name: name.clone() });
-        let paths = self.routes.iter().map(|route| Scope { kind: "path", name: route.to_string() });
+            self.issuers.iter().filter(is_reported).map(|(name, _)| ReportScope { kind: "issuer", name: name.clone() });
+        let paths = self.routes.iter().map(|route| ReportScope { kind: "path", name: route.to_string() });
         all.into_iter().chain(issuers).chain(paths).collect()
     }
 }
 
-impl fmt::Display for Scope {
+impl fmt::Display for ReportScope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind {
             "all" => f.write_str("all requests"),

@@ -29,7 +29,7 @@ use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType};
 
-use crate::audit::{Audit, Verdict};
+use crate::audit::{Audit, RecordedDecision};
 use crate::clock::UnixTime;
 use crate::downstream::stream_info::StreamInfo;
 use crate::limits::{CloseAtExpiry, Limits};
@@ -43,13 +43,13 @@ use outage::OutageLog;
 use policy::Policy;
 use record::RecordSinks;
 use request_summary::RequestSummary;
-use retry::{PoolKeys, Try};
+use retry::{Attempt, PoolKeys};
 use tunnel::TunnelConnect;
 use upstream_error::{BODY_TOO_LARGE, rejection_of};
 
-/// The proxy application. Clones are the same gate.
+/// The proxy application. Clones are the same proxy.
 #[derive(Clone)]
-pub struct Gate {
+pub struct AuthProxy {
     policy: Arc<ArcSwap<Policy>>,
     sinks: Arc<RecordSinks>,
     draining: Arc<AtomicBool>,
@@ -60,7 +60,7 @@ pub struct Gate {
     outages: OutageLog,
 }
 
-impl Gate {
+impl AuthProxy {
     /// Guards an upstream by the policy that is there when a request comes. While `draining` is set, every answer ends its
     /// connection.
     #[must_use]
@@ -105,7 +105,7 @@ impl Gate {
 }
 
 #[async_trait]
-impl ProxyHttp for Gate {
+impl ProxyHttp for AuthProxy {
     type CTX = RequestContext;
 
     fn new_ctx(&self) -> RequestContext {
@@ -133,7 +133,7 @@ impl ProxyHttp for Gate {
             return Ok(true);
         }
         // A tunnel is for those who showed a token.
-        if ctx.record.verdict() != Verdict::Pass && asks_for_websocket(session.req_header()) {
+        if ctx.record.recorded_decision() != RecordedDecision::Pass && asks_for_websocket(session.req_header()) {
             ctx.tunnel = Some(Tunnel::default());
         } else {
             ignore_upgrade(session.req_header_mut());
@@ -149,7 +149,7 @@ impl ProxyHttp for Gate {
         if let Some(tunnel) = &ctx.tunnel {
             TunnelConnect::prepare(&mut peer, ctx.policy.upstream.addresses().cloned(), tunnel.clone());
         }
-        if ctx.attempt == Try::Second {
+        if ctx.attempt == Attempt::Second {
             self.fresh.force_new_connection(&mut peer);
         }
         Ok(Box::new(peer))

@@ -34,7 +34,7 @@ use crate::audit;
 use crate::config::{Compiled, ListenAddress};
 use crate::metrics::Metrics;
 use crate::metrics::cache::CacheMetrics;
-use crate::proxy::Gate;
+use crate::proxy::AuthProxy;
 use crate::proxy::policy::Policy;
 use crate::proxy::record::RecordSinks;
 use crate::status::{Board, INTERVAL, Refusals};
@@ -205,7 +205,7 @@ impl Service {
         let admin = Acceptor::new(AdminPort(admin), Slots::new(ADMIN_CONNECTIONS, admin_connections, evicted.clone()));
 
         let sinks = Arc::new(RecordSinks { audit, metrics: Arc::clone(&metrics), board: Arc::clone(&board), tracer });
-        let gate = Gate::new(Arc::clone(&policy), sinks, Arc::clone(&draining));
+        let gate = AuthProxy::new(Arc::clone(&policy), sinks, Arc::clone(&draining));
         metrics.connections_limit().set(i64::try_from(limit).unwrap_or(i64::MAX));
         let guarded = Guarded { connections: ConnectionServer::new(gate, http2), tls: tls.clone() };
         let slots = Slots::new(limit, metrics.connections().clone(), evicted.clone());

@@ -23,7 +23,7 @@ pub struct Context {
 
 /// The place of one request in a trace, when it is traced.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct SpanContext {
     trace: String,
     span: String,
     parent: Option<String>,
@@ -32,7 +32,7 @@ pub struct Place {
 /// What is told about a request when it has ended.
 #[derive(Debug)]
 pub struct Span {
-    pub place: Place,
+    pub place: SpanContext,
     pub method: String,
     pub path: String,
     /// The host and port that the request names, which is the client's word.
@@ -73,7 +73,7 @@ impl Context {
     }
 }
 
-impl Place {
+impl SpanContext {
     /// A place in the trace that the request came with, or in a new one: `None` if it is not to be traced. The caller's
     /// decision holds; without one, `sample` of a hundred are traced.
     #[must_use]
@@ -154,20 +154,20 @@ mod tests {
     #[test]
     fn a_trace_is_continued_as_its_caller_decided() {
         let sampled = read(&[&format!("00-{TRACE}-00f067aa0ba902b7-01")]);
-        let place = Place::take(sampled.as_ref(), 0).expect("the caller samples");
+        let place = SpanContext::take(sampled.as_ref(), 0).expect("the caller samples");
         assert_eq!((place.trace(), place.parent.as_deref()), (TRACE, Some("00f067aa0ba902b7")));
         let next = place.traceparent();
         assert!(next.starts_with(&format!("00-{TRACE}-")) && next.ends_with("-01"), "{next}");
         assert_ne!(read(&[&next]).unwrap().parent, "00f067aa0ba902b7");
         let unsampled = read(&[&format!("00-{TRACE}-00f067aa0ba902b7-00")]);
-        assert_eq!(Place::take(unsampled.as_ref(), 100), None);
+        assert_eq!(SpanContext::take(unsampled.as_ref(), 100), None);
     }
 
     #[test]
     fn without_a_trace_so_many_of_a_hundred_begin_one() {
-        let traced = |sample| (0..2000).filter(|_| Place::take(None, sample).is_some()).count();
+        let traced = |sample| (0..2000).filter(|_| SpanContext::take(None, sample).is_some()).count();
         assert_eq!((traced(0), traced(100)), (0, 2000));
         assert!((700..1300).contains(&traced(50)), "about a half");
-        assert!(read(&[&Place::take(None, 100).unwrap().traceparent()]).is_some(), "it is a sound one");
+        assert!(read(&[&SpanContext::take(None, 100).unwrap().traceparent()]).is_some(), "it is a sound one");
     }
 }

@@ -1,6 +1,6 @@
 //! The audit record of an ordinary request, for those who measure what writing one costs.
 
-use callgate::audit::{Record, Verdict};
+use callgate::audit::{Record, RecordedDecision};
 
 pub(crate) fn record() -> Record<'static> {
     Record {
@@ -8,7 +8,7 @@ pub(crate) fn record() -> Record<'static> {
         event: "request",
         version: 1,
         request_id: "019b7c1e0f0a7c3e9d1a2b3c4d5e6f70",
-        decision: Verdict::Forward,
+        decision: RecordedDecision::Forward,
         reason: None,
         caller: Some("billing"),
         issuer: Some("https://auth.internal.example"),

@@ -16,7 +16,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use callgate::algorithm::Algorithm;
-use callgate::audit::{Verdict, timestamp};
+use callgate::audit::{RecordedDecision, timestamp};
 use callgate::authenticator::{Authenticator, Issuer};
 use callgate::clock::UnixTime;
 use callgate::downstream::response_writer::last_response;
@@ -92,7 +92,7 @@ fn main() {
             let (metrics, times) = (Metrics::new().expect("metrics"), Times::default());
             let issuer = metrics.issuer(ISSUER);
             twice(|| {
-                metrics.request(Verdict::Forward, None, Some(&issuer), black_box(&times));
+                metrics.request(RecordedDecision::Forward, None, Some(&issuer), black_box(&times));
                 metrics.callers.count("billing");
             });
         }

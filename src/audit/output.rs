@@ -26,7 +26,7 @@ struct Rotation {
 }
 
 /// How much of a batch was written, and why not all of it.
-pub struct Failure {
+pub struct OutputError {
     /// Bytes that were written.
     pub written: usize,
     pub error: io::Error,
@@ -81,10 +81,10 @@ impl Output {
     ///
     /// # Errors
     /// How far it came.
-    pub fn write(&mut self, lines: &[u8]) -> Result<(), Failure> {
+    pub fn write(&mut self, lines: &[u8]) -> Result<(), OutputError> {
         self.follow();
         if self.is_torn {
-            self.write_through(b"\n").map_err(|failure| Failure { written: 0, ..failure })?;
+            self.write_through(b"\n").map_err(|failure| OutputError { written: 0, ..failure })?;
             self.is_torn = false;
         }
         self.write_through(lines).inspect_err(|failure| {
@@ -93,19 +93,19 @@ impl Output {
         })
     }
 
-    fn write_through(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+    fn write_through(&mut self, bytes: &[u8]) -> Result<(), OutputError> {
         let mut written = 0;
         while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
             match self.writer.write(rest) {
-                Ok(0) => return Err(Failure { written, error: io::ErrorKind::WriteZero.into() }),
+                Ok(0) => return Err(OutputError { written, error: io::ErrorKind::WriteZero.into() }),
                 Ok(count) => written += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // Somebody who shares the pipe has made it non-blocking.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(WOULD_BLOCK),
-                Err(error) => return Err(Failure { written, error }),
+                Err(error) => return Err(OutputError { written, error }),
             }
         }
-        self.writer.flush().map_err(|error| Failure { written, error })
+        self.writer.flush().map_err(|error| OutputError { written, error })
     }
 
     /// Opens the file anew if it is no longer the one at its path. If that fails, the open one goes on.

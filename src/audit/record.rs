@@ -30,7 +30,7 @@ pub struct Record<'a> {
     #[schemars(extend("pattern" = "^[0-9a-f]{32}$"))]
     pub trace_id: Option<&'a str>,
     /// What was decided.
-    pub decision: Verdict,
+    pub decision: RecordedDecision,
     /// Why it was or would be refused, or why the upstream's answer did not come.
     #[serde(serialize_with = "reason")]
     #[schemars(with = "Option<String>")]
@@ -90,7 +90,7 @@ pub struct Lost {
 /// What was decided, as recorded and counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Verdict {
+pub enum RecordedDecision {
     /// A token was accepted.
     Forward,
     /// The route is public.
@@ -101,7 +101,7 @@ pub enum Verdict {
     WouldReject,
 }
 
-impl Verdict {
+impl RecordedDecision {
     /// All verdicts.
     pub const ALL: [Self; 4] = [Self::Forward, Self::Pass, Self::Reject, Self::WouldReject];
 

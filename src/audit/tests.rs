@@ -11,7 +11,7 @@ fn record(path: &str) -> Record<'_> {
         version: record::VERSION,
         request_id: "r1",
         trace_id: None,
-        decision: Verdict::Reject,
+        decision: RecordedDecision::Reject,
         reason: Some(Reason::TokenExpired),
         caller: None,
         claimed_caller: None,

@@ -78,13 +78,13 @@ pub(super) fn run(config: Compiled, question: Question, out: &mut impl Write) ->
     let (field, at) = asked(&question, &config.token)?;
     let Verifier { authenticator: judge, sources, .. } = Verifier::new(config, None);
     let named = named_issuer(&judge, &field).and_then(|index| sources.take(index));
-    let fault = match (named, &question.keys) {
+    let error = match (named, &question.keys) {
         (None, _) => None,
         (Some(source), Some(path)) => use_file(&source, path, at).map(|()| None)?,
         (Some(source), None) => fetch(source)?,
     };
     let certificate = question.certificate.as_deref().map(certificate).transpose()?;
-    let explanation = explain(&judge, &field, certificate, at, fault.as_deref());
+    let explanation = explain(&judge, &field, certificate, at, error.as_deref());
     if question.json {
         machine::write(&explanation, out)?;
     } else {
@@ -177,7 +177,7 @@ fn use_file(source: &Source, path: &Path, at: UnixTime) -> Result<(), CommandErr
     let name = || path.display().to_string();
     let document = std::fs::read(path).map_err(|error| CommandError::Keys(name(), error))?;
     let reading = Reading::parse_file(source.origin.usage, &document, &source.origin.algorithms);
-    let keys = reading.map_err(|fault| CommandError::KeySet(name(), fault))?.keys;
+    let keys = reading.map_err(|error| CommandError::KeySet(name(), error))?.keys;
     source.slot.publish(Published { keys: keys.into(), confirmed: at, stale: UnixTime::MAX });
     Ok(())
 }
@@ -197,7 +197,7 @@ fn fetch(mut source: Source) -> Result<Option<String>, CommandError> {
     Ok(runtime.block_on(async {
         let refresher = match JwksRefresher::start(vec![source], &Registry::new()) {
             Ok(refresher) => refresher,
-            Err(fault) => return Some(fault.to_string()),
+            Err(error) => return Some(error.to_string()),
         };
         refresher.first_attempts(patience).await;
         let status = refresher.status().into_iter().next();

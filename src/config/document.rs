@@ -6,8 +6,8 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::path::{KeyPath, Step};
-use super::problem::{Place, Problem, Severity};
+use super::path::{KeyPath, Segment};
+use super::problem::{Problem, Severity, SourceSpan};
 
 /// A parsed configuration file.
 pub(super) struct Document<'t> {
@@ -47,7 +47,7 @@ impl<'t> Document<'t> {
 
     /// Whether the key is written in the file.
     pub(super) fn has(&self, key: &KeyPath) -> bool {
-        self.span(key, Part::Value).1 == key.steps().len()
+        self.span(key, Part::Value).1 == key.segments().len()
     }
 
     /// A problem with this key.
@@ -57,7 +57,7 @@ impl<'t> Document<'t> {
 
     /// A problem with this range of the text.
     pub(super) fn at(&self, span: Option<Range<usize>>, key: String, severity: Severity, message: String) -> Problem {
-        let place = Some(Place::of(self.text, &span.unwrap_or_default()));
+        let place = Some(SourceSpan::of(self.text, &span.unwrap_or_default()));
         Problem { severity, file: self.name.to_owned(), place, key, message }
     }
 
@@ -68,13 +68,15 @@ impl<'t> Document<'t> {
         let mut names = None;
         let mut table = Some(self.root.get_ref());
         let mut list = None;
-        for step in key.steps() {
+        for step in key.segments() {
             let value = match step {
-                Step::Key(name) => table.and_then(|table| table.get_key_value(name.as_str())).map(|(name, value)| {
-                    names = Some(name.span());
-                    value
-                }),
-                Step::Index(index) => list.and_then(|list: &toml::de::DeArray<'t>| list.get(*index)),
+                Segment::Key(name) => {
+                    table.and_then(|table| table.get_key_value(name.as_str())).map(|(name, value)| {
+                        names = Some(name.span());
+                        value
+                    })
+                }
+                Segment::Index(index) => list.and_then(|list: &toml::de::DeArray<'t>| list.get(*index)),
             };
             let Some(value) = value else { return (span, found) };
             found += 1;
@@ -82,8 +84,8 @@ impl<'t> Document<'t> {
             table = value.get_ref().as_table();
             list = value.get_ref().as_array();
         }
-        match (part, key.steps().last(), names) {
-            (Part::Name, Some(Step::Key(_)), Some(name)) => (name, found),
+        match (part, key.segments().last(), names) {
+            (Part::Name, Some(Segment::Key(_)), Some(name)) => (name, found),
             _ => (span, found),
         }
     }

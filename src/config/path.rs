@@ -4,11 +4,11 @@ use std::fmt;
 
 /// The way from the document's root to one key or list element.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct KeyPath(Vec<Step>);
+pub(super) struct KeyPath(Vec<Segment>);
 
 /// One step of the way.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum Segment {
     Index(usize),
     Key(String),
 }
@@ -23,18 +23,18 @@ impl KeyPath {
     /// A key of the table at this path.
     #[must_use]
     pub(super) fn key(&self, name: &str) -> Self {
-        self.step(Step::Key(name.to_owned()))
+        self.step(Segment::Key(name.to_owned()))
     }
 
     /// An element of the list at this path, from 0.
     #[must_use]
     pub(super) fn index(&self, index: usize) -> Self {
-        self.step(Step::Index(index))
+        self.step(Segment::Index(index))
     }
 
     /// The steps from the root.
     #[must_use]
-    pub(super) fn steps(&self) -> &[Step] {
+    pub(super) fn segments(&self) -> &[Segment] {
         &self.0
     }
 
@@ -44,7 +44,7 @@ impl KeyPath {
         self.0.starts_with(&other.0) || other.0.starts_with(&self.0)
     }
 
-    fn step(&self, step: Step) -> Self {
+    fn step(&self, step: Segment) -> Self {
         Self(self.0.iter().cloned().chain([step]).collect())
     }
 }
@@ -53,8 +53,8 @@ impl fmt::Display for KeyPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (position, step) in self.0.iter().enumerate() {
             match step {
-                Step::Index(index) => write!(f, "[{index}]")?,
-                Step::Key(key) => {
+                Segment::Index(index) => write!(f, "[{index}]")?,
+                Segment::Key(key) => {
                     let dot = if position == 0 { "" } else { "." };
                     let bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
                     if !key.is_empty() && key.chars().all(bare) {

@@ -10,7 +10,7 @@ pub struct Problem {
     /// The configuration file as it was named by the user.
     pub file: String,
     /// Where in the file; `None` if the file as a whole cannot be read.
-    pub place: Option<Place>,
+    pub place: Option<SourceSpan>,
     /// The key, such as `issuers[0].audiences`; empty if the text is not TOML there.
     pub key: String,
     /// What was found, what is allowed, what to do.
@@ -28,7 +28,7 @@ pub enum Severity {
 
 /// A place in the file, with its line to show.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct SourceSpan {
     /// From 1.
     pub line: usize,
     /// In characters, from 1.
@@ -55,7 +55,7 @@ impl Problem {
     }
 }
 
-impl Place {
+impl SourceSpan {
     /// The place of a range of bytes in a text.
     pub(super) fn of(text: &str, span: &std::ops::Range<usize>) -> Self {
         let start = span.start.min(text.len());
@@ -148,7 +148,7 @@ impl fmt::Display for Severity {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for SourceSpan {
     /// The line with its number, and carets under the place.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let number = self.line.to_string();

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use super::{Check, Explanation, Outcome, Verdict, advice};
+use super::{CheckResult, Explanation, Outcome, Verdict, advice};
 use crate::clock::UnixTime;
 
 /// Writes an explanation.
@@ -43,7 +43,7 @@ pub fn write(explanation: &Explanation, out: &mut impl Write) -> io::Result<()> 
     writeln!(out, "{object:#}")
 }
 
-fn check(check: &Check) -> Value {
+fn check(check: &CheckResult) -> Value {
     let (outcome, reason) = match check.outcome {
         Outcome::AlsoRefused(reason) => ("also_refused", Some(reason)),
         Outcome::Passed => ("passed", None),

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::{Check, Explanation, Outcome, Times, Verdict, advice};
+use super::{CheckResult, Explanation, Outcome, Times, Verdict, advice};
 use crate::clock::{UnixTime, brief};
 
 /// Whether colours are used.
@@ -46,8 +46,8 @@ pub fn write(explanation: &Explanation, colour: Colour, out: &mut impl Write) ->
     }
 }
 
-fn line(check: &Check, colour: Colour, out: &mut impl Write) -> io::Result<()> {
-    let Check { name, outcome, wanted, found } = check;
+fn line(check: &CheckResult, colour: Colour, out: &mut impl Write) -> io::Result<()> {
+    let CheckResult { name, outcome, wanted, found } = check;
     let (mark, paint) = match outcome {
         Outcome::AlsoRefused(_) => ("no", YELLOW),
         Outcome::Passed => ("ok", GREEN),

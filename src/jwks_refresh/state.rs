@@ -100,7 +100,7 @@ pub(super) struct KeyRequest<'a> {
 }
 
 /// What to do about a [`KeyRequest`] in a given state.
-enum Step {
+enum NextMove {
     /// Waiting would change nothing.
     Done(Freshness),
     /// Wait for the next change of the state.
@@ -168,7 +168,7 @@ impl RefreshState {
         let mut place = None;
         loop {
             let step = self.step(&states.borrow_and_update(), slot, request, deadline);
-            if let Step::Done(freshness) = step {
+            if let NextMove::Done(freshness) = step {
                 return freshness;
             }
             place = place.or_else(|| self.room.enter());
@@ -183,19 +183,19 @@ impl RefreshState {
         }
     }
 
-    fn step(&self, state: &TaskState, slot: &KeySlot, request: KeyRequest<'_>, deadline: Instant) -> Step {
+    fn step(&self, state: &TaskState, slot: &KeySlot, request: KeyRequest<'_>, deadline: Instant) -> NextMove {
         let since = |moment: Option<Instant>| moment.is_some_and(|moment| moment >= request.since);
         let published = slot.latest();
         let keys = published.as_ref().and_then(|published| published.usable(request.now));
         // Only a change after the decision can help: it was made with whatever keys were there. Without a name, any may.
         let may_help = keys.is_some_and(|keys| request.kid.is_none_or(|kid| keys.named(kid).is_some()));
         if may_help && since(state.changed) {
-            return Step::Done(Freshness::Changed);
+            return NextMove::Done(Freshness::Changed);
         }
 
         let now = Instant::now();
         if state.retired {
-            return Step::Done(Freshness::Failed { retry_after: Duration::ZERO });
+            return NextMove::Done(Freshness::Failed { retry_after: Duration::ZERO });
         }
         if since(state.confirmed) {
             if let (Some(kid), Some(keys)) = (request.kid, keys)
@@ -203,25 +203,25 @@ impl RefreshState {
             {
                 self.missing(|missing| missing.remember(kid, self.cooldown, now));
             }
-            return Step::Done(if since(state.changed) { Freshness::Changed } else { Freshness::Unchanged });
+            return NextMove::Done(if since(state.changed) { Freshness::Changed } else { Freshness::Unchanged });
         }
         if let (Some(kid), Some(_)) = (request.kid, keys)
             && self.missing(|missing| missing.knows(kid, now))
         {
-            return Step::Done(Freshness::Unchanged);
+            return NextMove::Done(Freshness::Unchanged);
         }
 
         // What is under way may bring the key; only after that is it worth asking for more.
         if state.in_flight {
-            return Step::Wait;
+            return NextMove::Wait;
         }
         self.request_refresh(request.since);
         let next = state.permitted.min(state.scheduled);
         if next < deadline {
-            return Step::Wait;
+            return NextMove::Wait;
         }
         let retry_after = next.saturating_duration_since(now);
-        Step::Done(match state.failures {
+        NextMove::Done(match state.failures {
             0 => Freshness::TooSoon { retry_after },
             _ => Freshness::Failed { retry_after },
         })

@@ -11,7 +11,7 @@ pub(super) struct WaitingRoom {
 }
 
 /// A place in it, which is free again when this is dropped.
-pub(super) struct Place<'r> {
+pub(super) struct WaitingPermit<'r> {
     _permit: SemaphorePermit<'r>,
     occupied: &'r IntGauge,
 }
@@ -19,28 +19,28 @@ pub(super) struct Place<'r> {
 impl WaitingRoom {
     /// A room for one of so many issuers.
     pub(super) fn new(issuers: usize, occupied: IntGauge) -> Self {
-        Self { places: Semaphore::new((PLACES / issuers.max(1)).max(PLACES_MIN)), occupied }
+        Self { places: Semaphore::new((WAITING_TOTAL / issuers.max(1)).max(WAITING_MIN)), occupied }
     }
 
     /// A place, if one is free.
-    pub(super) fn enter(&self) -> Option<Place<'_>> {
+    pub(super) fn enter(&self) -> Option<WaitingPermit<'_>> {
         let permit = self.places.try_acquire().ok()?;
         self.occupied.inc();
-        Some(Place { _permit: permit, occupied: &self.occupied })
+        Some(WaitingPermit { _permit: permit, occupied: &self.occupied })
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for WaitingPermit<'_> {
     fn drop(&mut self) {
         self.occupied.dec();
     }
 }
 
 /// How many requests wait for keys in all. A waiting request takes about as much memory as its header section and 20 KiB.
-const PLACES: usize = 1024;
+const WAITING_TOTAL: usize = 1024;
 
 /// How many places an issuer has in any case.
-const PLACES_MIN: usize = 64;
+const WAITING_MIN: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -49,7 +49,7 @@ mod tests {
     #[test]
     fn a_place_is_free_again_when_its_request_leaves() {
         let room = WaitingRoom::new(1000, IntGauge::new("occupied", "h").unwrap());
-        let mut places: Vec<_> = (0..PLACES_MIN).map(|_| room.enter().unwrap()).collect();
+        let mut places: Vec<_> = (0..WAITING_MIN).map(|_| room.enter().unwrap()).collect();
         assert!(room.enter().is_none());
         assert_eq!(room.occupied.get(), 64);
         places.pop();

@@ -4,7 +4,7 @@ use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{Error, IntCounter, IntGauge, Registry};
 
-use super::Into;
+use super::Registrar;
 
 /// The metrics of the cache.
 pub struct CacheMetrics {
@@ -22,13 +22,13 @@ struct AtScrape<F> {
 }
 
 impl CacheMetrics {
-    pub(super) fn register(into: &Into<'_>) -> Result<Self, Error> {
+    pub(super) fn register(registrar: &Registrar<'_>) -> Result<Self, Error> {
         Ok(Self {
-            hits: into.counter(
+            hits: registrar.counter(
                 "callgate_token_cache_hits_total",
                 "Accepted requests whose token had been verified before, and was still good.",
             )?,
-            misses: into.counter(
+            misses: registrar.counter(
                 "callgate_token_cache_misses_total",
                 "Accepted requests whose token had to be verified, as at the first and at the second time that it is shown.",
             )?,

@@ -2,7 +2,7 @@
 
 use prometheus::{IntCounter, IntGauge};
 
-use super::Into;
+use super::Registrar;
 use crate::clock::UnixTime;
 
 /// The metrics of reloads.
@@ -14,14 +14,14 @@ pub struct ConfigMetrics {
 }
 
 impl ConfigMetrics {
-    pub(super) fn register(into: &Into<'_>) -> Result<Self, prometheus::Error> {
-        let reloads = into.counters("callgate_config_reloads_total", "Reloads by result.", &["result"])?;
+    pub(super) fn register(registrar: &Registrar<'_>) -> Result<Self, prometheus::Error> {
+        let reloads = registrar.counters("callgate_config_reloads_total", "Reloads by result.", &["result"])?;
         Ok(Self {
-            successful: into.gauge(
+            successful: registrar.gauge(
                 "callgate_config_last_reload_successful",
                 "1 if the file as it was last read is in force, else 0.",
             )?,
-            last_success: into.gauge(
+            last_success: registrar.gauge(
                 "callgate_config_last_reload_success_timestamp_seconds",
                 "When the configuration in force was loaded.",
             )?,

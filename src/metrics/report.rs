@@ -5,9 +5,9 @@ use prometheus::core::Collector as _;
 use prometheus::{IntCounterVec, IntGaugeVec};
 
 use super::bounded::Bounded;
-use super::{Into, NONE, OTHER, label, whole};
+use super::{NONE, OTHER, Registrar, label, whole};
 use crate::clock::UnixTime;
-use crate::mode::Scope;
+use crate::mode::ReportScope;
 use crate::rejection::Reason;
 use crate::status::WouldReject;
 
@@ -22,24 +22,24 @@ pub struct ReportMetrics {
 }
 
 impl ReportMetrics {
-    pub(super) fn register(into: &Into<'_>) -> Result<Self, prometheus::Error> {
+    pub(super) fn register(registrar: &Registrar<'_>) -> Result<Self, prometheus::Error> {
         Ok(Self {
-            requests: into.counters(
+            requests: registrar.counters(
                 "callgate_would_reject_total",
                 "Requests that were forwarded and would be refused, by the caller that their token claims (unverified).",
                 &LABELS,
             )?,
-            first: into.gauges(
+            first: registrar.gauges(
                 "callgate_would_reject_first_timestamp_seconds",
                 "When such a request was first seen.",
                 &LABELS,
             )?,
-            last: into.gauges(
+            last: registrar.gauges(
                 "callgate_would_reject_last_timestamp_seconds",
                 "When such a request was last seen.",
                 &LABELS,
             )?,
-            scopes: into.gauges(
+            scopes: registrar.gauges(
                 "callgate_report_only",
                 "1 for each part of the traffic that is only reported and never refused: all, an issuer, or a path.",
                 &["scope", "name"],
@@ -49,7 +49,7 @@ impl ReportMetrics {
     }
 
     /// From now on exactly this is only reported. That nothing is, is said too.
-    pub fn scopes(&self, scopes: &[Scope]) {
+    pub fn scopes(&self, scopes: &[ReportScope]) {
         self.scopes.reset();
         self.scopes.with_label_values(&["all", ""]).set(0);
         for scope in scopes {
@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn those_who_would_be_refused_are_known_by_name_up_to_a_bound() {
         let registry = Registry::new();
-        let report = ReportMetrics::register(&Into(&registry)).unwrap();
+        let report = ReportMetrics::register(&Registrar(&registry)).unwrap();
         let now = UnixTime::from_secs(1000);
         for n in 0..KNOWN_MAX + 50 {
             report.would_reject(Some(&format!("caller-{n}")), Reason::TokenExpired, Some("a"), now);

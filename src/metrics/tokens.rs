@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use prometheus::{Histogram, HistogramOpts, HistogramVec, IntGauge, IntGaugeVec};
 
-use super::Into;
+use super::Registrar;
 use crate::clock::UnixTime;
 
 /// The metrics of accepted tokens.
@@ -34,9 +34,9 @@ struct Window {
 }
 
 impl TokenMetrics {
-    pub(super) fn register(into: &Into<'_>) -> Result<Self, prometheus::Error> {
+    pub(super) fn register(registrar: &Registrar<'_>) -> Result<Self, prometheus::Error> {
         let histograms = |name: &str, help: &str, buckets: &[f64], label: &str| {
-            into.register(HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), &[label])?)
+            registrar.register(HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), &[label])?)
         };
         Ok(Self {
             verification: histograms(
@@ -51,7 +51,7 @@ impl TokenMetrics {
                 &REMAINING_BUCKETS,
                 "issuer",
             )?,
-            clock: into.gauges(
+            clock: registrar.gauges(
                 "callgate_clock_difference_seconds",
                 "The largest iat of the issuer's tokens of the last minutes, less our time at their arrival: the issuer's clock is ahead by at least this, or, if it is negative, behind by at most this.",
                 &["issuer"],
@@ -128,7 +128,7 @@ mod tests {
     #[test]
     fn the_clock_is_judged_by_the_newest_tokens_of_the_last_minutes() {
         let registry = Registry::new();
-        let tokens = TokenMetrics::register(&Into(&registry)).unwrap();
+        let tokens = TokenMetrics::register(&Registrar(&registry)).unwrap();
         let difference = || tokens.clock.with_label_values(&["a"]).get();
         let issuer = tokens.issuer("a");
         let see = |now: u64, issued: u64| {
@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn every_accepted_request_counts_the_time_its_token_had_left() {
         let registry = Registry::new();
-        let tokens = TokenMetrics::register(&Into(&registry)).unwrap();
+        let tokens = TokenMetrics::register(&Registrar(&registry)).unwrap();
         let issuer = tokens.issuer("a");
         issuer.accepted(UnixTime::from_secs(130), UnixTime::from_secs(100));
         issuer.accepted(UnixTime::from_secs(130), UnixTime::from_secs(150));

@@ -9,7 +9,7 @@ use pingora::Error;
 use super::admission::InFlight;
 use super::policy::Policy;
 use super::record::{RecordSinks, RequestRecord};
-use super::retry::Try;
+use super::retry::Attempt;
 use crate::clock::UnixTime;
 use crate::downstream::session::TOKEN_EXPIRED;
 use crate::downstream::stream_info::StreamInfo;
@@ -31,7 +31,7 @@ pub struct RequestContext {
     /// The tunnel that it asks for.
     pub tunnel: Option<Tunnel>,
     /// The first try to reach the upstream, or the one after it.
-    pub attempt: Try,
+    pub attempt: Attempt,
     /// Whether it ends when its token is no longer good.
     ends_at_expiry: bool,
 }
@@ -64,7 +64,7 @@ impl RequestContext {
             refusal_bytes: 0,
             share: None,
             tunnel: None,
-            attempt: Try::First,
+            attempt: Attempt::First,
             ends_at_expiry: false,
         }
     }

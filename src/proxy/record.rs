@@ -10,7 +10,7 @@ use pingora::proxy::Session;
 use super::policy::Policy;
 use super::request_summary::RequestSummary;
 use crate::audit::record::{EVENT, VERSION};
-use crate::audit::{Audit, PATH_SHOWN, Record, Verdict};
+use crate::audit::{Audit, PATH_SHOWN, Record, RecordedDecision};
 use crate::authenticator::{Accepted, CacheStatus, Facts};
 use crate::clock::UnixTime;
 use crate::identity::Identity;
@@ -18,7 +18,7 @@ use crate::issuers::IssuerIndex;
 use crate::metrics::{Metrics, Times};
 use crate::rejection::{Reason, Rejection};
 use crate::status::{Board, Refusal};
-use crate::trace::{Context, Place, Span, Tracer};
+use crate::trace::{Context, Span, SpanContext, Tracer};
 
 /// All that hears of a request that has ended.
 pub struct RecordSinks {
@@ -36,7 +36,7 @@ pub struct RequestRecord {
     sinks: Arc<RecordSinks>,
     /// Empty until the request is described.
     pub request_id: String,
-    verdict: Verdict,
+    decision: RecordedDecision,
     reason: Option<Reason>,
     /// Only a decision to forward sets it.
     accepted: Option<Arc<Accepted>>,
@@ -59,7 +59,7 @@ struct Arrival {
     /// Where the trusted proxies say that it came from.
     forwarded_for: Option<String>,
     context: Option<Context>,
-    span_context: Option<Place>,
+    span_context: Option<SpanContext>,
     /// For the span alone.
     authority: Option<String>,
     protocol_version: Option<&'static str>,
@@ -97,7 +97,7 @@ impl RequestRecord {
             policy,
             sinks,
             request_id: String::new(),
-            verdict: Verdict::Reject,
+            decision: RecordedDecision::Reject,
             reason: None,
             accepted: None,
             claimed_caller: None,
@@ -148,7 +148,7 @@ impl RequestRecord {
 
     /// The token was accepted. `took` is the time of the decision itself.
     pub fn accept(&mut self, accepted: Arc<Accepted>, cache_status: CacheStatus, took: Duration) {
-        self.verdict = Verdict::Forward;
+        self.decision = RecordedDecision::Forward;
         let accepted = self.accepted.insert(accepted);
         let Some(index) = accepted.facts.issuer else { return };
         let issuer = self.policy.authenticator.issuers().get(index);
@@ -166,7 +166,7 @@ impl RequestRecord {
 
     /// The request needs no token.
     pub fn pass(&mut self) {
-        self.verdict = Verdict::Pass;
+        self.decision = RecordedDecision::Pass;
     }
 
     /// What is known of a token that was not accepted, and who it says is calling.
@@ -182,13 +182,13 @@ impl RequestRecord {
 
     /// The request would be refused if refusing had begun.
     pub fn would_reject(&mut self, reason: Reason) {
-        self.verdict = Verdict::WouldReject;
+        self.decision = RecordedDecision::WouldReject;
         self.reason = Some(reason);
     }
 
     /// The request is refused.
     pub fn refuse(&mut self, rejection: &Rejection) {
-        self.verdict = Verdict::Reject;
+        self.decision = RecordedDecision::Reject;
         self.reason = Some(rejection.reason());
     }
 
@@ -198,8 +198,8 @@ impl RequestRecord {
     }
 
     /// What was decided.
-    pub const fn verdict(&self) -> Verdict {
-        self.verdict
+    pub const fn recorded_decision(&self) -> RecordedDecision {
+        self.decision
     }
 
     /// When its token is no longer good.
@@ -224,7 +224,7 @@ impl RequestRecord {
 
     /// The `traceparent` for the upstream, if the request is traced.
     pub fn traceparent(&self) -> Option<String> {
-        self.arrival.as_ref()?.span_context.as_ref().map(Place::traceparent)
+        self.arrival.as_ref()?.span_context.as_ref().map(SpanContext::traceparent)
     }
 
     /// Tells of a request that has ended. So many bytes of its response were left to the connection to send.
@@ -264,14 +264,14 @@ impl RequestRecord {
     fn count(&mut self, times: &Times, end: End) {
         let metrics = &self.sinks.metrics;
         let issuer = self.facts().issuer.and_then(|index| self.policy.issuers.get(index));
-        metrics.request(self.verdict, self.reason, issuer, times);
+        metrics.request(self.decision, self.reason, issuer, times);
         if times.upstream.is_some() {
             metrics.upstream_response(end.status);
         }
-        if let (Verdict::Forward, Some(identity)) = (self.verdict, self.identity()) {
+        if let (RecordedDecision::Forward, Some(identity)) = (self.decision, self.identity()) {
             metrics.callers.count(identity.caller());
         }
-        if let (Verdict::WouldReject, Some(reason)) = (self.verdict, self.reason) {
+        if let (RecordedDecision::WouldReject, Some(reason)) = (self.decision, self.reason) {
             let now = UnixTime::from(SystemTime::now());
             metrics.report.would_reject(self.claimed_caller.as_deref(), reason, self.issuer(), now);
         }
@@ -282,11 +282,12 @@ impl RequestRecord {
 
     /// Notes a refusal for whoever looks at the status.
     fn note_refusal(&self, end: End) {
-        let (Verdict::Reject | Verdict::WouldReject, Some(arrival)) = (self.verdict, &self.arrival) else { return };
+        let is_refused = matches!(self.decision, RecordedDecision::Reject | RecordedDecision::WouldReject);
+        let Some(arrival) = self.arrival.as_ref().filter(|_| is_refused) else { return };
         self.sinks.board.refusals.add(|| Refusal {
             time: SystemTime::now().into(),
             request_id: self.request_id.clone(),
-            decision: self.verdict,
+            decision: self.decision,
             reason: self.reason.map(|reason| reason.as_str().into()),
             claimed_caller: self.claimed_caller.clone(),
             issuer: self.issuer().map(str::to_owned),
@@ -310,7 +311,7 @@ impl RequestRecord {
             authority: arrival.authority.clone(),
             protocol_version: arrival.protocol_version,
             status: end.status,
-            decision: self.verdict.as_str(),
+            decision: self.decision.as_str(),
             reason: self.reason.map(Reason::as_str),
             caller,
             request_id: self.request_id.clone(),
@@ -324,7 +325,7 @@ impl RequestRecord {
     fn audit_record(&self, time: SystemTime, times: &Times, end: End) -> Option<Record<'_>> {
         let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         let arrival = self.arrival.as_ref()?;
-        let trace = arrival.span_context.as_ref().map(Place::trace);
+        let trace = arrival.span_context.as_ref().map(SpanContext::trace);
         let facts = self.facts();
         Some(Record {
             time,
@@ -332,7 +333,7 @@ impl RequestRecord {
             version: VERSION,
             request_id: &self.request_id,
             trace_id: trace.or_else(|| arrival.context.as_ref().map(Context::trace)),
-            decision: self.verdict,
+            decision: self.decision,
             reason: self.reason,
             caller: self.identity().map(Identity::caller),
             claimed_caller: self.claimed_caller.as_deref(),

@@ -17,7 +17,7 @@ pub(super) const STALE_CONNECTION: ErrorType = ErrorType::Custom("ConnectionGone
 
 /// Which connections a request may use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Try {
+pub enum Attempt {
     #[default]
     First,
     /// A connection of its own: of those that wait, more may be closed for the same reason.
@@ -60,12 +60,12 @@ pub(super) fn probe_reused(descriptor: RawFd, peer: &HttpPeer) -> pingora::Resul
 
 /// Decides about a request that has failed. Besides connections found closed, Pingora vouches for what an upstream said in
 /// HTTP/2 that it has not processed: a stream above the last one of its `GOAWAY`, or one that it refused (RFC 9113 §8.7).
-pub(super) fn decide(session: &Session, error: &mut Error) -> Try {
+pub(super) fn decide(session: &Session, error: &mut Error) -> Attempt {
     // What depends on whether the connection was a reused one is a guess about what the upstream has seen.
     let is_unseen = matches!(error.retry, pingora::RetryType::Decided(true));
     let again = is_unseen && !session.as_ref().retry_buffer_truncated();
     error.set_retry(again);
-    if again { Try::Second } else { Try::First }
+    if again { Attempt::Second } else { Attempt::First }
 }
 
 /// Above the names of the other groups.

@@ -8,7 +8,7 @@ use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::ServerSession;
 
 use super::context::RequestContext;
-use crate::audit::Verdict;
+use crate::audit::RecordedDecision;
 use crate::forwarding::{ForwardingPolicy, TokenForwarding};
 use crate::http1::fields::{elements, letters, trimmed};
 use crate::http1::target;
@@ -32,7 +32,7 @@ pub(super) fn prepare(
         let name = name.as_str();
         caller.is_alias(name) || token.is_disguise(name) || folds_to(name, &RESERVED_HEADERS)
     };
-    let is_unproven = matches!(ctx.record.verdict(), Verdict::Pass | Verdict::WouldReject);
+    let is_unproven = matches!(ctx.record.recorded_decision(), RecordedDecision::Pass | RecordedDecision::WouldReject);
     let is_stronger = |name: &HeaderName| is_unproven && folds_to(name.as_str(), &OVERRIDE_HEADERS);
     remove(upstream, |name| is_ours(name) || is_stronger(name));
     // CGI programs read it as HTTP_PROXY, which names the proxy of their own requests; and no trailer goes on.

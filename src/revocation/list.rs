@@ -23,7 +23,7 @@ use crate::jwt::json::{JsonError, Number, Object, Value};
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DenyList {
-    revoked: [BTreeMap<String, Vec<Scope>>; 3],
+    revoked: [BTreeMap<String, Vec<EntryScope>>; 3],
     len: usize,
 }
 
@@ -47,7 +47,7 @@ pub struct Credential<'c> {
 
 /// For which issuer an entry holds, if not for all, and from when on no longer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Scope {
+struct EntryScope {
     issuer: Option<String>,
     until: Option<UnixTime>,
 }
@@ -167,7 +167,7 @@ impl DenyList {
         if self.len == ENTRIES_MAX {
             return Err(LineError::TooMany);
         }
-        let scope = Scope { issuer, until: entry.get("until").map(time).transpose()? };
+        let scope = EntryScope { issuer, until: entry.get("until").map(time).transpose()? };
         let [by_jti, by_kid, by_sub] = &mut self.revoked;
         let names = match member {
             Member::Jti => by_jti,
@@ -179,7 +179,7 @@ impl DenyList {
         Ok(())
     }
 
-    const fn of(&self, member: Member) -> &BTreeMap<String, Vec<Scope>> {
+    const fn of(&self, member: Member) -> &BTreeMap<String, Vec<EntryScope>> {
         let [by_jti, by_kid, by_sub] = &self.revoked;
         match member {
             Member::Jti => by_jti,
@@ -189,7 +189,7 @@ impl DenyList {
     }
 }
 
-impl Scope {
+impl EntryScope {
     fn holds(&self, issuer: &str, now: UnixTime) -> bool {
         self.issuer.as_ref().is_none_or(|only| only == issuer) && self.until.is_none_or(|until| now < until)
     }

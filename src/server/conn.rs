@@ -18,13 +18,13 @@ use tokio::time::Instant;
 use crate::downstream::stream::ClientStream;
 use crate::downstream::stream_info::{ConnectionInfo, Held, Peer};
 use crate::limits::Limits;
-use crate::proxy::Gate;
+use crate::proxy::AuthProxy;
 use read_deadline::{Read, ReadDeadline};
 
 /// The proxy as seen by its listener.
 pub(super) struct ConnectionServer {
-    proxy: Arc<HttpProxy<Gate>>,
-    gate: Gate,
+    proxy: Arc<HttpProxy<AuthProxy>>,
+    gate: AuthProxy,
     http2: bool,
 }
 
@@ -42,7 +42,7 @@ enum Beginning {
 impl ConnectionServer {
     /// Lets requests through this gate, in HTTP/2 if that is spoken.
     #[must_use]
-    pub(super) fn new(gate: Gate, http2: bool) -> Self {
+    pub(super) fn new(gate: AuthProxy, http2: bool) -> Self {
         // The first try and one more.
         let conf = ServerConf { max_retries: 2, ..ServerConf::default() };
         let mut proxy = http_proxy(&Arc::new(conf), gate.clone());

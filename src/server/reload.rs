@@ -70,7 +70,7 @@ struct Retry {
 
 /// What asks for a reload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Occasion {
+pub(super) enum ReloadTrigger {
     Change,
     /// The pod's own token names another issuer.
     Renewal,
@@ -81,7 +81,7 @@ pub(super) enum Occasion {
     Signal,
 }
 
-impl Occasion {
+impl ReloadTrigger {
     /// The word in the log.
     const fn as_str(self) -> &'static str {
         match self {
@@ -152,18 +152,18 @@ impl Reloader {
                 _ = hangups.recv() => {
                     // Those that follow within a moment mean the same.
                     let _ = timeout(MOMENT, async { while hangups.recv().await.is_some() {} }).await;
-                    (Occasion::Signal, None)
+                    (ReloadTrigger::Signal, None)
                 }
-                () = changed => (Occasion::Change, None),
+                () = changed => (ReloadTrigger::Change, None),
                 tokens = renewed => match self.has_other_issuer(&tokens) {
-                    true => (Occasion::Renewal, None),
+                    true => (ReloadTrigger::Renewal, None),
                     false => continue,
                 },
-                Some(request) = requests.recv() => (Occasion::Request, Some(request)),
-                () = due => (Occasion::Retry, None),
+                Some(request) = requests.recv() => (ReloadTrigger::Request, Some(request)),
+                () = due => (ReloadTrigger::Retry, None),
             };
             let content = content(&self.path).await;
-            let failed = retry.take().filter(|_| occasion == Occasion::Retry);
+            let failed = retry.take().filter(|_| occasion == ReloadTrigger::Retry);
             if failed.as_ref().is_some_and(|failed| failed.content != content) {
                 // Nobody has asked for what stands there now.
                 continue;
@@ -200,7 +200,7 @@ impl Reloader {
 
     /// Tries to bring the file as it is now into force. Returns what is in force then, in words, and whether another attempt after
     /// the pause may succeed with the same file.
-    async fn reload(&self, occasion: Occasion, pause: Duration) -> (Result<String, String>, bool) {
+    async fn reload(&self, occasion: ReloadTrigger, pause: Duration) -> (Result<String, String>, bool) {
         let file = self.path.display();
         let (outcome, detail, may_pass) = match self.attempt().await {
             Ok(warnings) => {
@@ -209,23 +209,23 @@ impl Reloader {
                 let said = format!("{file} is in force, with {}", counted(warnings, "warning"));
                 (Ok(said.clone()), said, false)
             }
-            Err(fault) => {
+            Err(error) => {
                 self.told.metrics.config.failed();
-                let may_pass = matches!(fault, ReloadError::Keys { .. });
-                let mut said = format!("{file} is not in force, the configuration before it is: {fault}");
+                let may_pass = matches!(error, ReloadError::Keys { .. });
+                let mut said = format!("{file} is not in force, the configuration before it is: {error}");
                 if may_pass {
                     said += &format!("; it is tried again in {}", brief(pause));
                 }
                 // Whoever may look at the status need not see the lines of the file.
                 let mut shown = said.clone();
-                if let ReloadError::Config(problems) = &fault {
+                if let ReloadError::Config(problems) = &error {
                     for problem in problems {
                         tracing::error!(%problem, "The configuration has a problem.");
                         said += &format!("\n{problem:#}");
                         shown += &format!("\n{problem}");
                     }
                 }
-                tracing::error!(%file, occasion = occasion.as_str(), error = %fault, retry_seconds = may_pass.then_some(pause.as_secs()), "The configuration was not loaded again; the old one stays in force.");
+                tracing::error!(%file, occasion = occasion.as_str(), error = %error, retry_seconds = may_pass.then_some(pause.as_secs()), "The configuration was not loaded again; the old one stays in force.");
                 (Err(said), shown, may_pass)
             }
         };

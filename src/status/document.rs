@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::audit::Verdict;
+use crate::audit::RecordedDecision;
 use crate::clock::UnixTime;
 
 /// The state of one instance at one moment.
@@ -161,7 +161,7 @@ pub struct Refusal {
     /// The id that the answer's body and the audit record name.
     pub request_id: String,
     /// `reject` or `would_reject`.
-    pub decision: Verdict,
+    pub decision: RecordedDecision,
     /// `null` if the client left before anything was decided.
     pub reason: Option<Cow<'static, str>>,
     /// Who the token says is calling: unverified, anybody's word.

@@ -20,7 +20,7 @@ impl Refusals {
         Self { latest: Mutex::default(), most: 0 }
     }
 
-    /// Keeps the latest [`REFUSALS`].
+    /// Keeps the latest `REFUSALS`.
     #[must_use]
     pub fn latest() -> Self {
         Self { latest: Mutex::new(VecDeque::with_capacity(REFUSALS)), most: REFUSALS }
@@ -68,14 +68,14 @@ const PATH_SHOWN: usize = 200;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::Verdict;
+    use crate::audit::RecordedDecision;
     use crate::clock::UnixTime;
 
     fn refusal(n: usize) -> Refusal {
         Refusal {
             time: UnixTime::from_secs(0),
             request_id: n.to_string(),
-            decision: Verdict::Reject,
+            decision: RecordedDecision::Reject,
             reason: None,
             claimed_caller: None,
             issuer: None,

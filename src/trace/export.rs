@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::otlp::{self, Origin};
-use super::{Context, Environment, Place, Span};
+use super::{Context, Environment, Span, SpanContext};
 
 /// Where requests leave their spans.
 #[derive(Clone)]
@@ -76,8 +76,8 @@ pub fn start(
 impl Tracer {
     /// The place of a request in a trace, if it is traced.
     #[must_use]
-    pub fn place(&self, context: Option<&Context>) -> Option<Place> {
-        Place::take(context, self.sample)
+    pub fn place(&self, context: Option<&Context>) -> Option<SpanContext> {
+        SpanContext::take(context, self.sample)
     }
 
     /// Takes the span of a request that has ended.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use allocation_counter::{AllocationInfo, measure};
 use callgate::algorithm::Algorithm;
-use callgate::audit::Verdict;
+use callgate::audit::RecordedDecision;
 use callgate::authenticator::{Authenticator, Decision, Issuer};
 use callgate::clock::UnixTime;
 use callgate::downstream::response_writer::last_response;
@@ -92,11 +92,11 @@ fn recording_and_refusing_allocate_no_more_than_is_known() {
     let issuer = metrics.issuer(ISSUER);
     let rejection = Rejection::new(Reason::TokenMissing, "send the token as 'Authorization: Bearer <token>'");
     // The first of a kind makes its time series; only what follows is every request's.
-    metrics.request(Verdict::Forward, None, Some(&issuer), &times);
+    metrics.request(RecordedDecision::Forward, None, Some(&issuer), &times);
     metrics.callers.count("billing");
     let refusals = RefusalPolicy { realm: "email".to_owned(), token_header: None, disclosure: Disclosure::Full };
     check(&[
-        ("count a request", 0, measure(|| metrics.request(Verdict::Forward, None, Some(&issuer), &times))),
+        ("count a request", 0, measure(|| metrics.request(RecordedDecision::Forward, None, Some(&issuer), &times))),
         ("count a caller", 0, measure(|| metrics.callers.count("billing"))),
         ("write a record", 1, measure(|| drop(record().line().unwrap()))),
         (

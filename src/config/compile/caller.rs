@@ -71,7 +71,7 @@ pub(super) fn naming(
     };
     match CallerPattern::parse(pattern, table.name.as_deref()) {
         Ok(pattern) => Ok(Some(naming.with_pattern(pattern))),
-        Err(fault) => Err(findings.error(&at.key("pattern"), format!("{pattern:?} cannot name callers: {fault}"))),
+        Err(error) => Err(findings.error(&at.key("pattern"), format!("{pattern:?} cannot name callers: {error}"))),
     }
 }
 
@@ -95,8 +95,8 @@ pub(super) fn recorded(
         }
         match ClaimPath::parse(&written) {
             Ok(path) => recorded.push((name, path)),
-            Err(fault) => {
-                outcome = Err(findings.error(&key, format!("{written:?} leads to no claim: {fault}")));
+            Err(error) => {
+                outcome = Err(findings.error(&key, format!("{written:?} leads to no claim: {error}")));
             }
         }
     }
@@ -159,10 +159,10 @@ fn claim(written: &str, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Resul
 fn path(written: &str, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Result<ClaimPath, Reported> {
     let path = match ClaimPath::parse(written) {
         Ok(path) => path,
-        Err(fault) => {
+        Err(error) => {
             return Err(findings.error(
                 key,
-                format!("{written:?} leads to no claim: {fault}; for example \"sub\" or \"/service/name\""),
+                format!("{written:?} leads to no claim: {error}; for example \"sub\" or \"/service/name\""),
             ));
         }
     };

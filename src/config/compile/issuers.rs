@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::caller;
 use super::keys;
-use super::unit::{DAY, MINUTE, Span, seconds, shown};
+use super::unit::{DAY, DurationRange, MINUTE, seconds, shown};
 use super::{Findings, Reported, all};
 use crate::algorithm::Algorithm;
 use crate::authenticator;
@@ -148,7 +148,7 @@ fn audiences(
     let (claim_at, values_at) = (key.key("claim"), key.key("values"));
     let values = texts(&table.values, &values_at, why, findings);
     text(&table.claim, &claim_at, findings)?;
-    let fault = match table.claim.as_str() {
+    let error = match table.claim.as_str() {
         "aud" => "aud is the default; write the values as a list: audiences = [\"…\"]",
         "iss" | "exp" | "nbf" | "iat" | "jti" | "sub" => {
             "this claim does not say whom a token is for; for example \"client_id\""
@@ -156,7 +156,7 @@ fn audiences(
         pointer if pointer.starts_with('/') => "nested claims cannot stand for the audience",
         _ => return values.map(|()| (Some(table.claim), table.values)),
     };
-    Err(findings.error(&claim_at, fault))
+    Err(findings.error(&claim_at, error))
 }
 
 /// The table as it could stand in a file.
@@ -223,7 +223,7 @@ fn algorithms(
 }
 
 fn leeway(written: &file::Duration, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Result<Duration, Reported> {
-    let leeway = Span::token(Duration::ZERO, LEEWAY_MAX).read(written, key, findings)?;
+    let leeway = DurationRange::token(Duration::ZERO, LEEWAY_MAX).read(written, key, findings)?;
     if leeway > MINUTE {
         let message = format!(
             "expired tokens are accepted for {} longer; synchronized clocks need no more than 1m",
@@ -241,7 +241,7 @@ fn lifetime(
     findings: &mut Findings<'_, '_>,
 ) -> Result<Option<Duration>, Reported> {
     let Some(written) = written else { return Ok(None) };
-    Span::token(seconds(1), DAY.saturating_mul(366)).read(written, key, findings).map(Some)
+    DurationRange::token(seconds(1), DAY.saturating_mul(366)).read(written, key, findings).map(Some)
 }
 
 fn types(written: Option<&[String]>, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Result<Vec<String>, Reported> {
@@ -264,7 +264,7 @@ fn required_claims(
     let mut outcome = Ok(());
     let mut required = Vec::new();
     for (name, value) in claims {
-        let fault = match name.as_str() {
+        let error = match name.as_str() {
             "" => Some("a claim has a name".to_owned()),
             "iss" => Some("it is always checked; write its value as issuer".to_owned()),
             "aud" => Some("it is always checked; write its values into audiences".to_owned()),
@@ -272,8 +272,8 @@ fn required_claims(
             pointer if pointer.starts_with('/') => Some("nested claims cannot be required here".to_owned()),
             _ => None,
         };
-        if let Some(fault) = fault {
-            outcome = Err(findings.error(&key.key(&name), fault));
+        if let Some(error) = error {
+            outcome = Err(findings.error(&key.key(&name), error));
         }
         let exact = match value {
             ClaimValue::Boolean(value) => Exact::Bool(value),
@@ -292,13 +292,13 @@ fn present_claims(
 ) -> Result<Vec<(String, Exact)>, Reported> {
     let mut outcome = Ok(());
     for (index, name) in claims.iter().enumerate() {
-        let fault = match name.as_str() {
+        let error = match name.as_str() {
             "" => "a claim has a name",
             "iss" | "aud" | "exp" => "it is always required; remove it",
             _ if claims.iter().take(index).any(|earlier| earlier == name) => "it is listed twice",
             _ => continue,
         };
-        outcome = Err(findings.error(&key.index(index), format!("{name:?}: {fault}")));
+        outcome = Err(findings.error(&key.index(index), format!("{name:?}: {error}")));
     }
     outcome.map(|()| claims.into_iter().map(|name| (name, Exact::Any)).collect())
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::unit::{DAY, HOUR, MILLISECOND, MINUTE, Span, seconds, shown};
+use super::unit::{DAY, DurationRange, HOUR, MILLISECOND, MINUTE, seconds, shown};
 use super::{Findings, Reported};
 use crate::algorithm::Algorithm;
 use crate::config::file;
@@ -39,11 +39,11 @@ pub(super) fn origin(
     };
     let client = client(table, at, findings);
     let jwks_host = jwks_host(table, &at.key("jwks_host"), findings);
-    let refresh = Span::wait(TICK, DAY).read(&table.refresh, &at.key("refresh"), findings);
+    let refresh = DurationRange::wait(TICK, DAY).read(&table.refresh, &at.key("refresh"), findings);
     let stale_limit = stale_limit(&table.stale_limit, refresh, &at.key("stale_limit"), findings);
     let unknown_key_cooldown =
-        Span::wait(TICK, HOUR).read(&table.unknown_key_cooldown, &at.key("unknown_key_cooldown"), findings);
-    let timeout = Span::wait(MILLISECOND, MINUTE).read(&table.timeout, &at.key("timeout"), findings);
+        DurationRange::wait(TICK, HOUR).read(&table.unknown_key_cooldown, &at.key("unknown_key_cooldown"), findings);
+    let timeout = DurationRange::wait(MILLISECOND, MINUTE).read(&table.timeout, &at.key("timeout"), findings);
     if matches!(location, Ok(Location::File(_))) {
         for unused in FOR_FETCHES.map(|name| at.key(name)) {
             if findings.is_written(&unused) {
@@ -158,7 +158,7 @@ fn stale_limit(
     key: &KeyPath,
     findings: &mut Findings<'_, '_>,
 ) -> Result<Duration, Reported> {
-    let stale_limit = Span::token(seconds(1), DAY.saturating_mul(30)).read(written, key, findings)?;
+    let stale_limit = DurationRange::token(seconds(1), DAY.saturating_mul(30)).read(written, key, findings)?;
     if let Ok(refresh) = refresh
         && stale_limit < refresh
     {

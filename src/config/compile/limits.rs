@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::unit::{HOUR, MINUTE, Span, count, in_bytes, seconds, size};
+use super::unit::{DurationRange, HOUR, MINUTE, count, in_bytes, seconds, size};
 use super::{Findings, Reported};
 use crate::config::file;
 use crate::config::path::KeyPath;
@@ -24,14 +24,16 @@ pub(super) fn limits(table: &file::Limits, at: &KeyPath, findings: &mut Findings
         );
         fits = Err(findings.error(&at.key("head_size"), message));
     }
-    let mut waited = |written, longest, key: &str| Span::wait(SHORTEST, longest).read(written, &at.key(key), findings);
+    let mut waited =
+        |written, longest, key: &str| DurationRange::wait(SHORTEST, longest).read(written, &at.key(key), findings);
     let head_time = waited(&table.head_time, MINUTE.saturating_mul(5), "head_time");
     let idle_time = waited(&table.idle_time, HOUR, "idle_time");
     let read_timeout = waited(&table.read_timeout, HOUR, "read_timeout");
     let write_timeout = waited(&table.write_timeout, HOUR, "write_timeout");
-    let tunnel_idle = Span::wait(seconds(1), HOUR.saturating_mul(24));
+    let tunnel_idle = DurationRange::wait(seconds(1), HOUR.saturating_mul(24));
     let tunnel_idle_time = tunnel_idle.read(&table.tunnel_idle_time, &at.key("tunnel_idle_time"), findings);
-    let key_wait = Span::wait(Duration::ZERO, seconds(30)).read(&table.key_wait, &at.key("key_wait"), findings);
+    let key_wait =
+        DurationRange::wait(Duration::ZERO, seconds(30)).read(&table.key_wait, &at.key("key_wait"), findings);
     fits?;
     Ok(Limits {
         token_size: token_size?,

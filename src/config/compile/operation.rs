@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::unit::{HOUR, MINUTE, Span, count};
+use super::unit::{DurationRange, HOUR, MINUTE, count};
 use super::{Findings, Reported};
 use crate::config::file;
 use crate::config::path::KeyPath;
@@ -72,8 +72,11 @@ pub(super) fn shutdown(
     at: &KeyPath,
     findings: &mut Findings<'_, '_>,
 ) -> Result<Shutdown, Reported> {
-    let lame_duck =
-        Span::wait(Duration::ZERO, MINUTE.saturating_mul(5)).read(&table.lame_duck, &at.key("lame_duck"), findings);
-    let drain = Span::wait(Duration::ZERO, HOUR).read(&table.drain, &at.key("drain"), findings);
+    let lame_duck = DurationRange::wait(Duration::ZERO, MINUTE.saturating_mul(5)).read(
+        &table.lame_duck,
+        &at.key("lame_duck"),
+        findings,
+    );
+    let drain = DurationRange::wait(Duration::ZERO, HOUR).read(&table.drain, &at.key("drain"), findings);
     Ok(Shutdown { lame_duck: lame_duck?, drain: drain? })
 }

@@ -21,12 +21,12 @@ pub(super) fn revocation(
     let path = findings.path(file);
     let text = match input::read(&path) {
         Ok(text) => text,
-        Err(fault) => {
-            return Err(findings.error(&key, format!("{path:?} {fault}; an empty file revokes nothing")));
+        Err(error) => {
+            return Err(findings.error(&key, format!("{path:?} {error}; an empty file revokes nothing")));
         }
     };
     match DenyList::parse(&text) {
         Ok(list) => Ok(Some(Revocation { file: path, list })),
-        Err(fault) => Err(findings.error(&key, format!("{path:?} is no deny-list: {fault}"))),
+        Err(error) => Err(findings.error(&key, format!("{path:?} is no deny-list: {error}"))),
     }
 }

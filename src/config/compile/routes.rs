@@ -107,8 +107,8 @@ fn route(
     let shown = format!("{} {}", table.methods.join(", "), table.path);
     let route = match PublicRoute::new(table.path.clone(), table.methods) {
         Ok(route) => route,
-        Err(fault) => {
-            let message = format!("{:?} cannot be {}: {fault}", table.path, listing.is);
+        Err(error) => {
+            let message = format!("{:?} cannot be {}: {error}", table.path, listing.is);
             return Err(findings.error(&at.key("path"), message));
         }
     };
@@ -128,7 +128,7 @@ fn methods(
     }
     let mut outcome = Ok(());
     for (index, method) in methods.iter().enumerate() {
-        let fault = match method.as_str() {
+        let error = match method.as_str() {
             "*" => "is no method; name each method, for example [\"GET\", \"HEAD\"]".to_owned(),
             _ if http::Method::from_bytes(method.as_bytes()).is_err() => "is no method; for example \"GET\"".to_owned(),
             "CONNECT" | "TRACE" => format!("cannot be {}", listing.is),
@@ -138,7 +138,7 @@ fn methods(
             }
             _ => continue,
         };
-        outcome = Err(findings.error(&key.index(index), format!("{method:?} {fault}")));
+        outcome = Err(findings.error(&key.index(index), format!("{method:?} {error}")));
     }
     outcome
 }

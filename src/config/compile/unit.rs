@@ -8,30 +8,30 @@ use crate::config::path::KeyPath;
 
 /// What a duration may be.
 #[derive(Clone, Copy)]
-pub(super) struct Span {
+pub(super) struct DurationRange {
     pub least: Duration,
     pub most: Duration,
-    pub grain: Grain,
+    pub resolution: Resolution,
 }
 
 /// Into what a duration must divide.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Grain {
+pub(super) enum Resolution {
     /// Anything.
     Milliseconds,
     /// Tokens count in whole seconds.
     Seconds,
 }
 
-impl Span {
+impl DurationRange {
     /// A span of time that is waited for.
     pub(super) const fn wait(least: Duration, most: Duration) -> Self {
-        Self { least, most, grain: Grain::Milliseconds }
+        Self { least, most, resolution: Resolution::Milliseconds }
     }
 
     /// A span of time that is compared with times in tokens.
     pub(super) const fn token(least: Duration, most: Duration) -> Self {
-        Self { least, most, grain: Grain::Seconds }
+        Self { least, most, resolution: Resolution::Seconds }
     }
 
     /// Reads a duration.
@@ -43,9 +43,9 @@ impl Span {
     ) -> Result<Duration, Reported> {
         let duration = match duration(&written.0) {
             Ok(duration) => duration,
-            Err(fault) => return Err(findings.error(key, fault)),
+            Err(error) => return Err(findings.error(key, error)),
         };
-        if self.grain == Grain::Seconds && duration.subsec_nanos() > 0 {
+        if self.resolution == Resolution::Seconds && duration.subsec_nanos() > 0 {
             return Err(
                 findings.error(key, format!("{:?} is not a whole number of seconds, in which tokens count", written.0))
             );
@@ -68,7 +68,7 @@ pub(super) fn size(
 ) -> Result<usize, Reported> {
     let bytes = match scaled(&written.0, &SIZES) {
         Ok(bytes) => usize::try_from(bytes).unwrap_or(usize::MAX),
-        Err(fault) => return Err(findings.error(key, fault)),
+        Err(error) => return Err(findings.error(key, error)),
     };
     if (least..=most).contains(&bytes) {
         return Ok(bytes);
@@ -224,10 +224,10 @@ mod tests {
     #[test]
     fn a_slip_in_a_unit_is_named() {
         for (written, meant) in [("30", "\"30s\""), ("30sec", "\"30s\""), ("30 s", "\"30s\""), ("5Min", "\"5m\"")] {
-            assert!(duration(written).is_err_and(|fault| fault.contains(meant)), "{written}");
+            assert!(duration(written).is_err_and(|error| error.contains(meant)), "{written}");
         }
         for (written, meant) in [("8192", "\"8192B\""), ("8KB", "\"8KiB\""), ("8k", "\"8KiB\""), ("1mib", "\"1MiB\"")] {
-            assert!(scaled(written, &SIZES).is_err_and(|fault| fault.contains(meant)), "{written}");
+            assert!(scaled(written, &SIZES).is_err_and(|error| error.contains(meant)), "{written}");
         }
     }
 

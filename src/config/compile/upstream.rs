@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::address::{bracketed, is_host, port, unix};
-use super::unit::{HOUR, MILLISECOND, MINUTE, Span};
+use super::unit::{DurationRange, HOUR, MILLISECOND, MINUTE};
 use super::{Findings, Reported};
 use crate::config::file;
 use crate::config::path::KeyPath;
@@ -14,7 +14,7 @@ pub(super) fn upstream(
     at: &KeyPath,
     findings: &mut Findings<'_, '_>,
 ) -> Result<Upstream, Reported> {
-    let (connect, io) = (Span::wait(MILLISECOND, MINUTE), Span::wait(MILLISECOND, HOUR));
+    let (connect, io) = (DurationRange::wait(MILLISECOND, MINUTE), DurationRange::wait(MILLISECOND, HOUR));
     let address = upstream_address(&table.address, &at.key("address"), findings);
     let connect_timeout = connect.read(&table.connect_timeout, &at.key("connect_timeout"), findings);
     let read_timeout = io.read(&table.read_timeout, &at.key("read_timeout"), findings);

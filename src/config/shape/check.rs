@@ -48,7 +48,7 @@ impl<'t> Checker<'_, 't> {
                 format!("{variable:?} is taken literally: environment variables are not replaced in this file");
             self.problems.push(self.document.problem(Severity::Warning, path, Part::Value, message));
         }
-        let fault = match (shape, &mut *value) {
+        let error = match (shape, &mut *value) {
             (Shape::Boolean, DeValue::Boolean(_)) | (Shape::Text { .. }, DeValue::String(_)) => None,
             (Shape::Integer { least, most }, DeValue::Integer(integer)) => out_of_bounds(integer, *least, *most),
             (Shape::Choice { what, values, never, instead }, DeValue::String(text)) => {
@@ -83,8 +83,8 @@ impl<'t> Checker<'_, 't> {
             }
             (expected, found) => Some(wrong_kind(expected, found, path)),
         };
-        let Some(fault) = fault else { return true };
-        self.report(path, Part::Value, fault);
+        let Some(error) = error else { return true };
+        self.report(path, Part::Value, error);
         false
     }
 

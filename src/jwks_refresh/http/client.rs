@@ -85,13 +85,13 @@ fn build_blocking(
 }
 
 fn redirects(allow_http: bool) -> redirect::Policy {
-    redirect::Policy::custom(move |attempt| match judge(attempt.previous(), attempt.url(), allow_http) {
+    redirect::Policy::custom(move |attempt| match check_redirect(attempt.previous(), attempt.url(), allow_http) {
         Ok(()) => attempt.follow(),
-        Err(fault) => attempt.error(fault),
+        Err(error) => attempt.error(error),
     })
 }
 
-fn judge(previous: &[Url], next: &Url, allow_http: bool) -> Result<(), FetchError> {
+fn check_redirect(previous: &[Url], next: &Url, allow_http: bool) -> Result<(), FetchError> {
     if previous.len() > REDIRECTS_MAX {
         return Err(FetchError::TooManyRedirects);
     }

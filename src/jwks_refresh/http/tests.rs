@@ -208,9 +208,9 @@ async fn a_certificate_must_be_valid_for_the_host_and_vouched_for_by_a_trusted_a
 #[tokio::test]
 async fn without_a_ca_file_only_the_systems_authorities_are_trusted() {
     let server = Server::start_tls(Authority::new().server(Leaf::Good), |_| Reply::ok(DOCUMENT));
-    let fault = fetched(FetchSettings::default(), keys(&server.url("/keys"))).await.expect_err("it is not trusted");
+    let error = fetched(FetchSettings::default(), keys(&server.url("/keys"))).await.expect_err("it is not trusted");
     // Without any authority on the system there is no client for https at all.
-    assert!(matches!(fault, FetchError::Certificate(_) | FetchError::Setup), "{fault}");
+    assert!(matches!(error, FetchError::Certificate(_) | FetchError::Setup), "{error}");
 }
 
 #[tokio::test]
@@ -232,18 +232,18 @@ async fn files_that_cannot_be_used_are_named() {
     let server = Server::start(|_| Reply::ok(DOCUMENT));
     let try_with = async |settings| fetched(settings, keys(&server.url("/keys"))).await;
     let settings = |path| FetchSettings { ca_file: Some(path), ..FetchSettings::default() };
-    let fault = |what, why| Err(FetchError::File { what, why });
-    assert_eq!(try_with(settings(files.0.path().join("none"))).await, fault("ca_file", FileError::Missing));
-    assert_eq!(try_with(settings(files.0.path().to_owned())).await, fault("ca_file", FileError::NotAFile));
-    assert_eq!(try_with(settings(files.put("ca", "garbage"))).await, fault("ca_file", FileError::Content));
+    let error = |what, why| Err(FetchError::File { what, why });
+    assert_eq!(try_with(settings(files.0.path().join("none"))).await, error("ca_file", FileError::Missing));
+    assert_eq!(try_with(settings(files.0.path().to_owned())).await, error("ca_file", FileError::NotAFile));
+    assert_eq!(try_with(settings(files.put("ca", "garbage"))).await, error("ca_file", FileError::Content));
     for content in ["", " \n", "two words", "two\nlines", "caf\u{e9}"] {
         let path = files.put("token", content);
         let settings = FetchSettings { token_file: Some(path), ..FetchSettings::default() };
-        assert_eq!(try_with(settings).await, fault("token_file", FileError::Content), "{content:?}");
+        assert_eq!(try_with(settings).await, error("token_file", FileError::Content), "{content:?}");
     }
     let client = ClientCertificate { certificate: files.put("cert", ""), key: files.put("key", "") };
     let settings = FetchSettings { client: Some(client), ..FetchSettings::default() };
-    assert_eq!(try_with(settings).await, fault("client_cert", FileError::Content));
+    assert_eq!(try_with(settings).await, error("client_cert", FileError::Content));
     assert!(server.seen().is_empty());
 }
 

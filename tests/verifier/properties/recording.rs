@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use callgate::audit::{Record, Verdict, timestamp};
+use callgate::audit::{Record, RecordedDecision, timestamp};
 use callgate::clock::UnixTime;
 use callgate::rejection::Reason;
 use proptest::prelude::*;
@@ -44,7 +44,7 @@ proptest! {
     fn a_line_is_what_serde_json_writes(
         time in time(),
         version in any::<u8>(),
-        decision in prop::sample::select(Verdict::ALL.to_vec()),
+        decision in prop::sample::select(RecordedDecision::ALL.to_vec()),
         reason in prop::option::of(prop::sample::select(Reason::ALL.to_vec())),
         [trace_id, caller, claimed_caller, issuer, kid, alg, jti, client] in texts(),
         [request_id, method, path] in texts(),

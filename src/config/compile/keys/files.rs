@@ -29,7 +29,7 @@ pub(crate) fn key_file(
         Err(KeySetError::NoKeys(left_out)) => {
             (Err(findings.error(key, format!("{path:?} holds no key that can be used"))), left_out)
         }
-        Err(fault) => return Err(findings.error(key, format!("{path:?} is no key set: {fault}"))),
+        Err(error) => return Err(findings.error(key, format!("{path:?} is no key set: {error}"))),
     };
     for left_out in left_out.iter().take(LEFT_OUT_NAMED) {
         findings.warning(key, format!("keys[{}] of {path:?} is not used: {}", left_out.index, left_out.why));
@@ -68,8 +68,8 @@ pub(crate) fn token(path: &Path, key: &KeyPath, findings: &mut Findings<'_, '_>)
 fn read(path: &Path, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Result<Vec<u8>, Reported> {
     match input::read(path) {
         Ok(bytes) => Ok(bytes),
-        Err(fault) => {
-            Err(findings.error(key, format!("{path:?} {fault}; relative paths start at the configuration file")))
+        Err(error) => {
+            Err(findings.error(key, format!("{path:?} {error}; relative paths start at the configuration file")))
         }
     }
 }
