@@ -10,8 +10,14 @@ fuzz_target!(|text: &str| {
     let (listed, asked) = text.split_once('\n').unwrap_or((text, text));
     let Ok(route) = PublicRoute::new(listed.into(), vec!["GET".into()]) else { return };
     let routes = PublicRoutes::new(vec![route]);
-    let is_public =
-        |method, path| routes.contains(&RequestHead { method, path: Some(path), authorization: Authorization::Absent, certificate: None });
+    let is_public = |method, path| {
+        routes.contains(&RequestHead {
+            method,
+            path: Some(path),
+            authorization: Authorization::Absent,
+            certificate: None,
+        })
+    };
     let stem = listed.strip_suffix('*');
     assert!(plain(stem.unwrap_or(listed)) && stem != Some("/"));
     assert!(!is_public("POST", asked) && !is_public("get", asked));
