@@ -1,7 +1,7 @@
 # Everything a person or CI runs. `make` alone lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench idle-gaps slow-clients manifests e2e guides image profile bench-instructions bench-peers probe-peers bench-features fuzz attack fresh
+.PHONY: help setup demo test bench idle-gaps slow-clients manifests e2e guides image profile bench-instructions bench-requests bench-peers probe-peers bench-features fuzz attack fresh
 
 # Building the binary together with the demo gives Cargo the same features as `cargo test`, so nothing is built twice.
 DEMO := cargo build --quiet --bin callgate --example demo
@@ -77,6 +77,10 @@ guides: setup ## Run every command of the guides in docs/.
 bench-instructions: setup ## Count the instructions of each step and compare them with the committed ones (UPDATE=1: commit to these).
 	@./scripts/tools.sh run-or-skip 'make bench-instructions' python3 valgrind -- \
 	    python3 benches/instructions/compare.py $(if $(UPDATE),--update)
+
+bench-requests: setup ## Count the instructions of whole requests (CALLGATE_BEFORE=FILE: beside another build).
+	@cargo build --quiet --example peers_tokens
+	@./scripts/tools.sh run python3 valgrind -- python3 benches/instructions/requests.py
 
 bench-peers: setup ## Compare with other proxies on this machine, about an hour (ROUNDS=1 SECONDS=2 to try).
 	@./scripts/tools.sh run python3 git -- python3 benches/peers --rounds $(or $(ROUNDS),5) --seconds $(or $(SECONDS),5) \
