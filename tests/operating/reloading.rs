@@ -3,7 +3,7 @@
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use serde_json::json;
@@ -127,10 +127,17 @@ fn what_needs_a_restart_is_refused_by_name() {
 
 #[test]
 fn signals_within_a_moment_are_one_reload() {
-    let stage = Stage::set_with(|setup| setup.with("[reload]\nwatch = false"));
-    stage.sidecar.process().signal(Signal::SIGHUP);
-    std::thread::sleep(Duration::from_millis(5));
-    stage.sidecar.process().signal(Signal::SIGHUP);
+    let stage = loop {
+        let stage = Stage::set_with(|setup| setup.with("[reload]\nwatch = false"));
+        let began = Instant::now();
+        stage.sidecar.process().signal(Signal::SIGHUP);
+        std::thread::sleep(Duration::from_millis(5));
+        stage.sidecar.process().signal(Signal::SIGHUP);
+        // A busy machine may have let more than a moment pass between them, which shows nothing.
+        if began.elapsed() < Duration::from_millis(50) {
+            break stage;
+        }
+    };
     let message = "The configuration was loaded again and is in force.";
     stage.sidecar.log_where(message, |_| true).expect("it is loaded");
     // Later than the moment, so that this is another one.
