@@ -109,11 +109,12 @@ impl Reference {
         json!({"keys": [self.key.jwk()]}).to_string()
     }
 
-    /// A good token.
+    /// A good token. One signature in fifteen has the same letters in plain base64 and in base64url; it cannot tell the two apart.
     pub(super) fn token(&self) -> String {
-        self.key.mint(
-            &json!({"iss": "https://issuer.test", "aud": "email-service", "sub": "billing", "exp": 4_000_000_000_u64}),
-        )
+        let claims =
+            json!({"iss": "https://issuer.test", "aud": "email-service", "sub": "billing", "exp": 4_000_000_000_u64});
+        let is_base64url_only = |token: &String| token.rsplit('.').next().unwrap().contains(['-', '_']);
+        std::iter::repeat_with(|| self.key.mint(&claims)).find(is_base64url_only).unwrap()
     }
 }
 
