@@ -1,11 +1,15 @@
 //! The command line: one subcommand, one exit code. What is said goes to standard output and standard error, which are passed
 //! in, and nothing here ends the process.
 
+mod admin_client;
 mod documents;
+mod drain;
 mod explain;
 mod fetch;
 mod init;
 mod probe;
+mod reload;
+mod rollout;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -15,10 +19,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::clock::UnixTime;
 use crate::config::{self, Compiled, Problems};
-use crate::drain;
-use crate::reload;
 use crate::request::{Scheme, TokenField};
-use crate::rollout;
 use crate::server;
 
 use explain::Question;

@@ -6,14 +6,12 @@
 
 pub mod admin;
 pub mod algorithm;
-pub mod ask;
 pub mod audit;
 pub mod authenticator;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod downstream;
-pub mod drain;
 pub mod explain;
 pub mod file_watcher;
 pub mod forwarding;
@@ -29,11 +27,9 @@ pub mod mode;
 pub mod probe;
 pub mod proxy;
 pub mod rejection;
-pub mod reload;
 pub mod request;
 pub mod requirement;
 pub mod revocation;
-pub mod rollout;
 pub mod route;
 pub mod server;
 pub mod status;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 
-use crate::ask::{self, Bounds};
+use super::admin_client::{self, Bounds};
 
 /// The exit code when the instance says yes.
 const ASKED: u8 = 0;
@@ -18,7 +18,7 @@ const UNREACHABLE: u8 = 69;
 ///
 /// # Errors
 /// If what is to be said cannot be written.
-pub fn run(admin: &str, err: &mut impl Write) -> io::Result<u8> {
+pub(super) fn run(admin: &str, err: &mut impl Write) -> io::Result<u8> {
     match ask(admin) {
         Ok(()) => Ok(ASKED),
         Err(error) => writeln!(err, "callgate drain: {admin} cannot be asked: {error}").map(|()| UNREACHABLE),
@@ -26,7 +26,7 @@ pub fn run(admin: &str, err: &mut impl Write) -> io::Result<u8> {
 }
 
 fn ask(admin: &str) -> Result<(), String> {
-    match ask::ask(admin, Method::POST, "/drain", BOUNDS) {
+    match admin_client::ask(admin, Method::POST, "/drain", BOUNDS) {
         Ok(reply) if reply.status == 200 => Ok(()),
         Ok(reply) => Err(format!("it answered {}: {}", reply.status, reply.text().trim_end())),
         Err(error) => Err(error.to_string()),

@@ -6,23 +6,23 @@ use reqwest::{Client, Method};
 
 /// How long an instance may take, and how much it may say.
 #[derive(Clone, Copy, Debug)]
-pub struct Bounds {
+pub(super) struct Bounds {
     /// From the connection to the last byte of the answer.
-    pub patience: Duration,
+    pub(super) patience: Duration,
     /// In bytes.
-    pub answer: usize,
+    pub(super) answer: usize,
 }
 
 /// What an instance answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reply {
-    pub status: u16,
-    pub body: Vec<u8>,
+pub(super) struct Reply {
+    pub(super) status: u16,
+    pub(super) body: Vec<u8>,
 }
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
-pub enum AskError {
+pub(super) enum AskError {
     #[error("{}", cause(.0))]
     Http(#[from] reqwest::Error),
     #[error("the operating system refused a runtime: {0}")]
@@ -34,7 +34,7 @@ pub enum AskError {
 impl Reply {
     /// The body as text; what is not UTF-8 is replaced.
     #[must_use]
-    pub fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 }
@@ -43,7 +43,7 @@ impl Reply {
 ///
 /// # Errors
 /// If the instance cannot be reached, or does not answer within its bounds.
-pub fn ask(admin: &str, method: Method, path: &str, bounds: Bounds) -> Result<Reply, AskError> {
+pub(super) fn ask(admin: &str, method: Method, path: &str, bounds: Bounds) -> Result<Reply, AskError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         // The port speaks plain HTTP, also in an image without any certificate.

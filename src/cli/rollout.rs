@@ -8,24 +8,24 @@ use std::time::Duration;
 
 use reqwest::Method;
 
-use crate::ask::{Bounds, ask};
+use super::admin_client::{Bounds, ask};
 use crate::status::{Answer, Status};
 
 use view::View;
 
 /// The exit code when nobody would be refused, or refusing has begun.
-pub const YES: u8 = 0;
+pub(super) const YES: u8 = 0;
 /// The exit code when somebody would be refused, or nothing is known yet.
-pub const NOT_YET: u8 = 1;
+pub(super) const NOT_YET: u8 = 1;
 /// The exit code when the instance cannot be asked (`EX_UNAVAILABLE` of sysexits.h).
-pub const UNREACHABLE: u8 = 69;
+pub(super) const UNREACHABLE: u8 = 69;
 
 /// Asks the instance with this admin address, and says what it learned. With `within`, only what was seen in so many hours
 /// before now counts against it. Returns the exit code.
 ///
 /// # Errors
 /// If what is to be said cannot be written.
-pub fn run(admin: &str, within: Option<u64>, out: &mut impl Write, err: &mut impl Write) -> io::Result<u8> {
+pub(super) fn run(admin: &str, within: Option<u64>, out: &mut impl Write, err: &mut impl Write) -> io::Result<u8> {
     let status = match read(admin) {
         Ok(status) => status,
         Err(error) => {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 
-use crate::ask::{self, Bounds};
+use super::admin_client::{self, Bounds};
 
 /// The exit code when the configuration of the file is in force.
 const IN_FORCE: u8 = 0;
@@ -19,8 +19,8 @@ const UNREACHABLE: u8 = 69;
 ///
 /// # Errors
 /// If what is to be said cannot be written.
-pub fn run(admin: &str, out: &mut impl Write, err: &mut impl Write) -> io::Result<u8> {
-    let reply = match ask::ask(admin, Method::POST, "/reload", BOUNDS) {
+pub(super) fn run(admin: &str, out: &mut impl Write, err: &mut impl Write) -> io::Result<u8> {
+    let reply = match admin_client::ask(admin, Method::POST, "/reload", BOUNDS) {
         Ok(reply) => reply,
         Err(error) => {
             return writeln!(err, "callgate reload: {admin} cannot be asked: {error}").map(|()| UNREACHABLE);
