@@ -25,6 +25,7 @@ pub mod limits;
 pub mod metrics;
 pub mod mode;
 pub mod probe;
+pub mod protected_resource;
 pub mod proxy;
 pub mod rejection;
 pub mod request;

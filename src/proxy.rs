@@ -36,9 +36,9 @@ use crate::limits::{CloseAtExpiry, Limits};
 use crate::rejection::Rejection;
 
 use admission::{InFlightLimit, asks_for_websocket, check_http2, check_length, ignore_upgrade, is_body_too_slow};
-use authenticate::authenticate;
+use authenticate::{authenticate, request_head};
 use context::{RequestContext, Tunnel};
-use error_response::respond;
+use error_response::{respond, respond_with_metadata};
 use outage::OutageLog;
 use policy::Policy;
 use record::RecordSinks;
@@ -94,14 +94,27 @@ impl AuthProxy {
         self.draining.load(Ordering::Relaxed)
     }
 
-    /// Decides whether a request may pass.
-    async fn admit(&self, session: &mut Session, ctx: &mut RequestContext) -> Result<(), Rejection> {
+    /// Decides whether a request may pass, and who answers it.
+    async fn admit(&self, session: &mut Session, ctx: &mut RequestContext) -> Result<Responder, Rejection> {
         let limits = ctx.policy.limits;
         let has_too_many_fields = ctx.info.as_deref().is_some_and(StreamInfo::has_too_many_fields);
         check_http2(session.req_header(), has_too_many_fields, &limits)?;
+        let head = request_head(session, &ctx.policy.token_header);
+        if ctx.policy.protected_resource.as_ref().is_some_and(|resource| resource.is_asked_for(&head)) {
+            return Ok(Responder::Callgate);
+        }
         authenticate(session, ctx, &self.in_flight, &self.without_caller).await?;
-        check_length(session.req_header(), &limits)
+        check_length(session.req_header(), &limits)?;
+        Ok(Responder::Upstream)
     }
+}
+
+/// Who answers a request that may pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Responder {
+    /// We do: it asks for the metadata of the protected resource.
+    Callgate,
+    Upstream,
 }
 
 #[async_trait]
@@ -126,11 +139,22 @@ impl ProxyHttp for AuthProxy {
         {
             info.connection().slot().caller_proven();
         }
-        if let Err(rejection) = admitted {
-            ctx.record.refuse(&rejection);
-            // A client that does not take it changes nothing.
-            respond(session, &rejection, ctx).await;
-            return Ok(true);
+        match admitted {
+            Err(rejection) => {
+                ctx.record.refuse(&rejection);
+                // A client that does not take it changes nothing.
+                respond(session, &rejection, ctx).await;
+                return Ok(true);
+            }
+            Ok(Responder::Callgate) => {
+                ctx.record.pass();
+                let policy = Arc::clone(&ctx.policy);
+                if let Some(resource) = &policy.protected_resource {
+                    respond_with_metadata(session, resource, ctx).await?;
+                }
+                return Ok(true);
+            }
+            Ok(Responder::Upstream) => {}
         }
         // A tunnel is for those who showed a token.
         if ctx.record.recorded_decision() != RecordedDecision::Pass && asks_for_websocket(session.req_header()) {

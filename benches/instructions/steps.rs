@@ -186,7 +186,7 @@ impl Stage {
 }
 
 fn refuse(reason: Reason, detail: &'static str) {
-    let policy = RefusalPolicy { realm: "email-service".to_owned(), token_header: None, disclosure: Disclosure::Full };
+    let policy = RefusalPolicy::new("email-service", None, None, Disclosure::Full);
     twice(|| {
         let rejection = Rejection::new(reason, detail);
         let response =

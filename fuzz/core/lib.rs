@@ -25,6 +25,7 @@ mod parts {
     }
     pub mod limits;
     pub mod mode;
+    pub mod protected_resource;
     pub mod rejection;
     pub mod request;
     pub mod requirement;

@@ -20,6 +20,7 @@ mod keys;
 mod limits;
 mod listen;
 mod operation;
+mod protected_resource;
 mod revocation;
 mod routes;
 mod token;
@@ -60,6 +61,8 @@ pub(super) fn compile(mut file: File, findings: &mut Findings<'_, '_>) -> Result
     };
     let public = routes::public(file.public, &root.key("public"), findings);
     let revocation = revocation::revocation(&file.revocation, &root.key("revocation"), findings);
+    let protected_resource =
+        protected_resource::identifier(file.protected_resource.as_ref(), &root.key("protected_resource"), findings);
     let limits = limits::limits(&file.limits, &root.key("limits"), findings);
     let shown = match (&issuers, &tls) {
         (Ok(issuers), Ok(tls)) => {
@@ -98,6 +101,7 @@ pub(super) fn compile(mut file: File, findings: &mut Findings<'_, '_>) -> Result
             file::Readiness::Any => Readiness::Any,
         },
         refusals: routes::disclosure(file.refusals),
+        protected_resource: protected_resource?,
         limits: limits?,
         cache: cache?,
         audit: audit?,

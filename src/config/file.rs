@@ -11,6 +11,7 @@ mod keys;
 mod limits;
 mod listen;
 mod operation;
+mod protected_resource;
 mod revocation;
 mod routes;
 mod token;
@@ -25,6 +26,7 @@ pub(super) use limits::{Closing, Limits, TokenCache};
 pub(super) use listen::{Admin, Listen};
 pub(super) use operation::{Audit, Log, Reload, Shutdown, Tracing};
 pub use operation::{Format, Level, WhenFull};
+pub(super) use protected_resource::ProtectedResource;
 pub(super) use revocation::Revocation;
 pub(super) use routes::{Mode, PublicRoute, Refusals, ReportRoute};
 pub(super) use token::{Scheme, Token};
@@ -75,6 +77,8 @@ pub(super) struct File {
     /// What the upstream is told about where a request came from.
     #[serde(default)]
     pub forwarding: Forwarding,
+    /// What clients can learn of this service from itself. Off without it.
+    pub protected_resource: Option<ProtectedResource>,
     /// Requests that are only reported, whatever `mode` says, one `[[report]]` for each path.
     #[serde(default)]
     pub report: Vec<ReportRoute>,

@@ -52,6 +52,7 @@ mod tests {
         "limits.write_timeout",
         "log.level",
         "mode",
+        "protected_resource",
         "public",
         "readiness",
         "refusals",

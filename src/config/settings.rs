@@ -18,6 +18,7 @@ use crate::keys::readiness::Readiness;
 use crate::keys::source::{Origin, is_loopback};
 use crate::limits::Limits;
 use crate::mode::Modes;
+use crate::protected_resource::ResourceIdentifier;
 use crate::rejection::Disclosure;
 use crate::request::TokenField;
 use crate::revocation::list::DenyList;
@@ -54,6 +55,8 @@ pub struct Compiled {
     pub readiness: Readiness,
     /// How much an answer tells about a refusal.
     pub refusals: Disclosure,
+    /// What the service is called outside, if clients are told.
+    pub protected_resource: Option<ResourceIdentifier>,
     pub limits: Limits,
     /// The bytes for accepted tokens; 0 for none.
     pub cache: u64,

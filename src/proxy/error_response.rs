@@ -20,6 +20,7 @@ use super::request_summary::RequestSummary;
 use crate::downstream::response_writer;
 use crate::downstream::stream::ClientStream;
 use crate::http1::head::Sketch;
+use crate::protected_resource::ProtectedResource;
 use crate::rejection::{Challenge, Disclosure, Reason, Rejection};
 
 /// A response ready to be written, without what belongs to the connection.
@@ -46,9 +47,7 @@ impl ErrorResponse {
     /// # Errors
     /// If a value is none of a header, which none of ours should be.
     pub fn new(rejection: &Rejection, policy: &RefusalPolicy, request_id: &str) -> pingora::Result<Self> {
-        let (reason, realm) = (rejection.reason(), policy.realm.as_str());
-        // A parameter of ours (RFC 6750 §3 allows others): a client that knows only `Authorization` would not find the place.
-        let field = policy.token_header.as_deref().map(|name| [", header=\"", name, "\""].concat()).unwrap_or_default();
+        let reason = rejection.reason();
         let word = (policy.disclosure != Disclosure::Bare).then(|| reason.as_str());
         let detail = (policy.disclosure == Disclosure::Full).then(|| rejection.detail());
         let problem = Problem {
@@ -71,7 +70,7 @@ impl ErrorResponse {
         head.insert_header(CACHE_CONTROL, HeaderValue::from_static("no-store"))?;
         match reason.challenge() {
             Challenge::Bare => {
-                head.insert_header(WWW_AUTHENTICATE, value(&["Bearer realm=\"", realm, "\"", &field])?)?;
+                head.insert_header(WWW_AUTHENTICATE, value(&[&policy.challenge])?)?;
             }
             Challenge::InvalidToken => {
                 let [begin, separator, end] = match (word, detail) {
@@ -81,8 +80,8 @@ impl ErrorResponse {
                 };
                 let (word, detail) = (word.unwrap_or_default(), detail.unwrap_or_default());
                 let error = ", error=\"invalid_token\"";
-                let challenge = ["Bearer realm=\"", realm, "\"", &field, error, begin, word, separator, detail, end];
-                head.insert_header(WWW_AUTHENTICATE, value(&challenge)?)?;
+                let parts = [&policy.challenge, error, begin, word, separator, detail, end];
+                head.insert_header(WWW_AUTHENTICATE, value(&parts)?)?;
             }
             Challenge::None => {}
         }
@@ -138,7 +137,6 @@ pub async fn respond(session: &mut Session, rejection: &Rejection, ctx: &mut Req
         return true;
     }
     let request = session.req_header();
-    let is_head = request.method == Method::HEAD;
     let response = ErrorResponse::new(rejection, &ctx.policy.refusals, &ctx.record.request_id);
     let response = if speaks_grpc(request) {
         response.and_then(|it| it.for_grpc(rejection, ctx.policy.refusals.disclosure))
@@ -146,7 +144,29 @@ pub async fn respond(session: &mut Session, rejection: &Rejection, ctx: &mut Req
         response
     };
     let Ok(ErrorResponse { head, body }) = response else { return false };
-    let has_body = !is_head && !body.is_empty();
+    write(session, head, body, ctx).await
+}
+
+/// Responds with the metadata of the protected resource. It depends on the configuration alone, and changes with it.
+///
+/// # Errors
+/// If a value is none of a header, which none of ours should be.
+pub async fn respond_with_metadata(
+    session: &mut Session,
+    resource: &ProtectedResource,
+    ctx: &mut RequestContext,
+) -> pingora::Result<bool> {
+    let mut head = ResponseHeader::build_no_case(StatusCode::OK, Some(HEADERS))?;
+    head.insert_header(CONTENT_TYPE, HeaderValue::from_static("application/json"))?;
+    head.insert_header(CONTENT_LENGTH, resource.metadata().len())?;
+    head.insert_header(CACHE_CONTROL, HeaderValue::from_static(METADATA_LIFETIME))?;
+    let body = Bytes::copy_from_slice(resource.metadata().as_bytes());
+    Ok(write(session, head, body, ctx).await)
+}
+
+/// Writes a response of ours. The result is whether the client has it.
+async fn write(session: &mut Session, head: ResponseHeader, body: Bytes, ctx: &mut RequestContext) -> bool {
+    let has_body = session.req_header().method != Method::HEAD && !body.is_empty();
     if let ServerSession::H2(stream) = &mut **session {
         return write_http2(stream, head, body, has_body, ctx).is_ok();
     }
@@ -240,6 +260,9 @@ const ALLOWED: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 /// When a caller should try again after a 503: about the time of a refresh with its first backoff.
 const RETRY_AFTER_SECS: &str = "2";
 
+/// How long a client need not ask again: as long as people wait for a change to be seen.
+const METADATA_LIFETIME: &str = "max-age=300";
+
 /// How many fields there are at most, with those of the connection.
 const HEADERS: usize = 8;
 
@@ -253,7 +276,7 @@ mod tests {
     use super::*;
 
     fn policy(disclosure: Disclosure) -> RefusalPolicy {
-        RefusalPolicy { realm: "email".to_owned(), token_header: None, disclosure }
+        RefusalPolicy::new("email", None, None, disclosure)
     }
 
     fn header(answer: &ErrorResponse, name: &str) -> Option<String> {
@@ -298,7 +321,7 @@ mod tests {
 
     #[test]
     fn a_challenge_names_the_field_if_it_is_not_authorization() {
-        let other = RefusalPolicy { token_header: Some("Txn-Token".to_owned()), ..policy(Disclosure::Full) };
+        let other = RefusalPolicy::new("email", Some("Txn-Token"), None, Disclosure::Full);
         for (reason, wanted) in [
             (Reason::TokenMissing, "Bearer realm=\"email\", header=\"Txn-Token\""),
             (
@@ -309,6 +332,21 @@ mod tests {
         ] {
             let answer = ErrorResponse::new(&Rejection::new(reason, "why"), &other, "r1").unwrap();
             assert_eq!(header(&answer, "www-authenticate").as_deref(), Some(wanted));
+        }
+    }
+
+    #[test]
+    fn a_challenge_names_the_metadata_of_the_resource_if_there_is_one() {
+        let url = "https://mail.example/.well-known/oauth-protected-resource";
+        let told = RefusalPolicy::new("em\"ai\\l", None, Some(url), Disclosure::Bare);
+        let challenge = format!("Bearer realm=\"email\", resource_metadata=\"{url}\"");
+        for (reason, wanted) in [
+            (Reason::TokenMissing, Some(challenge.clone())),
+            (Reason::TokenExpired, Some(format!("{challenge}, error=\"invalid_token\""))),
+            (Reason::KeysUnavailable, None),
+        ] {
+            let answer = ErrorResponse::new(&Rejection::new(reason, "why"), &told, "r1").unwrap();
+            assert_eq!(header(&answer, "www-authenticate"), wanted);
         }
     }
 

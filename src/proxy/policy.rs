@@ -11,6 +11,7 @@ use crate::jwks_refresh::JwksRefresher;
 use crate::limits::Limits;
 use crate::metrics::IssuerMetrics;
 use crate::mode::Modes;
+use crate::protected_resource::ProtectedResource;
 use crate::rejection::Disclosure;
 use crate::upstream::UpstreamPeer;
 
@@ -27,16 +28,42 @@ pub struct Policy {
     /// Where accepted requests go, with the timeouts of that connection.
     pub upstream: UpstreamPeer,
     pub refusals: RefusalPolicy,
+    /// What clients are told of this service, if they are.
+    pub protected_resource: Option<ProtectedResource>,
     pub limits: Limits,
     pub forward: ForwardingPolicy,
 }
 
 /// What a configuration says about the responses to refused requests.
 pub struct RefusalPolicy {
-    /// The name of this service in challenges, plain characters only.
-    pub realm: String,
-    /// The field that carries the token, if it is not `Authorization`.
-    pub token_header: Option<String>,
+    /// The part of a challenge that is the same in each (RFC 6750 §3).
+    pub challenge: String,
     /// How much they tell.
     pub disclosure: Disclosure,
+}
+
+impl RefusalPolicy {
+    /// `realm` is the name of this service; characters that a quoted string cannot hold are left out. `token_header` is the field that
+    /// carries the token, if it is not `Authorization`: a parameter of ours, without which a client would not find the place.
+    /// `resource_metadata` is where this service tells about itself (RFC 9728 §5.1).
+    #[must_use]
+    pub fn new(
+        realm: &str,
+        token_header: Option<&str>,
+        resource_metadata: Option<&str>,
+        disclosure: Disclosure,
+    ) -> Self {
+        let mut challenge = ["Bearer realm=\"", &quotable(realm), "\""].concat();
+        for (name, value) in [("header", token_header), ("resource_metadata", resource_metadata)] {
+            if let Some(value) = value {
+                challenge.extend([", ", name, "=\"", &quotable(value), "\""]);
+            }
+        }
+        Self { challenge, disclosure }
+    }
+}
+
+/// What a quoted string can hold of a text as it is (RFC 9110 §5.6.4).
+fn quotable(text: &str) -> String {
+    text.chars().filter(|c| matches!(c, ' '..='~') && !matches!(c, '"' | '\\')).collect()
 }

@@ -18,6 +18,7 @@ use crate::issuers::PerIssuer;
 use crate::jwks_refresh::JwksRefresher;
 use crate::keys::source::Source;
 use crate::metrics::Metrics;
+use crate::protected_resource::ProtectedResource;
 use crate::proxy::policy::{Policy, RefusalPolicy};
 use crate::request::TokenField;
 use crate::revocation::list::DenyListSlot;
@@ -66,6 +67,10 @@ impl Assembly {
         // A claim that stands for the audience names the callers' clients, and not this service.
         let realm = asked.filter(|asked| asked.audience_claim().is_none()).find_map(|asked| asked.audiences().first());
         let token = &config.token;
+        let protected_resource = config.protected_resource.as_ref().map(|identifier| {
+            let requirements: Vec<_> = config.issuers.iter().map(|issuer| &issuer.rules.requirement).collect();
+            ProtectedResource::new(identifier, &requirements, token)
+        });
         let policy = Policy {
             token_header: token_header(token),
             issuers: authenticator.issuers().map(|issuer| metrics.issuer(issuer.requirement.issuer())),
@@ -73,11 +78,13 @@ impl Assembly {
             modes: config.modes.clone(),
             refresher: Arc::new(refresher),
             upstream,
-            refusals: RefusalPolicy {
-                realm: realm.map_or_else(|| "callgate".to_owned(), |audience| plain(audience)),
-                token_header: (!token.is_authorization()).then(|| token.name().to_owned()),
-                disclosure: config.refusals,
-            },
+            refusals: RefusalPolicy::new(
+                realm.map_or("callgate", String::as_str),
+                (!token.is_authorization()).then(|| token.name()),
+                protected_resource.as_ref().map(ProtectedResource::metadata_url),
+                config.refusals,
+            ),
+            protected_resource,
             limits: config.limits,
             forward: config.forwarding,
         };
@@ -122,11 +129,6 @@ impl Verifier {
 /// The name of the token's field. One that was checked is always a name.
 fn token_header(field: &TokenField) -> HeaderName {
     HeaderName::from_bytes(field.name().as_bytes()).unwrap_or(AUTHORIZATION)
-}
-
-/// The audience as a realm: characters that a quoted string cannot hold are left out.
-fn plain(audience: &str) -> String {
-    audience.chars().filter(|c| matches!(c, ' '..='~') && !matches!(c, '"' | '\\')).collect()
 }
 
 async fn upstream_peer(upstream: &Upstream) -> Result<UpstreamPeer, ServerError> {

@@ -21,6 +21,7 @@ mod key_sources; // where keys come from, and what happens if they do not
 mod key_waits; // requests that wait for keys
 mod operations; // metrics, readiness, audit
 mod presets; // issuers of known kinds
+mod protected_resource; // what the service tells of itself
 mod refusals; // what a caller learns from a 401
 mod revocation; // what is valid, and taken away
 mod shutdown; // SIGTERM

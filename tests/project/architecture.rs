@@ -44,6 +44,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("explain", &["authenticator", "clock", "jwt", "keys", "rejection", "request", "token"]),
     ("mode", &["issuers", "request", "route"]),
+    ("protected_resource", &["algorithm", "request", "requirement"]),
     ("audit", &["clock", "rejection"]),
     ("trace", &[]),
     ("status", &["audit", "clock"]),
@@ -68,6 +69,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "limits",
             "metrics",
             "mode",
+            "protected_resource",
             "rejection",
             "request",
             "status",
@@ -89,6 +91,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "keys",
             "limits",
             "mode",
+            "protected_resource",
             "rejection",
             "request",
             "requirement",
@@ -113,6 +116,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "limits",
             "metrics",
             "mode",
+            "protected_resource",
             "proxy",
             "rejection",
             "request",
@@ -164,6 +168,7 @@ const CORE: &[&str] = &[
     "keys",
     "revocation",
     "mode",
+    "protected_resource",
     "authenticator",
 ];
 
@@ -191,7 +196,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("rustls", &["cli", "config", "keys", "probe", "server", "jwks_refresh"]),
     ("rustls_platform_verifier", &["probe"]),
     ("schemars", &["audit", "config", "status"]),
-    ("serde", &["admin", "audit", "config", "jwt", "keys", "jwks_refresh", "proxy", "status"]),
+    ("serde", &["admin", "audit", "config", "jwt", "keys", "jwks_refresh", "protected_resource", "proxy", "status"]),
     (
         "serde_json",
         &[
@@ -203,6 +208,7 @@ const CRATES: &[(&str, &[&str])] = &[
             "keys",
             "jwks_refresh",
             "probe",
+            "protected_resource",
             "proxy",
             "cli",
             "status",
@@ -221,6 +227,7 @@ const CRATES: &[(&str, &[&str])] = &[
             "keys",
             "jwks_refresh",
             "probe",
+            "protected_resource",
             "requirement",
             "revocation",
             "route",
@@ -250,7 +257,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("toml", &["config"]),
     ("tracing", &["admin", "audit", "jwks_refresh", "proxy", "server", "trace", "revocation::watcher"]),
     ("tracing_subscriber", &["server"]),
-    ("url", &["config", "keys", "probe", "trace"]),
+    ("url", &["config", "keys", "probe", "protected_resource", "trace"]),
     ("uuid", &["proxy", "trace"]),
 ];
 

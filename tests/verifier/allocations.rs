@@ -94,7 +94,7 @@ fn recording_and_refusing_allocate_no_more_than_is_known() {
     // The first of a kind makes its time series; only what follows is every request's.
     metrics.request(RecordedDecision::Forward, None, Some(&issuer), &times);
     metrics.callers.count("billing");
-    let refusals = RefusalPolicy { realm: "email".to_owned(), token_header: None, disclosure: Disclosure::Full };
+    let refusals = RefusalPolicy::new("email", None, None, Disclosure::Full);
     check(&[
         ("count a request", 0, measure(|| metrics.request(RecordedDecision::Forward, None, Some(&issuer), &times))),
         ("count a caller", 0, measure(|| metrics.callers.count("billing"))),
