@@ -263,8 +263,6 @@ impl RequestRecord {
 
     fn count(&mut self, times: &Times, end: End) {
         let metrics = &self.sinks.metrics;
-        let issuer = self.facts().issuer.and_then(|index| self.policy.issuers.get(index));
-        metrics.request(self.decision, self.reason, issuer, times);
         if times.upstream.is_some() {
             metrics.upstream_response(end.status);
         }
@@ -276,6 +274,9 @@ impl RequestRecord {
             metrics.report.would_reject(self.claimed_caller.as_deref(), reason, self.issuer(), now);
         }
         self.note_refusal(end);
+        // Whoever sees the count also sees what was noted of the request.
+        let issuer = self.facts().issuer.and_then(|index| self.policy.issuers.get(index));
+        metrics.request(self.decision, self.reason, issuer, times);
         self.emit_span(times, end);
         self.state = RecordState::Counted;
     }
