@@ -8,6 +8,7 @@ mod parts {
     pub mod algorithm;
     pub mod authenticator;
     pub mod clock;
+    #[allow(unused_imports)]
     pub mod config;
     pub mod explain;
     pub mod forwarding;

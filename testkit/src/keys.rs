@@ -1,6 +1,7 @@
 //! Signing keys of every algorithm that Callgate accepts, made at run time and never written down.
 //!
-//! This is the only place of the project that signs. The product verifies; it must never contain what is here.
+//! This is the only place of the project that signs with a private key. The product verifies, and must never contain what is here;
+//! what `callgate probe` forges has keys that everybody knows.
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;

@@ -295,12 +295,6 @@ fn modules_use_only_what_the_design_allows_them() {
                 wrong.push(format!("{} uses crate::{used}", source.path.display()));
             }
         }
-        if source.module != "jwks_refresh"
-            && CORE.contains(&source.module.as_str())
-            && source.code.contains("refresh::")
-        {
-            wrong.push(format!("{} is core and uses keys::refresh", source.path.display()));
-        }
     }
     assert!(wrong.is_empty(), "against the rules of MAY_USE:\n{}", wrong.join("\n"));
 }

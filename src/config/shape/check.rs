@@ -267,6 +267,9 @@ fn wrong_kind(expected: &Shape, found: &DeValue<'_>, path: &KeyPath) -> String {
             let key = if text.contains("://") { "url" } else { "file" };
             format!("; write {{ {key} = {text:?} }}")
         }
+        (Shape::Text { .. }, DeValue::Integer(port)) if path.to_string().ends_with(".address") => {
+            format!("; write the host too, as in \"127.0.0.1:{port}\"")
+        }
         (Shape::Text { what, .. }, DeValue::Integer(number)) if what == "string" => format!("; write \"{number}\""),
         (Shape::Text { .. }, DeValue::Integer(_)) => "; add the unit and quotes".to_owned(),
         (Shape::Integer { .. }, DeValue::String(text)) if text.parse::<i64>().is_ok() => {

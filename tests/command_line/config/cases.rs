@@ -210,6 +210,13 @@ pub(crate) const REFUSED: &[(&str, &str, &str, &str, &str)] = &[
     ),
     // Types.
     (
+        "\"0.0.0.0:8080\"",
+        "8080",
+        "2:11",
+        "listen.address",
+        "found the integer 8080; write the host too, as in \"127.0.0.1:8080\"",
+    ),
+    (
         "keys =",
         "leeway = 30\nkeys =",
         "14:10",
