@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use reqwest::{Client, Method};
 
+/// The exit code when the instance cannot be asked (`EX_UNAVAILABLE` of sysexits.h).
+pub(super) const UNREACHABLE: u8 = 69;
+
 /// How long an instance may take, and how much it may say.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {

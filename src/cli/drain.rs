@@ -6,12 +6,10 @@ use std::time::Duration;
 
 use reqwest::Method;
 
-use super::admin_client::{self, Bounds};
+use super::admin_client::{self, Bounds, UNREACHABLE};
 
 /// The exit code when the instance says yes.
 const ASKED: u8 = 0;
-/// The exit code when the instance cannot be asked (`EX_UNAVAILABLE` of sysexits.h).
-const UNREACHABLE: u8 = 69;
 
 /// Asks the instance with this admin address to end each connection with its next answer. It goes on serving until a signal
 /// stops it. Returns the exit code.

@@ -6,14 +6,12 @@ use std::time::Duration;
 
 use reqwest::Method;
 
-use super::admin_client::{self, Bounds};
+use super::admin_client::{self, Bounds, UNREACHABLE};
 
 /// The exit code when the configuration of the file is in force.
 const IN_FORCE: u8 = 0;
 /// The exit code when the instance refused it, and goes on with the one before.
 const REFUSED: u8 = 1;
-/// The exit code when the instance cannot be asked (`EX_UNAVAILABLE` of sysexits.h).
-const UNREACHABLE: u8 = 69;
 
 /// Asks the instance with this admin address. Returns the exit code.
 ///

@@ -8,17 +8,15 @@ use std::time::Duration;
 
 use reqwest::Method;
 
-use super::admin_client::{Bounds, ask};
+use super::admin_client::{Bounds, UNREACHABLE, ask};
 use crate::status::{Answer, Status};
 
 use view::View;
 
 /// The exit code when nobody would be refused, or refusing has begun.
-pub(super) const YES: u8 = 0;
+const YES: u8 = 0;
 /// The exit code when somebody would be refused, or nothing is known yet.
-pub(super) const NOT_YET: u8 = 1;
-/// The exit code when the instance cannot be asked (`EX_UNAVAILABLE` of sysexits.h).
-pub(super) const UNREACHABLE: u8 = 69;
+const NOT_YET: u8 = 1;
 
 /// Asks the instance with this admin address, and says what it learned. With `within`, only what was seen in so many hours
 /// before now counts against it. Returns the exit code.
