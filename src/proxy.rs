@@ -32,11 +32,13 @@ use pingora::{Error, ErrorSource, ErrorType};
 use crate::audit::{Audit, RecordedDecision};
 use crate::clock::UnixTime;
 use crate::downstream::stream_info::StreamInfo;
+use crate::http1::target::origin_path;
 use crate::limits::{CloseAtExpiry, Limits};
+use crate::protected_resource::ProtectedResource;
 use crate::rejection::Rejection;
 
 use admission::{InFlightLimit, asks_for_websocket, check_http2, check_length, ignore_upgrade, is_body_too_slow};
-use authenticate::{authenticate, request_head};
+use authenticate::authenticate;
 use context::{RequestContext, Tunnel};
 use error_response::{respond, respond_with_metadata};
 use outage::OutageLog;
@@ -99,9 +101,11 @@ impl AuthProxy {
         let limits = ctx.policy.limits;
         let has_too_many_fields = ctx.info.as_deref().is_some_and(StreamInfo::has_too_many_fields);
         check_http2(session.req_header(), has_too_many_fields, &limits)?;
-        let head = request_head(session, &ctx.policy.token_header);
-        if ctx.policy.protected_resource.as_ref().is_some_and(|resource| resource.is_asked_for(&head)) {
-            return Ok(Responder::Callgate);
+        if let Some(resource) = &ctx.policy.protected_resource {
+            let head = session.req_header();
+            if resource.is_asked_for(head.method.as_str(), origin_path(head.raw_path())) {
+                return Ok(Responder::Callgate(Arc::clone(resource)));
+            }
         }
         authenticate(session, ctx, &self.in_flight, &self.without_caller).await?;
         check_length(session.req_header(), &limits)?;
@@ -110,10 +114,9 @@ impl AuthProxy {
 }
 
 /// Who answers a request that may pass.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Responder {
-    /// We do: it asks for the metadata of the protected resource.
-    Callgate,
+    /// We do: it asks for the metadata of this resource.
+    Callgate(Arc<ProtectedResource>),
     Upstream,
 }
 
@@ -146,12 +149,9 @@ impl ProxyHttp for AuthProxy {
                 respond(session, &rejection, ctx).await;
                 return Ok(true);
             }
-            Ok(Responder::Callgate) => {
+            Ok(Responder::Callgate(resource)) => {
                 ctx.record.pass();
-                let policy = Arc::clone(&ctx.policy);
-                if let Some(resource) = &policy.protected_resource {
-                    respond_with_metadata(session, resource, ctx).await?;
-                }
+                respond_with_metadata(session, &resource, ctx).await?;
                 return Ok(true);
             }
             Ok(Responder::Upstream) => {}

@@ -260,8 +260,8 @@ pub fn quoted(found: &str) -> String {
     shown
 }
 
-/// `error_description` allows %x20-21 / %x23-5B / %x5D-7E: printable ASCII without `"` and `\`.
-const fn is_plain(byte: u8) -> bool {
+/// `error_description` allows %x20-21 / %x23-5B / %x5D-7E: printable ASCII without `"` and `\`. A quoted string can hold it as it is.
+pub(crate) const fn is_plain(byte: u8) -> bool {
     matches!(byte, 0x20..=0x21 | 0x23..=0x5b | 0x5d..=0x7e)
 }
 

@@ -84,7 +84,7 @@ async fn client_left(session: &mut Session) {
 
 /// What decides about a request: parts of its head, with the field that carries the token, and what the client has shown when it
 /// opened the connection.
-pub(super) fn request_head<'s>(session: &'s Session, token: &HeaderName) -> RequestHead<'s> {
+fn request_head<'s>(session: &'s Session, token: &HeaderName) -> RequestHead<'s> {
     let tls = session.digest().and_then(|digest| digest.ssl_digest.as_ref());
     // Pingora gives the SHA-256 of the client's certificate, and nothing if there is none. A resumed session has it from the first one.
     let certificate = tls.and_then(|tls| tls.cert_digest.as_slice().try_into().ok()).map(CertificateHash);

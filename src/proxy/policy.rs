@@ -12,7 +12,7 @@ use crate::limits::Limits;
 use crate::metrics::IssuerMetrics;
 use crate::mode::Modes;
 use crate::protected_resource::ProtectedResource;
-use crate::rejection::Disclosure;
+use crate::rejection::{Disclosure, is_plain};
 use crate::upstream::UpstreamPeer;
 
 /// Everything that one configuration says about requests.
@@ -29,7 +29,7 @@ pub struct Policy {
     pub upstream: UpstreamPeer,
     pub refusals: RefusalPolicy,
     /// What clients are told of this service, if they are.
-    pub protected_resource: Option<ProtectedResource>,
+    pub protected_resource: Option<Arc<ProtectedResource>>,
     pub limits: Limits,
     pub forward: ForwardingPolicy,
 }
@@ -65,5 +65,5 @@ impl RefusalPolicy {
 
 /// What a quoted string can hold of a text as it is (RFC 9110 §5.6.4).
 fn quotable(text: &str) -> String {
-    text.chars().filter(|c| matches!(c, ' '..='~') && !matches!(c, '"' | '\\')).collect()
+    text.chars().filter(|&character| u8::try_from(character).is_ok_and(is_plain)).collect()
 }

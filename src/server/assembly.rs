@@ -63,14 +63,13 @@ impl Assembly {
         if deny_list.is_none() {
             metrics.revocation.serving(0);
         }
-        let asked = config.issuers.iter().map(|issuer| &issuer.rules.requirement);
+        let requirements: Vec<_> = config.issuers.iter().map(|issuer| &issuer.rules.requirement).collect();
         // A claim that stands for the audience names the callers' clients, and not this service.
-        let realm = asked.filter(|asked| asked.audience_claim().is_none()).find_map(|asked| asked.audiences().first());
+        let mut named = requirements.iter().filter(|asked| asked.audience_claim().is_none());
+        let realm = named.find_map(|asked| asked.audiences().first());
         let token = &config.token;
-        let protected_resource = config.protected_resource.as_ref().map(|identifier| {
-            let requirements: Vec<_> = config.issuers.iter().map(|issuer| &issuer.rules.requirement).collect();
-            ProtectedResource::new(identifier, &requirements, token)
-        });
+        let resource = config.protected_resource.as_ref();
+        let resource = resource.map(|identifier| ProtectedResource::new(identifier, &requirements, token));
         let policy = Policy {
             token_header: token_header(token),
             issuers: authenticator.issuers().map(|issuer| metrics.issuer(issuer.requirement.issuer())),
@@ -81,10 +80,10 @@ impl Assembly {
             refusals: RefusalPolicy::new(
                 realm.map_or("callgate", String::as_str),
                 (!token.is_authorization()).then(|| token.name()),
-                protected_resource.as_ref().map(ProtectedResource::metadata_url),
+                resource.as_ref().map(ProtectedResource::metadata_url),
                 config.refusals,
             ),
-            protected_resource,
+            protected_resource: resource.map(Arc::new),
             limits: config.limits,
             forward: config.forwarding,
         };
