@@ -2,21 +2,24 @@
 //! disk. A record that is lost all the same is counted, logged, and told in the audit itself when it can be written again.
 
 mod line;
+mod losses;
 pub mod output;
 pub mod record;
 mod writer;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use prometheus::{IntCounter, IntGauge};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
-use output::Output;
+pub use losses::Meters;
 pub use record::{PATH_SHOWN, Record, RecordedDecision, timestamp};
+
+use losses::{Cause, Losses};
+use output::Output;
 
 /// The way of the records to their writer.
 #[derive(Clone)]
@@ -37,26 +40,6 @@ pub enum WhenFull {
     Wait,
 }
 
-/// What is counted about records.
-#[derive(Clone)]
-pub struct Meters {
-    /// Records that wait to be written.
-    pub queued: IntGauge,
-    pub written: IntCounter,
-    /// Lost because the queue was full, or the process ended before they were written.
-    pub lost_queue_full: IntCounter,
-    /// Lost because the output did not take them.
-    pub lost_write_failed: IntCounter,
-}
-
-/// The records that were lost and not yet told of in the audit.
-pub(crate) struct Losses {
-    meters: Meters,
-    untold: std::sync::atomic::AtomicU64,
-    /// So that an outage is logged once and not once per request.
-    is_logged: AtomicBool,
-}
-
 /// The thread that writes. It ends when every [`Audit`] is gone and all their records are written.
 pub struct Writer {
     thread: thread::JoinHandle<()>,
@@ -72,8 +55,7 @@ impl Audit {
     pub fn start(output: Output, queue: usize, when_full: WhenFull, meters: Meters) -> std::io::Result<(Self, Writer)> {
         let (sender, receiver) = mpsc::channel(queue.max(1));
         let (end, ended) = std::sync::mpsc::channel();
-        let untold = std::sync::atomic::AtomicU64::new(0);
-        let losses = Arc::new(Losses { meters, untold, is_logged: AtomicBool::new(false) });
+        let losses = Arc::new(Losses::none(meters));
         let writers = Arc::clone(&losses);
         let thread = thread::Builder::new().name("audit".into()).spawn(move || {
             writer::write_all(receiver, output, &writers);
@@ -150,28 +132,6 @@ impl<'a> Waiting<'a> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// Why a record is lost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Cause {
-    QueueFull,
-    WriteFailed,
-}
-
-impl Losses {
-    pub(crate) fn count(&self, records: u64, cause: Cause) {
-        self.untold.fetch_add(records, Ordering::Relaxed);
-        match cause {
-            Cause::QueueFull => {
-                self.meters.lost_queue_full.inc_by(records);
-                if !self.is_logged.swap(true, Ordering::Relaxed) {
-                    tracing::error!("Audit records are lost: the queue is full and its output does not take them.");
-                }
-            }
-            Cause::WriteFailed => self.meters.lost_write_failed.inc_by(records),
-        }
     }
 }
 

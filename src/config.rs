@@ -72,7 +72,7 @@ fn compile_text(name: &str, text: &str, base: &Base) -> Result<Compiled, Problem
     let shape = Shape::read(&schema()).map_err(|unsupported| whole(name, unsupported.to_string()))?;
     let mut value = document.value();
     preset::fill(value.get_mut());
-    let checked = shape::check(&document, value, &shape);
+    let checked = shape::check::check(&document, value, &shape);
     let mut problems = checked.problems;
     if syntax.is_empty() {
         problems.extend(checked.absences);

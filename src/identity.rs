@@ -1,6 +1,7 @@
 //! What the upstream is told about the caller. An [`Identity`] is made from a [`Verified`] token only, and its name fits
 //! into a header as it is: a name that does not fit is refused, never changed into what could be another's.
 
+mod claim_path;
 mod claims;
 mod pattern;
 
@@ -13,6 +14,7 @@ use crate::jwt::parse::Unverified;
 use crate::jwt::verify::Verified;
 use crate::rejection::{Reason, Rejection, quoted};
 
+pub use claim_path::{ClaimPath, ClaimPathError};
 pub use claims::{ClaimRule, VALUE_MAX};
 pub use pattern::{CallerPattern, CallerPatternError};
 
@@ -49,22 +51,6 @@ pub struct Identity {
     caller: String,
     /// In the order of the rules; `None` for what the token does not say.
     more: Vec<Option<String>>,
-}
-
-/// The way to a claim: a name, or a JSON pointer (RFC 6901) into nested objects when it begins with `/`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClaimPath {
-    written: String,
-    steps: Vec<String>,
-}
-
-/// Why a text is no way to a claim.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ClaimPathError {
-    #[error("it is empty")]
-    Empty,
-    #[error("in a JSON pointer '~' must be followed by 0 or 1")]
-    Escape,
 }
 
 impl CallerRule {
@@ -176,7 +162,7 @@ impl Naming {
     /// `caller_unusable`.
     pub fn name(&self, claims: &Object<'_>) -> Result<String, Rejection> {
         let unusable = |detail| Err(Rejection::new(Reason::CallerUnusable, detail));
-        let claim = || quoted(&self.claim.written);
+        let claim = || quoted(self.claim.as_str());
         let found = match self.claim.find(claims) {
             Some(Value::String(found)) => found,
             Some(other) => {
@@ -228,31 +214,6 @@ impl Identity {
     }
 }
 
-impl ClaimPath {
-    /// Reads a claim's name, or a JSON pointer if it begins with `/`.
-    ///
-    /// # Errors
-    /// If it is empty or a pointer with a wrong escape.
-    pub fn parse(written: &str) -> Result<Self, ClaimPathError> {
-        let steps = match written.strip_prefix('/') {
-            Some(pointer) => pointer.split('/').map(unescape).collect::<Option<_>>().ok_or(ClaimPathError::Escape)?,
-            None if written.is_empty() => return Err(ClaimPathError::Empty),
-            None => vec![written.to_owned()],
-        };
-        Ok(Self { written: written.to_owned(), steps })
-    }
-
-    /// The claim among these.
-    #[must_use]
-    pub fn find<'c, 'a>(&self, claims: &'c Object<'a>) -> Option<&'c Value<'a>> {
-        let (first, rest) = self.steps.split_first()?;
-        rest.iter().try_fold(claims.get(first)?, |value, step| match value {
-            Value::Object(object) => object.get(step),
-            _ => None,
-        })
-    }
-}
-
 impl fmt::Display for Naming {
     /// The claim, and the pattern it must match.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -265,29 +226,6 @@ impl fmt::Display for Naming {
             Encoding::Percent => f.write_str(", percent-encoded"),
         }
     }
-}
-
-impl fmt::Display for ClaimPath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.written)
-    }
-}
-
-/// RFC 6901 §4: `~1` is `/`, `~0` is `~`.
-fn unescape(step: &str) -> Option<String> {
-    let mut plain = String::with_capacity(step.len());
-    let mut characters = step.chars();
-    while let Some(character) = characters.next() {
-        plain.push(match character {
-            '~' => match characters.next()? {
-                '0' => '~',
-                '1' => '/',
-                _ => return None,
-            },
-            other => other,
-        });
-    }
-    Some(plain)
 }
 
 /// Visible ASCII that neither ends nor splits a header value or a log field.
@@ -359,15 +297,5 @@ mod tests {
         assert_eq!(named("", Encoding::Percent), None, "an empty name stays unusable");
         assert_eq!(named(&" ".repeat(85), Encoding::Percent).map(|name| name.len()), Some(255));
         assert_eq!(named(&" ".repeat(86), Encoding::Percent), None, "the encoded name has the bound");
-    }
-
-    #[test]
-    fn claim_paths_are_names_or_json_pointers() {
-        assert_eq!(ClaimPath::parse("sub").expect("a name").steps, ["sub"]);
-        assert_eq!(ClaimPath::parse("kubernetes.io").expect("a name").steps, ["kubernetes.io"]);
-        assert_eq!(ClaimPath::parse("/a~1b/c~0d").expect("a pointer").steps, ["a/b", "c~d"]);
-        assert_eq!(ClaimPath::parse(""), Err(ClaimPathError::Empty));
-        assert_eq!(ClaimPath::parse("/a~2"), Err(ClaimPathError::Escape));
-        assert_eq!(ClaimPath::parse("/a~"), Err(ClaimPathError::Escape));
     }
 }

@@ -6,17 +6,16 @@ pub mod cache;
 pub mod callers;
 pub mod config;
 pub mod keys;
+mod registrar;
 pub mod report;
 pub mod revocation;
+mod series;
 pub mod tokens;
 
 use std::time::Duration;
 
-use prometheus::core::Collector;
-use prometheus::proto::Metric;
-use prometheus::{
-    Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
-};
+use prometheus::core::Collector as _;
+use prometheus::{Encoder, Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 
 use crate::audit::{Meters, RecordedDecision};
 use crate::rejection::Reason;
@@ -26,8 +25,10 @@ use crate::trace::SpanMeters;
 use cache::CacheMetrics;
 use callers::Callers;
 use config::ConfigMetrics;
+use registrar::Registrar;
 use report::ReportMetrics;
 use revocation::RevocationMetrics;
+use series::{NONE, label, whole};
 use tokens::{IssuerTokenMetrics, TokenMetrics};
 
 /// The metrics of the requests, and the registry that all metrics share.
@@ -254,36 +255,6 @@ pub struct Times {
     pub upstream: Option<Duration>,
 }
 
-/// Makes metrics and registers them.
-struct Registrar<'r>(&'r Registry);
-
-impl Registrar<'_> {
-    fn register<C: Collector + Clone + 'static>(&self, metric: C) -> Result<C, prometheus::Error> {
-        self.0.register(Box::new(metric.clone()))?;
-        Ok(metric)
-    }
-
-    fn counter(&self, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
-        self.register(IntCounter::new(name, help)?)
-    }
-
-    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
-        self.register(IntCounterVec::new(Opts::new(name, help), labels)?)
-    }
-
-    fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
-        self.register(IntGauge::new(name, help)?)
-    }
-
-    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, prometheus::Error> {
-        self.register(IntGaugeVec::new(Opts::new(name, help), labels)?)
-    }
-
-    fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> Result<Histogram, prometheus::Error> {
-        self.register(Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec()))?)
-    }
-}
-
 fn upstream_responses(registrar: &Registrar<'_>) -> Result<[IntCounter; 5], prometheus::Error> {
     let help = "Answers of the upstream itself, by the class of their status; what Callgate answers is not among them.";
     let counters = registrar.counters("callgate_upstream_responses_total", help, &["class"])?;
@@ -299,23 +270,6 @@ fn audit_meters(registrar: &Registrar<'_>) -> Result<Meters, prometheus::Error> 
         lost_write_failed: lost.with_label_values(&["write_failed"]),
     })
 }
-
-/// The value of a label; empty if there is none.
-fn label<'m>(series: &'m Metric, name: &str) -> &'m str {
-    series.get_label().iter().find(|label| label.name() == name).map_or("", |label| label.value())
-}
-
-/// The value of a counter of whole numbers.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it counts up from 0, and not beyond 2^53")]
-const fn whole(value: f64) -> u64 {
-    value as u64
-}
-
-/// The label value of all those that are not counted by name.
-const OTHER: &str = "other";
-
-/// The label value where there is nothing to name.
-const NONE: &str = "none";
 
 /// From a cached answer's microseconds to a wait for keys.
 const AUTHENTICATION_BUCKETS: [f64; 12] =

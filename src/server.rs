@@ -7,6 +7,7 @@ mod announce;
 mod assembly;
 mod conn;
 mod descriptors;
+mod error;
 mod guarded;
 mod in_force;
 mod listen;
@@ -17,7 +18,6 @@ mod slots;
 mod stop;
 mod tls;
 
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -40,38 +40,20 @@ use crate::proxy::record::RecordSinks;
 use crate::status::{Board, INTERVAL, Refusals};
 
 pub use assembly::Verifier;
+pub use error::ServerError;
 
 use accept::Acceptor;
 use admin_port::AdminPort;
 use assembly::Assembly;
 use conn::ConnectionServer;
 use guarded::Guarded;
-use listen::{ListenError, Listener};
+use listen::Listener;
 use log::LevelHandle;
 use outputs::{start_audit, start_tracing};
 use reload::{Reloader, Told};
 use slots::Slots;
 use stop::StopSignals;
-use tls::{TlsError, TlsListener};
-
-/// Why the sidecar could not start or go on.
-#[derive(Debug, thiserror::Error)]
-pub enum ServerError {
-    #[error("the audit cannot be written to {0}: {1}")]
-    Audit(String, io::Error),
-    #[error("{key} {address} cannot be bound: {source}")]
-    Bind { key: &'static str, address: ListenAddress, source: ListenError },
-    #[error("the metrics cannot be set up: {0}")]
-    Metrics(#[from] prometheus::Error),
-    #[error("the operating system refused {0}: {1}")]
-    System(&'static str, io::Error),
-    #[error("listen.tls: {0}")]
-    Tls(#[from] TlsError),
-    #[error("the traces cannot be sent: {0}")]
-    Tracing(String),
-    #[error("upstream.address {0} cannot be resolved: {1}")]
-    Upstream(String, io::Error),
-}
+use tls::TlsListener;
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -333,9 +315,6 @@ async fn bind(key: &'static str, address: &ListenAddress) -> Result<Listener, Se
 /// How long the first request may wait for the issuers' first answers. Not long: an issuer that hangs must not keep the callers
 /// of another out, and a request that needs keys waits for them by itself.
 const FIRST_KEYS: Duration = Duration::from_secs(1);
-
-/// How long a new configuration may wait for its issuers' first answers.
-const NEW_KEYS: Duration = Duration::from_secs(5);
 
 /// Scrapers and probes need a few; more would let the admin port use up the process.
 const ADMIN_CONNECTIONS: usize = 64;

@@ -1,6 +1,8 @@
 use std::io::{self, Write};
 use std::sync::{Condvar, Mutex};
 
+use prometheus::{IntCounter, IntGauge};
+
 use super::*;
 use crate::rejection::Reason;
 

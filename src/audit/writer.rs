@@ -7,9 +7,9 @@ use std::time::{Duration, SystemTime};
 
 use tokio::sync::mpsc;
 
+use super::losses::{Cause, Losses};
 use super::output::Output;
 use super::record::{Lost, VERSION};
-use super::{Cause, Losses};
 
 /// Writes until every sender is gone.
 pub(super) fn write_all(mut queue: mpsc::Receiver<Vec<u8>>, mut output: Output, losses: &Losses) {

@@ -31,8 +31,6 @@ pub(super) use findings::{Findings, Reported};
 
 pub(crate) use issuers::own_issuer;
 
-use findings::all;
-
 /// Compiles a file.
 ///
 /// # Errors

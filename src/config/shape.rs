@@ -7,9 +7,7 @@ use serde_json::{Map, Value};
 
 use super::schema::toml_text;
 
-mod check;
-
-pub(super) use check::check;
+pub(super) mod check;
 
 /// The shape of a value.
 #[derive(Debug)]

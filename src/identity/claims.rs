@@ -1,7 +1,7 @@
 //! More claims as headers, beside the caller's name and under the same guard: from a verified token only, and only values that
 //! are a header's value as they are. One that is not refuses the token; one that is not there leaves its header out.
 
-use super::ClaimPath;
+use super::claim_path::ClaimPath;
 use crate::http1::fields::letters;
 use crate::jwt::json::{Number, Object, Value};
 use crate::rejection::{Reason, Rejection, quoted};
@@ -49,7 +49,7 @@ impl ClaimRule {
             let detail = format!(
                 "the claim {} must be a string, an integer, a boolean or a list of strings, of at most {VALUE_MAX} visible ASCII \
                  characters, to be passed on",
-                quoted(&self.claim.written)
+                quoted(self.claim.as_str())
             );
             Rejection::new(Reason::ClaimInvalid, detail)
         })

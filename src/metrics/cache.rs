@@ -4,7 +4,7 @@ use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{Error, IntCounter, IntGauge, Registry};
 
-use super::Registrar;
+use super::registrar::Registrar;
 
 /// The metrics of the cache.
 pub struct CacheMetrics {

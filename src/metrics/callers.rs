@@ -6,7 +6,7 @@ use std::sync::{PoisonError, RwLock};
 
 use prometheus::{IntCounter, IntCounterVec};
 
-use super::OTHER;
+use super::series::OTHER;
 
 /// A counter for each of the first callers, and one for the rest.
 pub struct Callers {

@@ -2,7 +2,7 @@
 
 use prometheus::{IntCounter, IntGauge};
 
-use super::Registrar;
+use super::registrar::Registrar;
 use crate::clock::UnixTime;
 
 /// The metrics of reloads.

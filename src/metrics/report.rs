@@ -5,7 +5,8 @@ use prometheus::core::Collector as _;
 use prometheus::{IntCounterVec, IntGaugeVec};
 
 use super::bounded::Bounded;
-use super::{NONE, OTHER, Registrar, label, whole};
+use super::registrar::Registrar;
+use super::series::{NONE, OTHER, label, whole};
 use crate::clock::UnixTime;
 use crate::mode::ReportScope;
 use crate::rejection::Reason;

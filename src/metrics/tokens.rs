@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use prometheus::{Histogram, HistogramOpts, HistogramVec, IntGauge, IntGaugeVec};
 
-use super::Registrar;
+use super::registrar::Registrar;
 use crate::clock::UnixTime;
 
 /// The metrics of accepted tokens.

@@ -11,7 +11,7 @@ use http::header::AUTHORIZATION;
 use pingora::protocols::ALPN;
 use pingora::upstreams::peer::HttpPeer;
 
-use super::ServerError;
+use super::error::ServerError;
 use crate::authenticator::Authenticator;
 use crate::config::{Compiled, Protocol, Revocation, Upstream, UpstreamAddress};
 use crate::issuers::PerIssuer;

@@ -4,15 +4,14 @@
 mod http1;
 mod http2;
 mod read_deadline;
+mod request_server;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use pingora::apps::HttpServerApp as _;
 use pingora::protocols::{ALPN, Stream};
-use pingora::proxy::{HttpProxy, http_proxy};
 use pingora::server::ShutdownWatch;
-use pingora::server::configuration::ServerConf;
 use tokio::time::Instant;
 
 use crate::downstream::stream::ClientStream;
@@ -20,11 +19,11 @@ use crate::downstream::stream_info::{ConnectionInfo, Held, Peer};
 use crate::limits::Limits;
 use crate::proxy::AuthProxy;
 use read_deadline::{Read, ReadDeadline};
+use request_server::RequestServer;
 
 /// The proxy as seen by its listener.
 pub(super) struct ConnectionServer {
-    proxy: Arc<HttpProxy<AuthProxy>>,
-    gate: AuthProxy,
+    requests: RequestServer,
     http2: bool,
 }
 
@@ -43,14 +42,7 @@ impl ConnectionServer {
     /// Lets requests through this gate, in HTTP/2 if that is spoken.
     #[must_use]
     pub(super) fn new(gate: AuthProxy, http2: bool) -> Self {
-        // The first try and one more.
-        let conf = ServerConf { max_retries: 2, ..ServerConf::default() };
-        let mut proxy = http_proxy(&Arc::new(conf), gate.clone());
-        // Refused by the gate, with an answer and a record of ours.
-        let mut options = pingora::apps::HttpServerOptions::default();
-        options.allow_connect_method_proxying = true;
-        proxy.server_options = Some(options);
-        Self { proxy: Arc::new(proxy), gate, http2 }
+        Self { requests: RequestServer::new(gate), http2 }
     }
 
     /// Serves a connection to its end. `held` is let go when it has ended, and not before.
@@ -58,7 +50,7 @@ impl ConnectionServer {
         let negotiated = stream.selected_alpn_proto();
         let peer =
             stream.get_socket_digest().and_then(|digest| Some(Peer::at(digest.peer_addr()?))).unwrap_or_default();
-        let limits = self.gate.limits();
+        let limits = self.requests.gate.limits();
         let connection = Arc::new(ConnectionInfo::new(held, peer));
         let mut stream = ClientStream::new(stream, connection, limits.write_timeout);
         let mut deadline = ReadDeadline::new(stop);
@@ -72,9 +64,9 @@ impl ConnectionServer {
         // In boxes of their own: a connection that says nothing has no need of the memory that either takes.
         match beginning {
             Beginning::Http1 { latest } => {
-                Box::pin(http1::serve(self, Box::new(stream), deadline, latest, stop)).await;
+                Box::pin(http1::serve(&self.requests, Box::new(stream), deadline, latest, stop)).await;
             }
-            Beginning::Http2 => Box::pin(http2::serve(self, stream, stop)).await,
+            Beginning::Http2 => Box::pin(http2::serve(&self.requests, stream, stop)).await,
             Beginning::Nothing => {}
         }
     }
@@ -82,12 +74,12 @@ impl ConnectionServer {
     /// How long a head may take, and so a handshake before it.
     #[must_use]
     pub(super) fn head_time(&self) -> Duration {
-        self.gate.limits().head_time
+        self.requests.gate.limits().head_time
     }
 
     /// Ends the connections that wait for a request.
     pub(super) async fn cleanup(&self) {
-        self.proxy.http_cleanup().await;
+        self.requests.proxy.http_cleanup().await;
     }
 }
 

@@ -3,7 +3,7 @@
 use reqwest::Url;
 use tokio::task::JoinHandle;
 
-use super::ServerError;
+use super::error::ServerError;
 use crate::audit::output::Output;
 use crate::audit::{self, Audit};
 use crate::config;

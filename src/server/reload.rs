@@ -12,9 +12,9 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::assembly::Assembly;
+use super::error::ServerError;
 use super::in_force::in_force;
 use super::log::LevelHandle;
-use super::{NEW_KEYS, ServerError};
 use crate::admin::ReloadRequest;
 use crate::clock::brief;
 use crate::config::{self, Compiled, Problems, Shutdown};
@@ -297,6 +297,9 @@ impl fmt::Debug for Reloader {
         f.debug_struct("Reloader").field("path", &self.path).finish_non_exhaustive()
     }
 }
+
+/// How long a new configuration may wait for its issuers' first answers.
+const NEW_KEYS: Duration = Duration::from_secs(5);
 
 /// Signals within this time count as one.
 const MOMENT: Duration = Duration::from_millis(100);

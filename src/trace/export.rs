@@ -9,8 +9,10 @@ use reqwest::{Client, Url};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use super::context::{Context, SpanContext};
+use super::environment::Environment;
 use super::otlp::{self, Origin};
-use super::{Context, Environment, Span, SpanContext};
+use super::span::Span;
 
 /// Where requests leave their spans.
 #[derive(Clone)]

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
-use super::Span;
+use super::span::Span;
 
 /// What holds for all spans of this process.
 pub(super) struct Origin {

@@ -3,7 +3,7 @@
 use std::net::Ipv6Addr;
 use std::path::{Component, Path, PathBuf};
 
-use super::{Findings, Reported};
+use super::findings::{Findings, Reported};
 use crate::config::path::KeyPath;
 
 pub(super) fn unix(path: &str, key: &KeyPath, findings: &mut Findings<'_, '_>) -> Result<PathBuf, Reported> {

@@ -1,6 +1,6 @@
 //! What the upstream is told about clients, and whether it gets the token.
 
-use super::Findings;
+use super::findings::Findings;
 use super::unit::count;
 use crate::config::file;
 use crate::config::path::KeyPath;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::caller;
+use super::findings::{Findings, Reported, all};
 use super::keys;
 use super::unit::{DAY, DurationRange, MINUTE, seconds, shown};
-use super::{Findings, Reported, all};
 use crate::algorithm::Algorithm;
 use crate::authenticator;
 use crate::config::file::{self, ClaimValue};

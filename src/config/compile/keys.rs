@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::findings::{Findings, Reported};
 use super::unit::{DAY, DurationRange, HOUR, MILLISECOND, MINUTE, seconds, shown};
-use super::{Findings, Reported};
 use crate::algorithm::Algorithm;
 use crate::config::file;
 use crate::config::path::KeyPath;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use super::findings::{Findings, Reported};
 use super::unit::{DurationRange, HOUR, MINUTE, count, in_bytes, seconds, size};
-use super::{Findings, Reported};
 use crate::config::file;
 use crate::config::path::KeyPath;
 use crate::limits::{CloseAtExpiry, Limits};

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::address::{bracketed, is_host, is_port, unix};
-use super::{Findings, Reported};
+use super::findings::{Findings, Reported};
 use crate::config::file;
 use crate::config::path::KeyPath;
 use crate::config::settings::{ListenAddress, Upstream, UpstreamAddress};

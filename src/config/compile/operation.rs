@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use url::Url;
 
+use super::findings::{Findings, Reported};
 use super::unit::{DurationRange, HOUR, MINUTE, count};
-use super::{Findings, Reported};
 use crate::config::file;
 use crate::config::path::KeyPath;
 use crate::config::settings::{Audit, Shutdown, Tracing};

@@ -1,6 +1,6 @@
 //! What the service is called outside.
 
-use super::{Findings, Reported};
+use super::findings::{Findings, Reported};
 use crate::config::file;
 use crate::config::path::KeyPath;
 use crate::protected_resource::ResourceIdentifier;

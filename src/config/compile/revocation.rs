@@ -1,6 +1,6 @@
 //! The deny-list. It is read here once: a sidecar that starts without it would let a leaked credential in.
 
-use super::{Findings, Reported};
+use super::findings::{Findings, Reported};
 use crate::config::file;
 use crate::config::input;
 use crate::config::path::KeyPath;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Findings, Reported};
+use super::findings::{Findings, Reported};
 use crate::config::file;
 use crate::config::path::KeyPath;
 use crate::issuers::PerIssuer;

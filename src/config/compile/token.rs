@@ -1,7 +1,7 @@
 //! The field that carries the token.
 
 use super::caller::{self, HeaderUse};
-use super::{Findings, Reported};
+use super::findings::{Findings, Reported};
 use crate::config::file::{self, Preset};
 use crate::config::path::KeyPath;
 use crate::identity::CallerRule;

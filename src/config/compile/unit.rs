@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Findings, Reported};
+use super::findings::{Findings, Reported};
 use crate::config::file;
 use crate::config::path::KeyPath;
 

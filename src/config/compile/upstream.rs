@@ -3,8 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::address::{bracketed, is_host, port, unix};
+use super::findings::{Findings, Reported};
 use super::unit::{DurationRange, HOUR, MILLISECOND, MINUTE};
-use super::{Findings, Reported};
 use crate::config::file;
 use crate::config::path::KeyPath;
 use crate::config::settings::{Upstream, UpstreamAddress};

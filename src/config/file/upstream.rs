@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::unit::{Duration, duration};
+use super::unit::Duration;
 
 /// The service behind Callgate.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -42,7 +42,7 @@ pub enum Protocol {
 
 /// The defaults of keys in a table that also has required ones.
 mod default {
-    use super::{Duration, duration};
+    use crate::config::file::unit::{Duration, duration};
 
     pub(super) fn connect_timeout() -> Duration {
         duration("2s")

@@ -9,8 +9,8 @@ use pingora::protocols::http::ServerSession;
 use pingora::server::ShutdownWatch;
 use tokio::time::{Instant, timeout};
 
-use super::ConnectionServer;
 use super::read_deadline::{Read, ReadDeadline};
+use super::request_server::RequestServer;
 use crate::downstream::request_head::RequestHead;
 use crate::downstream::session::{Session, SilenceLimits};
 use crate::downstream::stream::ClientStream;
@@ -32,7 +32,7 @@ enum Arrival {
 
 /// Serves request after request until either side closes.
 pub(super) async fn serve(
-    server: &ConnectionServer,
+    server: &RequestServer,
     mut stream: Box<ClientStream>,
     mut deadline: ReadDeadline,
     first: Instant,

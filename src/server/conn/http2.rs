@@ -21,13 +21,13 @@ use pingora::server::ShutdownWatch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::ConnectionServer;
+use super::request_server::RequestServer;
 use crate::downstream::stream::ClientStream;
 use crate::downstream::stream_info::{ConnectionInfo, StreamInfo};
 use crate::limits::Limits;
 
 /// Serves the streams of a connection until either side closes.
-pub(super) async fn serve(server: &ConnectionServer, stream: ClientStream, stop: &ShutdownWatch) {
+pub(super) async fn serve(server: &RequestServer, stream: ClientStream, stop: &ShutdownWatch) {
     let limits = server.gate.limits();
     let held = Arc::clone(stream.connection());
     let digest = Arc::clone(stream.digest());
@@ -95,7 +95,7 @@ fn options(limits: &Limits) -> H2Options {
 
 /// The streams of one connection.
 struct Streams<'a> {
-    server: &'a ConnectionServer,
+    server: &'a RequestServer,
     stop: &'a ShutdownWatch,
     connection: h2::server::Connection<Stream, Bytes>,
     /// Those of the beginning, which were announced and hold to the end.
@@ -116,7 +116,7 @@ struct Streams<'a> {
 
 impl<'a> Streams<'a> {
     fn begin(
-        server: &'a ConnectionServer,
+        server: &'a RequestServer,
         stop: &'a ShutdownWatch,
         connection: h2::server::Connection<Stream, Bytes>,
         limits: Limits,

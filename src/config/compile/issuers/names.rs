@@ -1,6 +1,6 @@
 //! What issuers are called: by their `iss`, or by the trust domain of their callers.
 
-use crate::config::compile::{Findings, Reported};
+use crate::config::compile::findings::{Findings, Reported};
 use crate::config::file::{self, Preset};
 use crate::config::path::KeyPath;
 

@@ -1,7 +1,7 @@
 //! The issuer of the cluster that this pod runs in, as the pod's own token names it. The name only selects whose keys are tried: what
 //! is accepted was signed with the keys of the API server.
 
-use crate::config::compile::{Findings, Reported};
+use crate::config::compile::findings::{Findings, Reported};
 use crate::config::file::{self, Preset};
 use crate::config::input;
 use crate::config::path::KeyPath;

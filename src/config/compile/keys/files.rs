@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::algorithm::Algorithm;
-use crate::config::compile::{Findings, Reported};
+use crate::config::compile::findings::{Findings, Reported};
 use crate::config::input;
 use crate::config::path::KeyPath;
 use crate::keys::jwks::{KeySetError, KeyUse, LEFT_OUT_NAMED, Reading};

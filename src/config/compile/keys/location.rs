@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use crate::config::compile::{Findings, Reported};
+use crate::config::compile::findings::{Findings, Reported};
 use crate::config::file;
 use crate::config::path::KeyPath;
 use crate::keys::source::{AddressError, FetchUrl, Location, check, discovery_documents};

@@ -6,8 +6,8 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 
+use crate::config::compile::findings::{Findings, Reported};
 use crate::config::compile::keys::files::{Pem, pem};
-use crate::config::compile::{Findings, Reported};
 use crate::config::file;
 use crate::config::path::KeyPath;
 use crate::config::settings::Tls;
