@@ -13,14 +13,15 @@ use std::sync::Arc;
 
 use crate::algorithm::Algorithm;
 use crate::clock::UnixTime;
+use crate::confirmation::CertificateHash;
 use crate::identity::{CallerRule, Identity};
 use crate::issuers::{IssuerIndex, PerIssuer};
 use crate::jwt::claims::{Round, time};
 use crate::jwt::json::{Number, Object, Value};
 use crate::jwt::parse::{Parts, Unverified};
-use crate::jwt::verify::{Verified, allowed_algorithm, bound_certificate};
+use crate::jwt::verify::{Verified, allowed_algorithm, confirmation};
 use crate::rejection::{Reason, Rejection, quoted};
-use crate::request::{CertificateHash, RequestHead, TokenField};
+use crate::request::{RequestHead, TokenField};
 use crate::requirement::Requirement;
 use crate::revocation::list::{Credential, DenyListSlot};
 use crate::route::PublicRoutes;
@@ -181,7 +182,7 @@ impl Authenticator {
         };
         if let Some(accepted) = self.recall(text, now) {
             // Whoever shows it now may be another than before.
-            return match prove(accepted.conditions.certificate.as_ref(), head.certificate.as_ref()) {
+            return match prove(accepted.conditions.confirmation.as_ref(), head.certificate.as_ref()) {
                 Ok(()) => Decision::Forward(accepted, CacheStatus::Hit),
                 Err(rejection) => {
                     Decision::Reject(Refused { rejection, facts: accepted.facts.clone(), keys_wanted: None })
@@ -293,11 +294,11 @@ impl Authenticator {
             .filter_map(|(name, path)| Some((name.clone(), shown(path.find(verified.claims())?)?)))
             .collect();
         // Last: what would not pass anyway needs no proof.
-        let certificate = bound_certificate(verified.claims());
-        prove(certificate.as_ref(), shown_certificate)?;
+        let confirmation = confirmation(verified.claims());
+        prove(confirmation.as_ref(), shown_certificate)?;
         let expires = verified.expires().plus(requirement.leeway());
         let conditions = CacheConditions {
-            certificate,
+            confirmation,
             validity: verified.validity(),
             keys: Arc::downgrade(keys),
             kids: [key.kid().filter(|kid| unverified.kid() != Some(*kid)).map(Into::into), kid],

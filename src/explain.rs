@@ -14,13 +14,14 @@ use crate::authenticator::{
     Authenticator, Decision, Issuer, keys_unavailable, prove_possession, verify_with_any, written_hash,
 };
 use crate::clock::{UnixTime, brief};
+use crate::confirmation::{CertificateHash, Confirmation};
 use crate::jwt::claims::{Round, time};
 use crate::jwt::json::Value;
 use crate::jwt::parse::{Parts, Unverified};
-use crate::jwt::verify::{allowed_algorithm, bound_certificate, findings, verify};
+use crate::jwt::verify::{allowed_algorithm, confirmation, findings, verify};
 use crate::keys::jwks::KeySet;
 use crate::rejection::{Reason, Rejection, quoted};
-use crate::request::{Authorization, CertificateHash, RequestHead};
+use crate::request::{Authorization, RequestHead};
 use crate::token::Token;
 
 /// What became of a token and why.
@@ -238,11 +239,21 @@ impl Explainer<'_> {
         let named = naming.name(claims).and_then(|caller| rule.forwarded(claims).map(|_| caller));
         self.add("caller", wanted, named.map(|caller| (quoted(&caller), ())));
 
-        if let Some(bound) = bound_certificate(claims).filter(|_| asked.binding().certificate) {
-            let wanted = format!("the client's certificate, with the SHA-256 {}", written_hash(&bound));
-            let proven = prove_possession(Some(&bound), self.certificate.as_ref());
-            self.add("certificate", wanted, proven.map(|()| ("that one".to_owned(), ())));
+        if let Some(bound) = confirmation(claims).filter(|bound| asked.binding().accepts(bound)) {
+            self.possession(&bound);
         }
+    }
+
+    /// What the client proves to have.
+    fn possession(&mut self, bound: &Confirmation) {
+        let proven = prove_possession(Some(bound), self.certificate.as_ref());
+        let (name, wanted) = match bound {
+            Confirmation::Certificate(hash) => {
+                ("certificate", format!("the client's certificate, with the SHA-256 {}", written_hash(&hash.0)))
+            }
+            Confirmation::DpopKey(key) => ("proof", format!("of the key with the thumbprint {}", written_hash(&key.0))),
+        };
+        self.add(name, wanted, proven.map(|()| ("that one".to_owned(), ())));
     }
 
     /// Returns the name of the key that made the signature.

@@ -11,6 +11,7 @@ pub mod authenticator;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod confirmation;
 pub mod downstream;
 pub mod explain;
 pub mod file_watcher;

@@ -199,7 +199,7 @@ mod tests {
 
     #[test]
     fn the_metadata_is_what_the_configuration_says() {
-        let bound = Binding { certificate: true, bearer: false };
+        let bound = Binding { certificate: true, bearer: false, ..Binding::default() };
         let requirements = [
             requirement("https://a.example", &[Algorithm::Rs256, Algorithm::Es256]),
             requirement("kubernetes", &[Algorithm::Rs256]).with_binding(bound),

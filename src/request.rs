@@ -3,6 +3,8 @@
 
 mod token_field;
 
+use crate::confirmation::CertificateHash;
+
 pub use token_field::{Scheme, TokenField};
 
 /// The part of a request's head that is judged.
@@ -18,10 +20,6 @@ pub struct RequestHead<'a> {
     /// The certificate that the client showed on this connection, and whose key it has.
     pub certificate: Option<CertificateHash>,
 }
-
-/// The SHA-256 of a certificate in DER, which `x5t#S256` names (RFC 8705 §3.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CertificateHash(pub [u8; 32]);
 
 /// The field of a request that carries the token, which may appear once (RFC 9110 §11.6.2). It is called by its usual name.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::algorithm::Algorithm;
+use crate::confirmation::Confirmation;
 use crate::rejection::quoted;
 
 /// What a token of one issuer must fulfil.
@@ -32,6 +33,8 @@ pub struct Requirement {
 pub struct Binding {
     /// Whether those pass that are bound to a certificate (RFC 8705 §3), with it.
     pub certificate: bool,
+    /// Whether those pass that are bound to a key (RFC 9449 §6), with a proof of it.
+    pub dpop: bool,
     /// Whether those pass that are bound to nothing.
     pub bearer: bool,
 }
@@ -39,7 +42,18 @@ pub struct Binding {
 impl Default for Binding {
     /// Bearer tokens alone.
     fn default() -> Self {
-        Self { certificate: false, bearer: true }
+        Self { certificate: false, dpop: false, bearer: true }
+    }
+}
+
+impl Binding {
+    /// Whether a token passes that is bound to this, with its proof.
+    #[must_use]
+    pub const fn accepts(self, confirmation: &Confirmation) -> bool {
+        match confirmation {
+            Confirmation::Certificate(_) => self.certificate,
+            Confirmation::DpopKey(_) => self.dpop,
+        }
     }
 }
 

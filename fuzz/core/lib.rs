@@ -10,6 +10,7 @@ mod parts {
     pub mod clock;
     #[allow(unused_imports)]
     pub mod config;
+    pub mod confirmation;
     pub mod explain;
     pub mod forwarding;
     pub mod identity;

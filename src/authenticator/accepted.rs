@@ -6,11 +6,11 @@ use std::sync::{Arc, Weak};
 
 use crate::algorithm::Algorithm;
 use crate::clock::UnixTime;
+use crate::confirmation::Confirmation;
 use crate::identity::Identity;
 use crate::issuers::IssuerIndex;
 use crate::jwt::claims::Validity;
 use crate::keys::jwks::KeySet;
-use crate::request::CertificateHash;
 use crate::revocation::list::Credential;
 
 /// An accepted token: who calls, and until when that is proven.
@@ -42,8 +42,8 @@ pub struct Facts {
 /// What can change after a token was accepted, while the configuration stays: who shows it, time, its issuer's keys, the
 /// deny-list.
 pub(super) struct CacheConditions {
-    /// What it is bound to: whoever shows it must have this certificate's key.
-    pub certificate: Option<CertificateHash>,
+    /// What it is bound to: whoever shows it must prove to have that.
+    pub confirmation: Option<Confirmation>,
     pub validity: Validity,
     /// The key set with the key that verified it. It is only compared: a set that serves no more is let go.
     pub keys: Weak<KeySet>,

@@ -13,6 +13,7 @@ use rustls::pki_types::pem::PemObject as _;
 use crate::authenticator::Authenticator;
 use crate::clock::UnixTime;
 use crate::config::Compiled;
+use crate::confirmation::CertificateHash;
 use crate::explain::terminal::Colour;
 use crate::explain::unverified::Statement;
 use crate::explain::{Verdict, explain, machine, terminal};
@@ -24,7 +25,7 @@ use crate::keys::jwks::Reading;
 use crate::keys::source::Source;
 use crate::keys::store::Published;
 use crate::rejection::Rejection;
-use crate::request::{Authorization, CertificateHash, TokenField};
+use crate::request::{Authorization, TokenField};
 use crate::server::{Verifier, prepare_tls};
 use crate::token::Token;
 

@@ -9,7 +9,7 @@ use crate::requirement::{Exact, Requirement, Subject, same_media_type, trust_dom
 
 mod binding;
 
-pub(crate) use binding::bound_certificate;
+pub(crate) use binding::confirmation;
 
 /// A token, what is asked of it, and when.
 pub(super) struct Case<'c> {

@@ -3,7 +3,7 @@
 
 use super::claims::{CHECKS, Case, Finding, Round, Validity, time};
 
-pub(crate) use super::claims::bound_certificate;
+pub(crate) use super::claims::confirmation;
 
 use super::json::Object;
 use super::parse::Unverified;

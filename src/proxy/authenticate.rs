@@ -12,12 +12,13 @@ use super::admission::{InFlightLimit, share_without_caller};
 use super::context::RequestContext;
 use super::policy::Policy;
 use crate::authenticator::{Decision, Refused};
+use crate::confirmation::CertificateHash;
 use crate::http1::target::origin_path;
 use crate::issuers::IssuerIndex;
 use crate::jwks_refresh::Freshness;
 use crate::mode::Mode;
 use crate::rejection::Rejection;
-use crate::request::{Authorization, CertificateHash, RequestHead};
+use crate::request::{Authorization, RequestHead};
 
 /// Authenticates a request by its head, the very one that is forwarded. It has a place among those in progress, and
 /// without a proven caller one among those that have none.

@@ -86,11 +86,16 @@ pub fn world() -> Authenticator {
         ),
         // Tokens that are bound to a certificate, and such as may be.
         issuer(
-            requirement("https://bound.test", &es256).with_binding(Binding { certificate: true, bearer: false }),
+            requirement("https://bound.test", &es256).with_binding(Binding {
+                certificate: true,
+                bearer: false,
+                ..Binding::default()
+            }),
             &named(&["p256"]),
         ),
         issuer(
-            requirement("https://either.test", &es256).with_binding(Binding { certificate: true, bearer: true }),
+            requirement("https://either.test", &es256)
+                .with_binding(Binding { certificate: true, ..Binding::default() }),
             &named(&["p256"]),
         ),
         // Callers with other characters than a header can carry.

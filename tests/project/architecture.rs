@@ -10,17 +10,18 @@ mod imports;
 /// Each module with the modules that it may use. A module may always use its own parts. Order: from the vocabulary outwards.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("clock", &[]),
-    ("request", &["http1"]),
+    ("confirmation", &[]),
+    ("request", &["confirmation", "http1"]),
     ("rejection", &[]),
     ("algorithm", &[]),
     ("forwarding", &["http1"]),
     ("issuers", &[]),
     ("limits", &[]),
-    ("requirement", &["algorithm", "rejection"]),
+    ("requirement", &["algorithm", "confirmation", "rejection"]),
     ("token", &["rejection", "request"]),
     ("route", &["request"]),
     ("http1", &["rejection"]),
-    ("jwt", &["algorithm", "clock", "issuers", "rejection", "request", "requirement"]),
+    ("jwt", &["algorithm", "clock", "confirmation", "issuers", "rejection", "requirement"]),
     ("identity", &["http1", "jwt", "rejection"]),
     ("keys", &["algorithm", "clock", "jwt"]),
     // The list is core; the watcher of its file is an edge and has a rule of its own below.
@@ -30,6 +31,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &[
             "algorithm",
             "clock",
+            "confirmation",
             "identity",
             "issuers",
             "jwt",
@@ -42,7 +44,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "token",
         ],
     ),
-    ("explain", &["authenticator", "clock", "jwt", "keys", "rejection", "request", "token"]),
+    ("explain", &["authenticator", "clock", "confirmation", "jwt", "keys", "rejection", "request", "token"]),
     ("mode", &["issuers", "request", "route"]),
     ("protected_resource", &["algorithm", "request", "requirement"]),
     ("audit", &["clock", "rejection"]),
@@ -60,6 +62,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "audit",
             "authenticator",
             "clock",
+            "confirmation",
             "downstream",
             "forwarding",
             "http1",
@@ -134,6 +137,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "authenticator",
             "clock",
             "config",
+            "confirmation",
             "explain",
             "issuers",
             "jwks_refresh",
@@ -153,6 +157,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 /// The modules that know no socket, clock, log, file or configuration.
 const CORE: &[&str] = &[
     "clock",
+    "confirmation",
     "request",
     "rejection",
     "algorithm",

@@ -109,7 +109,7 @@ fn binding(table: &file::Issuer, at: &KeyPath, findings: &mut Findings<'_, '_>) 
         let why = "without a proof in 'binding', tokens that are bound to nothing are the only ones that pass; with false here none would";
         return Err(findings.error(&at.key("bearer"), why));
     }
-    Ok(Binding { certificate, bearer: table.bearer })
+    Ok(Binding { certificate, dpop: false, bearer: table.bearer })
 }
 
 /// Refuses a certificate as proof where no client can show one.

@@ -3,9 +3,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use crate::confirmation::{CertificateHash, Confirmation, KeyThumbprint};
 use crate::jwt::json::{Object, Value};
 use crate::rejection::{Reason, quoted};
-use crate::request::CertificateHash;
 use crate::requirement::Binding;
 
 /// RFC 7800 §3: whoever presents a token with `cnf` must prove to have a key. Any `cnf` counts, also `null` or one with an unknown
@@ -13,21 +13,26 @@ use crate::requirement::Binding;
 pub(super) fn judge(asked: Binding, claims: &Object<'_>) -> Result<(), Reason> {
     match claims.get("cnf") {
         None => asked.bearer.then_some(()).ok_or(Reason::TokenUnbound),
-        Some(_) => bound_certificate(claims).filter(|_| asked.certificate).map(drop).ok_or(Reason::TokenBound),
+        Some(_) => confirmation(claims).filter(|bound| asked.accepts(bound)).map(drop).ok_or(Reason::TokenBound),
     }
 }
 
-/// The certificate to which a token with these claims is bound (RFC 8705 §3.1), if that is all it is bound to: a second method
-/// could ask for a proof that nobody looks at.
-pub(crate) fn bound_certificate(claims: &Object<'_>) -> Option<CertificateHash> {
+/// What a token with these claims is bound to, if that is all it is bound to: a second method could ask for a proof that nobody looks
+/// at.
+pub(crate) fn confirmation(claims: &Object<'_>) -> Option<Confirmation> {
     let Some(Value::Object(methods)) = claims.get("cnf") else { return None };
-    let hash = methods.text("x5t#S256").filter(|_| methods.members().count() == 1)?;
-    URL_SAFE_NO_PAD.decode(hash).ok()?.try_into().ok().map(CertificateHash)
+    if methods.members().count() != 1 {
+        return None;
+    }
+    let hash = |name: &str| URL_SAFE_NO_PAD.decode(methods.text(name)?).ok()?.try_into().ok();
+    let certificate = hash("x5t#S256").map(|hash| Confirmation::Certificate(CertificateHash(hash)));
+    certificate.or_else(|| hash("jkt").map(|hash| Confirmation::DpopKey(KeyThumbprint(hash))))
 }
 
 pub(super) fn wanted(asked: Binding) -> String {
     let certificate = "an object with 'x5t#S256' alone, the SHA-256 of the client's certificate in base64url";
-    let good = [(asked.bearer, "missing"), (asked.certificate, certificate)];
+    let key = "an object with 'jkt' alone, the thumbprint of the client's key in base64url";
+    let good = [(asked.bearer, "missing"), (asked.certificate, certificate), (asked.dpop, key)];
     good.iter().filter(|(is_good, _)| *is_good).map(|(_, text)| *text).collect::<Vec<_>>().join(", or ")
 }
 
