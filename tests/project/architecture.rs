@@ -487,7 +487,7 @@ fn dependencies() -> Vec<String> {
 }
 
 /// Lines of code in `jwt` and `token` together, less than.
-const VERIFIER_MAX: usize = 1000;
+const VERIFIER_MAX: usize = 1050;
 
 /// Lines of code in one file, tests, comments and blank lines aside.
 const LINES_MAX: usize = 300;
