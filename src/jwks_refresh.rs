@@ -14,6 +14,7 @@ mod snapshot;
 mod state;
 mod task;
 mod waiting_room;
+mod workload_api;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -33,6 +34,7 @@ pub use self::state::Freshness;
 use self::state::{KeyRequest, RefreshState};
 use self::task::{Aging, Clock, Task};
 use self::waiting_room::WaitingRoom;
+use self::workload_api::WorkloadApi;
 use crate::clock::UnixTime;
 use crate::file_watcher::INTERVAL;
 use crate::issuers::{IssuerIndex, PerIssuer};
@@ -262,6 +264,9 @@ impl JwksRefresher {
                 let file = KeyFile::new(path);
                 self.keep(source, file);
             }
+            Location::WorkloadApi { socket, trust_domain } => {
+                self.keep(source, WorkloadApi::new(socket, &trust_domain));
+            }
             Location::Url(url) => {
                 let start = Start::Keys(url.as_url().clone());
                 self.keep(source, KeyServer::new(start, settings));
@@ -279,7 +284,7 @@ impl JwksRefresher {
         let Origin { issuer, location, settings, .. } = &source.origin;
         let (schedule, cooldown) = match location {
             Location::File(_) => (Schedule::Poll(INTERVAL), settings.unknown_key_cooldown.min(INTERVAL / 4)),
-            Location::Discovery(_) | Location::Url(_) => {
+            Location::Discovery(_) | Location::Url(_) | Location::WorkloadApi { .. } => {
                 (Schedule::Refresh(settings.refresh), settings.unknown_key_cooldown)
             }
         };

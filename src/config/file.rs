@@ -21,7 +21,7 @@ mod upstream;
 pub(super) use caller::{Caller, Encode, IssuerCaller};
 pub(super) use forwarding::{Forwarding, RequestId};
 pub(super) use issuers::{Algorithm, Audiences, ClaimValue, Issuer, Preset, Proof, Readiness};
-pub(super) use keys::{AllKeys, KeyUse, Keys};
+pub(super) use keys::{AllKeys, KeyUse, Keys, WorkloadApi};
 pub(super) use limits::{Closing, Limits, TokenCache};
 pub(super) use listen::{Admin, Listen};
 pub(super) use operation::{Audit, Log, Reload, Shutdown, Tracing};

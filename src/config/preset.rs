@@ -86,7 +86,7 @@ fn nowhere<T>(value: T) -> Spanned<T> {
 const JOINED: [&str; 4] = ["keys", "record", "required_claims", "token"];
 
 /// Where keys can come from: exactly one of these.
-const SOURCES: [&str; 3] = ["url", "discovery", "file"];
+const SOURCES: [&str; 4] = ["url", "discovery", "file", "workload_api"];
 
 /// What is for the preset's own source alone: a token must not be shown to another, nor another be trusted by its authority.
 const CREDENTIALS: [&str; 2] = ["ca_file", "token_file"];

@@ -13,6 +13,8 @@ use crate::keys::source::AddressError;
 /// Why a refresh brought no key set.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FetchError {
+    #[error("the SPIFFE Workload API {0}")]
+    Agent(AgentError),
     #[error("the certificate of the key server is not accepted: {0}")]
     Certificate(&'static str),
     #[error("the connection was refused")]
@@ -49,6 +51,23 @@ pub enum FetchError {
     TooManyRedirects,
 }
 
+/// Why the SPIFFE Workload API gives no keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AgentError {
+    #[error("has a socket that this user may not open")]
+    Closed,
+    #[error("gives this workload nothing (PermissionDenied)")]
+    Denied,
+    #[error("has no bundle of the trust domain")]
+    NoBundle,
+    #[error("has no socket there")]
+    NoSocket,
+    #[error("does not listen at its socket")]
+    NotListening,
+    #[error("is not what answers at the socket (Unimplemented)")]
+    Unimplemented,
+}
+
 /// What a fetch asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asked {
@@ -64,7 +83,13 @@ impl Asked {
         let mut url = url.clone();
         url.set_query(None);
         url.set_fragment(None);
-        Self { what, url: url.as_str().chars().take(URL_SHOWN).collect() }
+        Self::at(what, url.as_str())
+    }
+
+    /// A document by this name at this place.
+    #[must_use]
+    pub fn at(what: &'static str, place: &str) -> Self {
+        Self { what, url: place.chars().take(URL_SHOWN).collect() }
     }
 }
 
@@ -73,6 +98,12 @@ impl FetchError {
     #[must_use]
     pub const fn next_step(&self) -> Option<&'static str> {
         Some(match self {
+            Self::Agent(AgentError::Closed) => "let the user of this process open the agent's socket",
+            Self::Agent(AgentError::Denied) => "register this workload with the agent's server",
+            Self::Agent(AgentError::NoBundle) => "check trust_domain, and whether the agent's server federates with it",
+            Self::Agent(AgentError::NoSocket) => "mount the directory of the agent's socket, and check the path",
+            Self::Agent(AgentError::NotListening) => "look at the agent's own log",
+            Self::Agent(AgentError::Unimplemented) => "check that the path is that of the agent's Workload API",
             Self::Certificate(_) => {
                 "set ca_file to the authority of the server's certificate, or have the certificate renewed"
             }
@@ -115,6 +146,7 @@ impl FetchError {
     #[must_use]
     pub const fn class(&self) -> &'static str {
         match self {
+            Self::Agent(_) => "agent",
             Self::Certificate(_) => "certificate",
             Self::ConnectionRefused | Self::Connection | Self::HostUnknown => "unreachable",
             Self::Discovery(_) | Self::JwksUri(_) | Self::OtherIssuer { .. } => "discovery",
@@ -128,8 +160,18 @@ impl FetchError {
     }
 
     /// Every word of [`Self::class`].
-    pub const CLASSES: [&'static str; 9] =
-        ["answer", "certificate", "discovery", "document", "file", "redirect", "status", "timeout", "unreachable"];
+    pub const CLASSES: [&'static str; 10] = [
+        "agent",
+        "answer",
+        "certificate",
+        "discovery",
+        "document",
+        "file",
+        "redirect",
+        "status",
+        "timeout",
+        "unreachable",
+    ];
 }
 
 impl From<reqwest::Error> for FetchError {

@@ -17,6 +17,12 @@ pub(super) trait Fetch: Send + 'static {
         known: Option<&Validators>,
     ) -> impl Future<Output = Result<Fetched, FetchError>> + Send;
 
+    /// Returns once the source has said by itself that there is something new, which the next fetch then gets. It may be given up
+    /// and begun again at any time. Most sources only answer.
+    fn changed(&mut self) -> impl Future<Output = ()> + Send {
+        std::future::pending()
+    }
+
     /// Learns that the document of the latest fetch is a usable key set.
     fn accepted(&mut self) {}
 

@@ -49,7 +49,9 @@ impl Aging {
     pub(super) const fn of(source: &Source) -> Self {
         match source.origin.location {
             Location::File(_) => Self::Never,
-            Location::Discovery(_) | Location::Url(_) => Self::StaleAfter(source.origin.settings.stale_limit),
+            Location::Discovery(_) | Location::Url(_) | Location::WorkloadApi { .. } => {
+                Self::StaleAfter(source.origin.settings.stale_limit)
+            }
         }
     }
 
@@ -88,6 +90,7 @@ impl<F: Fetch> Task<F> {
                 () = sleep_until(scheduled) => Cause::Schedule,
                 () = became_stale(&self.source.slot, &self.clock) => Cause::Schedule,
                 () = self.state.asked(started) => Cause::Request,
+                () = self.fetcher.changed() => Cause::Schedule,
             };
         }
     }

@@ -24,6 +24,8 @@ pub struct Key {
 /// What the keys of a document must be meant for (`use`, RFC 7517 §4.2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum KeyUse {
+    /// `jwt-svid`, `sig`, or not said, as in what the SPIFFE Workload API gives: a bundle of the keys of tokens alone.
+    JwtBundle,
     /// `jwt-svid` and nothing else, as in a SPIFFE bundle, where the keys of certificates stand beside those of tokens.
     JwtSvid,
     /// `sig`, or not said.
@@ -190,6 +192,7 @@ pub(super) fn kid(jwk: &Object<'_>) -> Result<Option<String>, JwkError> {
 fn is_for_signatures(jwk: &Object<'_>, wanted: KeyUse) -> bool {
     let usage = member(jwk, "use");
     let by_use = match wanted {
+        KeyUse::JwtBundle => usage.is_none_or(|usage| matches!(usage.as_str(), Some("jwt-svid" | "sig"))),
         KeyUse::JwtSvid => usage.is_some_and(|usage| usage.as_str() == Some("jwt-svid")),
         KeyUse::Signature => usage.is_none_or(|usage| usage.as_str() == Some("sig")),
     };

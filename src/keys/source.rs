@@ -30,6 +30,8 @@ pub enum Location {
     File(PathBuf),
     /// At this URL.
     Url(FetchUrl),
+    /// In what the SPIFFE Workload API at this socket says of a trust domain.
+    WorkloadApi { socket: PathBuf, trust_domain: String },
 }
 
 /// A URL that keys may be fetched from: by `https`, or by plain `http` from this machine or by permission. Whoever can change the
@@ -58,7 +60,9 @@ impl Origin {
     pub fn read(&self, document: &[u8]) -> Result<Reading, KeySetError> {
         match self.location {
             Location::File(_) => Reading::parse_file(self.usage, document, &self.algorithms),
-            Location::Discovery(_) | Location::Url(_) => Reading::parse_for(self.usage, document, &self.algorithms),
+            Location::Discovery(_) | Location::Url(_) | Location::WorkloadApi { .. } => {
+                Reading::parse_for(self.usage, document, &self.algorithms)
+            }
         }
     }
 }
@@ -72,7 +76,7 @@ impl Location {
                 let [openid, _] = discovery_documents(issuer.as_url());
                 format!("{openid} (discovery)")
             }
-            Self::File(_) | Self::Url(_) => self.to_string(),
+            Self::File(_) | Self::Url(_) | Self::WorkloadApi { .. } => self.to_string(),
         }
     }
 }
@@ -121,6 +125,9 @@ impl fmt::Display for Location {
             Self::Discovery(_) => f.write_str("discovery"),
             Self::File(path) => path.display().fmt(f),
             Self::Url(url) => f.write_str(url.as_url().as_str()),
+            Self::WorkloadApi { socket, trust_domain } => {
+                write!(f, "the bundle of {trust_domain} from the Workload API at unix:{}", socket.display())
+            }
         }
     }
 }

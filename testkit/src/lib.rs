@@ -27,4 +27,5 @@ pub mod stage;
 pub mod tls;
 pub mod token;
 pub mod tools;
+pub mod workload_api;
 pub mod world;

@@ -30,3 +30,4 @@ mod streaming; // bodies go through as they come
 mod token_cache; // tokens that are shown again
 mod token_field; // tokens in another field than Authorization
 mod upstream_failures; // 502 and 504
+mod workload_api; // keys from the SPIFFE Workload API

@@ -338,9 +338,10 @@ fn heading(table: &str) -> String {
 }
 
 /// Keys that name files which are not here, or that go with another kind of issuer than the example's.
-const FOR_OTHERS: [&str; 12] = [
+const FOR_OTHERS: [&str; 13] = [
     "preset",
     "trust_domain",
+    "workload_api",
     "file",
     "ca_file",
     "token_file",

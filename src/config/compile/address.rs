@@ -13,7 +13,7 @@ pub(super) fn unix(path: &str, key: &KeyPath, findings: &mut Findings<'_, '_>) -
     }
     if !socket.is_absolute() {
         return Err(findings
-            .error(key, format!("{path:?} is not absolute; write \"unix:/run/email/email.sock\", from the root")));
+            .error(key, format!("{path:?} is not absolute; write its path from the root, as in \"unix:/run/…\"")));
     }
     if path.len() > SOCKET_PATH_MAX
         || path.contains('\0')

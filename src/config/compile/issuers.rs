@@ -49,6 +49,7 @@ fn issuer(
     let (called, by_domain) = (names::name(&table), table.issuer.is_none());
     // From here on it is a table like any other.
     table.preset = None;
+    let domain = table.trust_domain.clone();
     if !by_domain {
         table.trust_domain = None;
     }
@@ -67,7 +68,8 @@ fn issuer(
     let recorded = caller::recorded(table.record, &at.key("record"), findings);
     // The shape has seen to it that both are there.
     let keys = table.keys.unwrap_or_default();
-    let origin = keys::origin(&keys, &called, algorithms.as_deref().ok(), &at.key("keys"), findings);
+    let owner = keys::Owner { issuer: &called, trust_domain: domain.as_deref() };
+    let origin = keys::origin(&keys, owner, algorithms.as_deref().ok(), &at.key("keys"), findings);
     trust_domain?;
     name?;
     let (audience_claim, audiences) = audiences?;

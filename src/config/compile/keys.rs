@@ -16,21 +16,24 @@ use crate::keys::source::{ClientCertificate, FetchSettings, JwksHost, Location, 
 pub(super) mod files;
 mod location;
 
+pub(super) use location::Owner;
+
 use files::Pem;
 
-/// Compiles the keys of `issuer`, whose tokens may use `algorithms` if they are known.
+/// Compiles the keys of an issuer, whose tokens may use `algorithms` if they are known.
 pub(super) fn origin(
     table: &file::Keys,
-    issuer: &str,
+    owner: Owner<'_>,
     algorithms: Option<&[Algorithm]>,
     at: &KeyPath,
     findings: &mut Findings<'_, '_>,
 ) -> Result<Origin, Reported> {
-    let usage = match table.usage {
-        file::KeyUse::JwtSvid => KeyUse::JwtSvid,
-        file::KeyUse::Signature => KeyUse::Signature,
+    let location = location::location(table, owner, at, findings);
+    let usage = match (&location, table.usage) {
+        (Ok(Location::WorkloadApi { .. }), _) => KeyUse::JwtBundle,
+        (_, file::KeyUse::JwtSvid) => KeyUse::JwtSvid,
+        (_, file::KeyUse::Signature) => KeyUse::Signature,
     };
-    let location = location::location(table, issuer, at, findings);
     let key_file = match (&location, algorithms) {
         (Ok(Location::File(path)), Some(algorithms)) => {
             files::key_file(path, usage, algorithms, &at.key("file"), findings)
@@ -44,11 +47,19 @@ pub(super) fn origin(
     let unknown_key_cooldown =
         DurationRange::wait(TICK, HOUR).read(&table.unknown_key_cooldown, &at.key("unknown_key_cooldown"), findings);
     let timeout = DurationRange::wait(MILLISECOND, MINUTE).read(&table.timeout, &at.key("timeout"), findings);
-    if matches!(location, Ok(Location::File(_))) {
-        for unused in FOR_FETCHES.map(|name| at.key(name)) {
-            if findings.is_written(&unused) {
-                findings.warning(&unused, "has no effect with file: nothing is fetched; remove it");
-            }
+    let (unused, why) = match &location {
+        Ok(Location::File(_)) => {
+            ([FOR_HTTP, FOR_FETCHES].concat(), "has no effect with file: nothing is fetched; remove it")
+        }
+        Ok(Location::WorkloadApi { .. }) => (
+            [FOR_HTTP, &["use"]].concat(),
+            "has no effect with workload_api: the agent is asked at its socket; remove it",
+        ),
+        _ => (Vec::new(), ""),
+    };
+    for unused in unused.into_iter().map(|name| at.key(name)) {
+        if findings.is_written(&unused) {
+            findings.warning(&unused, why);
         }
     }
     let ca_file = own_file(table.ca_file.as_deref(), &at.key("ca_file"), findings, |path, key, findings| {
@@ -72,7 +83,7 @@ pub(super) fn origin(
     };
     // Without a list of algorithms the issuer has an error of its own.
     let algorithms = algorithms.unwrap_or_default().to_vec();
-    Ok(Origin { issuer: issuer.to_owned(), algorithms, usage, location: location?, settings })
+    Ok(Origin { issuer: owner.issuer.to_owned(), algorithms, usage, location: location?, settings })
 }
 
 /// Warns of pauses between fetches that are longer than a request waits for one.
@@ -179,18 +190,11 @@ fn stale_limit(
     Ok(stale_limit)
 }
 
-/// The keys that say something about fetches only.
-const FOR_FETCHES: [&str; 9] = [
-    "ca_file",
-    "token_file",
-    "client_cert",
-    "client_key",
-    "use_proxy_env",
-    "allow_http",
-    "timeout",
-    "refresh",
-    "stale_limit",
-];
+/// The keys that say something about fetches by HTTP only.
+const FOR_HTTP: &[&str] = &["ca_file", "token_file", "client_cert", "client_key", "use_proxy_env", "allow_http"];
+
+/// The keys that say something about every kind of fetch.
+const FOR_FETCHES: &[&str] = &["timeout", "refresh", "stale_limit"];
 
 /// The shortest time between two fetches.
 const TICK: Duration = Duration::from_millis(100);

@@ -16,6 +16,9 @@ pub(crate) struct Keys {
     pub discovery: bool,
     /// The path of a JWK Set on this machine, relative to this file. It is watched.
     pub file: Option<String>,
+    /// The socket of the SPIFFE Workload API (`unix:/path`) that gives the bundle of `trust_domain`, for `preset = "spiffe"`; `true`:
+    /// the socket that `SPIFFE_ENDPOINT_SOCKET` names. What the agent says by itself counts at once.
+    pub workload_api: Option<WorkloadApi>,
     /// How often fetched keys are fetched again, at the latest; `Cache-Control` and `Expires` can make it more often, down to 10s.
     /// A file is looked at every second, whatever this says. 100ms to 1d.
     pub refresh: Duration,
@@ -49,6 +52,16 @@ pub(crate) struct Keys {
     pub allow_http: bool,
 }
 
+/// Where the SPIFFE Workload API is.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum WorkloadApi {
+    /// Where the environment says, if this is `true`.
+    Environment(bool),
+    /// At this socket.
+    Socket(String),
+}
+
 /// What holds for the keys of all issuers.
 #[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -75,6 +88,7 @@ impl Default for Keys {
             url: None,
             discovery: false,
             file: None,
+            workload_api: None,
             refresh: duration("5m"),
             stale_limit: duration("24h"),
             unknown_key_cooldown: duration("500ms"),

@@ -221,6 +221,8 @@ fn a_bundle_of_a_trust_domain_gives_the_keys_of_its_tokens_only() {
     assert!(reading.left_out.iter().all(|left_out| left_out.why == JwkError::Purpose));
     let reading = read(&keys).expect("a key set");
     assert_eq!(reading.keys.keys().iter().filter_map(Key::kid).collect::<Vec<_>>(), ["unsaid", "sig"]);
+    let reading = read_for(KeyUse::JwtBundle, &keys).expect("a key set");
+    assert_eq!(reading.keys.keys().iter().filter_map(Key::kid).collect::<Vec<_>>(), ["token", "unsaid", "sig"]);
 }
 
 #[test]
