@@ -2,6 +2,7 @@
 //! protocols, by the very head that is forwarded. Each request is recorded once: in `logging`, or when its context is dropped.
 
 mod admission;
+mod arrival;
 mod authenticate;
 mod context;
 pub mod error_response;

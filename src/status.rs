@@ -6,11 +6,13 @@ mod board;
 mod document;
 mod refusals;
 mod traffic;
+mod without_token;
 
 pub use board::{Board, InForce};
 pub use document::{
     Answer, Configuration, Counts, Enforcement, Issuer, Limit, Refusal, Reload, Requests, Service, State, Status,
-    VERSION, WouldReject, schema,
+    VERSION, WithoutToken, WouldReject, schema,
 };
 pub use refusals::Refusals;
 pub use traffic::{INTERVAL, Traffic};
+pub use without_token::WithoutTokens;

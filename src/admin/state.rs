@@ -34,6 +34,7 @@ pub(super) fn status(
         enforcement: Enforcement::new(in_force.reported.clone(), metrics.report.kinds(), total.forward),
         issuers: issuers(&in_force, keys),
         requests: Requests { total, interval_seconds: INTERVAL.as_secs(), intervals: board.traffic.intervals(total) },
+        without_token: board.without_token.all(),
         refusals: board.refusals.all(),
         limits: limits(&in_force, metrics, cache_bytes),
         configuration: Configuration {

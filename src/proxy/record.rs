@@ -4,13 +4,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use http::{HeaderValue, StatusCode};
+use http::StatusCode;
 use pingora::proxy::Session;
 
+use super::arrival::Arrival;
 use super::policy::Policy;
 use super::request_summary::RequestSummary;
 use crate::audit::record::{EVENT, VERSION};
-use crate::audit::{Audit, PATH_SHOWN, Record, RecordedDecision};
+use crate::audit::{Audit, Record, RecordedDecision};
 use crate::authenticator::{Accepted, CacheStatus, Facts};
 use crate::clock::UnixTime;
 use crate::identity::Identity;
@@ -49,20 +50,6 @@ pub struct RequestRecord {
     decided: Option<Instant>,
     upstream_answered: Option<Instant>,
     state: RecordState,
-}
-
-/// What is known of a request from its beginning.
-struct Arrival {
-    method: String,
-    path: String,
-    client: Option<Arc<str>>,
-    /// Where the trusted proxies say that it came from.
-    forwarded_for: Option<String>,
-    context: Option<Context>,
-    span_context: Option<SpanContext>,
-    /// For the span alone.
-    authority: Option<String>,
-    protocol_version: Option<&'static str>,
 }
 
 /// What is known of a request at its end. A request that is cut has none of it.
@@ -114,26 +101,7 @@ impl RequestRecord {
     pub fn describe(&mut self, summary: &RequestSummary<'_>, client: Option<Arc<str>>) {
         let kept = self.policy.forward.kept_request_id(summary.request_id);
         self.request_id = kept.unwrap_or_else(|| uuid::Uuid::now_v7().simple().to_string());
-        let context = Context::read(summary.traceparent.into_iter());
-        let span_context = self.sinks.tracer.as_ref().and_then(|tracer| tracer.place(context.as_ref()));
-        let forwarded_for = summary.headers.and_then(|headers| {
-            let lines = headers.get_all("x-forwarded-for").iter().map(HeaderValue::as_bytes);
-            self.policy.forward.first_address(lines)
-        });
-        let path = summary.path;
-        // Hardly any path is longer, and one with no more bytes has no more characters.
-        let path = if path.len() <= PATH_SHOWN { path.to_owned() } else { path.chars().take(PATH_SHOWN).collect() };
-        let authority = span_context.as_ref().and(summary.authority).map(str::to_owned);
-        self.arrival = Some(Arrival {
-            method: summary.method.to_owned(),
-            path,
-            client,
-            forwarded_for,
-            context,
-            span_context,
-            authority,
-            protocol_version: summary.protocol_version,
-        });
+        self.arrival = Some(Arrival::of(summary, client, &self.policy, self.sinks.tracer.as_ref()));
     }
 
     /// How long ago the token was decided about.
@@ -272,6 +240,9 @@ impl RequestRecord {
         if let (RecordedDecision::WouldReject, Some(reason)) = (self.decision, self.reason) {
             let now = UnixTime::from(SystemTime::now());
             metrics.report.would_reject(self.claimed_caller.as_deref(), reason, self.issuer(), now);
+            if let (Reason::TokenMissing, Some(arrival)) = (reason, &self.arrival) {
+                self.sinks.board.without_token.add(arrival.address(), &arrival.method, &arrival.path, now);
+            }
         }
         self.note_refusal(end);
         // Whoever sees the count also sees what was noted of the request.

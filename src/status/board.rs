@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::document::{Issuer, Reload, Service};
 use super::refusals::Refusals;
 use super::traffic::Traffic;
+use super::without_token::WithoutTokens;
 use crate::clock::UnixTime;
 
 /// The notes of one instance.
@@ -12,6 +13,7 @@ use crate::clock::UnixTime;
 pub struct Board {
     pub started: UnixTime,
     pub refusals: Refusals,
+    pub without_token: WithoutTokens,
     pub traffic: Traffic,
     in_force: Mutex<Arc<InForce>>,
     last_reload: Mutex<Option<Reload>>,
@@ -40,7 +42,8 @@ impl Board {
     pub fn new(in_force: InForce, refusals: Refusals) -> Self {
         let started = in_force.since;
         let in_force = Mutex::new(Arc::new(in_force));
-        Self { started, refusals, traffic: Traffic::default(), in_force, last_reload: Mutex::default() }
+        let without_token = WithoutTokens::new(refusals.are_kept());
+        Self { started, refusals, without_token, traffic: Traffic::default(), in_force, last_reload: Mutex::default() }
     }
 
     /// The configuration in force.

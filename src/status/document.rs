@@ -31,6 +31,8 @@ pub struct Status {
     /// The trusted issuers, in the order of the configuration.
     pub issuers: Vec<Issuer>,
     pub requests: Requests,
+    /// The senders of requests without a token that are only reported, the most frequent first; `null` if `admin.page` is `false`.
+    pub without_token: Option<Vec<WithoutToken>>,
     /// The latest refusals, the last one first; `null` if `admin.page` is `false`.
     pub refusals: Option<Vec<Refusal>>,
     /// What is bounded, and how full it is.
@@ -100,6 +102,20 @@ pub struct WouldReject {
     #[serde(with = "rfc_3339")]
     #[schemars(with = "String", extend("format" = "date-time"))]
     pub first: UnixTime,
+    #[serde(with = "rfc_3339")]
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    pub last: UnixTime,
+}
+
+/// Requests without a token from one client to one path. The first 100 such senders are told apart, all others are `other`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct WithoutToken {
+    /// The client's address: the first of `X-Forwarded-For` if the hops before us are declared, and the peer's otherwise.
+    pub client: String,
+    pub method: String,
+    /// Without query, at most 200 characters.
+    pub path: String,
+    pub requests: u64,
     #[serde(with = "rfc_3339")]
     #[schemars(with = "String", extend("format" = "date-time"))]
     pub last: UnixTime,

@@ -182,6 +182,18 @@ fn rollout_says_whether_refusing_may_begin() {
     for words in ["1 × audience_mismatch", "billing", "Only reported: all requests", "Not yet"] {
         assert!(ended.stdout.contains(words), "{words} in {}", ended.stdout);
     }
+    assert!(!ended.stdout.contains("without a token"), "all had one: {}", ended.stdout);
+    for (method, path) in [("POST", "/send"), ("POST", "/send"), ("GET", "/reports?of=me")] {
+        stage.ask(&Request::send().to(method, path));
+    }
+    let labels = ["reason=\"token_missing\""];
+    wait_for_sample(&stage.sidecar, "callgate_would_reject_total", &labels, |count| count > 2.5);
+    let ended = rollout(&stage, &["--within", "24"]);
+    for words in
+        ["2 × without a token from 127.0.0.1: POST /send, last ", "1 × without a token from 127.0.0.1: GET /reports, "]
+    {
+        assert!(ended.stdout.contains(words), "{words} in {}", ended.stdout);
+    }
     let nobody = run(binary(), &["rollout", "--admin", "127.0.0.1:1"]).unwrap();
     assert_eq!(nobody.code, Some(69), "{}", nobody.stderr);
     let wrong = run(binary(), &["rollout", "--admin", &stage.sidecar.listen().to_string()]).unwrap();

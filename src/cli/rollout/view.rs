@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::clock::UnixTime;
-use crate::status::{Answer, Enforcement, Status, WouldReject};
+use crate::status::{Answer, Enforcement, Status, WithoutToken, WouldReject};
 
 /// What was learned of one instance.
 pub(super) struct View {
@@ -54,6 +54,11 @@ impl fmt::Display for View {
                 "{requests:>9} × {reason}, caller (unverified): {claimed_caller}, issuer: {issuer}, {first} to {last}"
             )?;
         }
+        let since = self.since.unwrap_or_default();
+        let without_token = self.status.without_token.iter().flatten().filter(|sender| sender.last >= since);
+        for WithoutToken { client, method, path, requests, last } in without_token.take(SENDERS_SHOWN) {
+            writeln!(f, "{requests:>9} × without a token from {client}: {method} {path}, last {last}")?;
+        }
         f.write_str(match answer {
             Answer::Enforced => "Nothing to do: requests that do not pass are already refused.",
             Answer::NotYet => {
@@ -64,3 +69,6 @@ impl fmt::Display for View {
         })
     }
 }
+
+/// How many senders of requests without a token are named.
+const SENDERS_SHOWN: usize = 20;

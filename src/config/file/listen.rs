@@ -45,8 +45,8 @@ pub(crate) struct Admin {
     /// IP address and port, another port than that of `listen`. It asks for no token: keep it inside the cluster.
     #[schemars(example = "0.0.0.0:9901")]
     pub address: String,
-    /// Whether `/` shows a page for people, and `/status` has the latest refusals with their paths and peers. The rest of `/status` is
-    /// always there, for `callgate rollout`.
+    /// Whether `/` shows a page for people, and `/status` has paths and peers: the latest refusals, and who sends requests without a
+    /// token. The rest of `/status` is always there, for `callgate rollout`.
     #[serde(default = "default_page")]
     pub page: bool,
 }
