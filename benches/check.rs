@@ -14,7 +14,7 @@ use callgate::jwt::verify::verify;
 use callgate::keys::jwks::Reading;
 use callgate::keys::store::{KeySlot, Published};
 use callgate::request::TokenField;
-use callgate::request::{Authorization, RequestHead};
+use callgate::request::{RequestHead, SingletonField};
 use callgate::requirement::Requirement;
 use callgate::route::PublicRoutes;
 use callgate::token::Token;
@@ -52,7 +52,7 @@ impl Stage {
     }
 
     fn head(&self) -> RequestHead<'_> {
-        head(Authorization::One(self.authorization.as_bytes()))
+        head(SingletonField::One(self.authorization.as_bytes()))
     }
 
     fn token(&self) -> &str {
@@ -64,8 +64,8 @@ fn requirement(algorithm: Algorithm) -> Requirement {
     Requirement::new(ISSUER.into(), vec!["email-service".into()], vec![algorithm]).expect("a requirement")
 }
 
-const fn head(authorization: Authorization<'_>) -> RequestHead<'_> {
-    RequestHead { method: "POST", path: Some("/send"), authorization, certificate: None }
+const fn head(authorization: SingletonField<'_>) -> RequestHead<'_> {
+    RequestHead { method: "POST", path: Some("/send"), authorization, proof: SingletonField::Absent, certificate: None }
 }
 
 fn steps(criterion: &mut Criterion) {
@@ -111,7 +111,7 @@ fn decisions(criterion: &mut Criterion) {
     }
     let stage = Stage::set(Algorithm::Es256);
     group.bench_function("no token", |bencher| {
-        bencher.iter(|| stage.authenticator.decide(black_box(&head(Authorization::Absent)), NOW));
+        bencher.iter(|| stage.authenticator.decide(black_box(&head(SingletonField::Absent)), NOW));
     });
     group.finish();
 }

@@ -13,19 +13,19 @@ use std::sync::Arc;
 
 use crate::algorithm::Algorithm;
 use crate::clock::UnixTime;
-use crate::confirmation::CertificateHash;
 use crate::identity::{CallerRule, Identity};
 use crate::issuers::{IssuerIndex, PerIssuer};
 use crate::jwt::claims::{Round, time};
 use crate::jwt::json::{Number, Object, Value};
 use crate::jwt::parse::{Parts, Unverified};
 use crate::jwt::verify::{Verified, allowed_algorithm, confirmation};
+use crate::proof::ProofVerifier;
 use crate::rejection::{Reason, Rejection, quoted};
 use crate::request::{RequestHead, TokenField};
 use crate::requirement::Requirement;
 use crate::revocation::list::{Credential, DenyListSlot};
 use crate::route::PublicRoutes;
-use crate::token::{Token, presented};
+use crate::token::{Presented, Token, presented};
 
 pub use accepted::{Accepted, Facts};
 pub use cache::Usage;
@@ -47,6 +47,7 @@ pub struct Authenticator {
     revoked: Arc<DenyListSlot>,
     token_field: TokenField,
     token_limit: usize,
+    proofs: Option<ProofVerifier>,
     cache: Option<TokenCache>,
 }
 
@@ -98,13 +99,19 @@ impl Authenticator {
     ) -> Self {
         let issuers = issuers.into();
         let (revoked, token_field) = (Arc::default(), TokenField::default());
-        Self { issuers, caller, public, revoked, token_field, token_limit, cache: None }
+        Self { issuers, caller, public, revoked, token_field, token_limit, proofs: None, cache: None }
     }
 
     /// Reads the token in this field instead of `Authorization`.
     #[must_use]
     pub fn with_token_field(self, token_field: TokenField) -> Self {
         Self { token_field, ..self }
+    }
+
+    /// Takes tokens that are bound to a key, with the scheme `DPoP` and proofs that this judges.
+    #[must_use]
+    pub fn with_proofs(self, proofs: ProofVerifier) -> Self {
+        Self { token_field: self.token_field.with_dpop(), proofs: Some(proofs), ..self }
     }
 
     /// Refuses what the deny-list in this place revokes.
@@ -142,6 +149,12 @@ impl Authenticator {
         &self.token_field
     }
 
+    /// What judges proofs, if there are any.
+    #[must_use]
+    pub const fn proofs(&self) -> Option<&ProofVerifier> {
+        self.proofs.as_ref()
+    }
+
     /// The longest token that is looked at, in bytes.
     #[must_use]
     pub const fn token_limit(&self) -> usize {
@@ -174,15 +187,15 @@ impl Authenticator {
         if self.public.contains(head) {
             return Decision::Pass;
         }
-        let text = match presented(head.authorization, &self.token_field) {
-            Ok(text) => text,
+        let presented = match presented(head.authorization, &self.token_field) {
+            Ok(presented) => presented,
             Err(rejection) => {
                 return Decision::Reject(Refused { rejection, facts: Facts::default(), keys_wanted: None });
             }
         };
-        if let Some(accepted) = self.recall(text, now) {
+        if let Some(accepted) = self.recall(presented.text, now) {
             // Whoever shows it now may be another than before.
-            return match prove(accepted.conditions.confirmation.as_ref(), head.certificate.as_ref()) {
+            return match prove(accepted.conditions.confirmation.as_ref(), presented, head, self.proofs.as_ref(), now) {
                 Ok(()) => Decision::Forward(accepted, CacheStatus::Hit),
                 Err(rejection) => {
                     Decision::Reject(Refused { rejection, facts: accepted.facts.clone(), keys_wanted: None })
@@ -190,7 +203,7 @@ impl Authenticator {
             };
         }
         let mut facts = Facts::default();
-        match self.verify_token(text, head.certificate.as_ref(), now, &mut facts) {
+        match self.verify_token(presented, head, now, &mut facts) {
             Ok(proven) => Decision::Forward(self.remember(proven, facts), CacheStatus::Miss),
             Err(Refusal { rejection, keys_wanted }) => {
                 let keys_wanted = facts.issuer.filter(|_| keys_wanted);
@@ -261,12 +274,12 @@ impl Authenticator {
 
     fn verify_token<'t>(
         &self,
-        text: &'t [u8],
-        shown_certificate: Option<&CertificateHash>,
+        presented: Presented<'t>,
+        head: &RequestHead<'_>,
         now: UnixTime,
         facts: &mut Facts,
     ) -> Result<Proven<'t>, Refusal> {
-        let token = Token::read(text, &self.token_field, self.token_limit)?;
+        let token = Token::read(presented.text, &self.token_field, self.token_limit)?;
         let parts = Parts::decode(token.as_str())?;
         let unverified = Unverified::parse(&parts)?;
         facts.alg = Some(shown_algorithm(unverified.alg()));
@@ -293,9 +306,9 @@ impl Authenticator {
             .iter()
             .filter_map(|(name, path)| Some((name.clone(), shown(path.find(verified.claims())?)?)))
             .collect();
-        // Last: what would not pass anyway needs no proof.
+        // Last: what would not pass anyway needs no proof, and one that is good is used up.
         let confirmation = confirmation(verified.claims());
-        prove(confirmation.as_ref(), shown_certificate)?;
+        prove(confirmation.as_ref(), presented, head, self.proofs.as_ref(), now)?;
         let expires = verified.expires().plus(requirement.leeway());
         let conditions = CacheConditions {
             confirmation,

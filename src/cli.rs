@@ -89,6 +89,15 @@ struct Explain {
     /// Judge for a client that opened its connection with this certificate, in PEM
     #[arg(long, value_name = "FILE")]
     certificate: Option<PathBuf>,
+    /// Judge with the proof (the value of the DPoP field) in this file, for a request with --method and --url
+    #[arg(long, value_name = "FILE", requires_all = ["method", "url"])]
+    proof: Option<PathBuf>,
+    /// The method of the request that the proof is for
+    #[arg(long, value_name = "METHOD", requires = "proof")]
+    method: Option<String>,
+    /// The URL of that request, as its client knows it
+    #[arg(long, value_name = "URL", requires = "proof")]
+    url: Option<String>,
     /// Answer as JSON
     #[arg(long)]
     json: bool,
@@ -182,8 +191,10 @@ fn start(path: &Path, err: &mut impl Write) -> io::Result<u8> {
 
 /// `callgate explain`: why a token is accepted or refused. Returns the exit code: 0 accepted, 1 refused or not to be judged.
 fn why(arguments: Explain, out: &mut impl Write, err: &mut impl Write) -> io::Result<u8> {
-    let Explain { config: path, keys, at, certificate, json, token } = arguments;
-    let question = Question { token, keys, at, certificate, json };
+    let Explain { config: path, keys, at, certificate, proof, method, url, json, token } = arguments;
+    // The arguments come together, or none does.
+    let proof = proof.zip(method).zip(url).map(|((file, method), url)| explain::Proof { file, method, url });
+    let question = Question { token, keys, at, certificate, proof, json };
     let default = || Some(PathBuf::from(DEFAULT_CONFIG)).filter(|path| path.exists());
     let answer = match path.or_else(default) {
         Some(path) => match config::load(&path) {

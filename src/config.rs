@@ -23,8 +23,8 @@ mod shape;
 pub use problem::{Problem, Problems, Severity, SourceSpan};
 pub use schema::{schema, toml_text};
 pub use settings::{
-    Audit, Compiled, Issuer, ListenAddress, Log, LogFormat, LogLevel, Protocol, Reload, Revocation, Shutdown, Tls,
-    Tracing, Upstream, UpstreamAddress, WhenFull,
+    Audit, Compiled, Dpop, Issuer, ListenAddress, Log, LogFormat, LogLevel, Protocol, Reload, Revocation, Shutdown,
+    Tls, Tracing, Upstream, UpstreamAddress, WhenFull,
 };
 
 pub(crate) use compile::own_issuer;

@@ -14,15 +14,16 @@ use crate::authenticator::{
     Authenticator, Decision, Issuer, keys_unavailable, prove_possession, verify_with_any, written_hash,
 };
 use crate::clock::{UnixTime, brief};
-use crate::confirmation::{CertificateHash, Confirmation};
-use crate::jwt::claims::{Round, time};
+use crate::confirmation::Confirmation;
+use crate::jwt::claims::{Finding, Round, time};
 use crate::jwt::json::Value;
 use crate::jwt::parse::{Parts, Unverified};
 use crate::jwt::verify::{allowed_algorithm, confirmation, findings, verify};
 use crate::keys::jwks::KeySet;
+use crate::proof::ProvenRequest;
 use crate::rejection::{Reason, Rejection, quoted};
-use crate::request::{Authorization, RequestHead};
-use crate::token::Token;
+use crate::request::RequestHead;
+use crate::token::{Token, TokenType, presented};
 
 /// What became of a token and why.
 pub struct Explanation {
@@ -90,27 +91,20 @@ pub enum Verdict {
     Refused(Rejection),
 }
 
-/// Explains the value of the field that carries the token, shown by a client with this certificate. `keys_fault` says why an issuer has no keys, if it is known.
+/// Explains a request to a protected route, by its token and what the client shows beside it. `keys_fault` says why an issuer has no
+/// keys, if it is known.
 #[must_use]
-pub fn explain(
-    judge: &Authenticator,
-    field: &[u8],
-    certificate: Option<CertificateHash>,
-    at: UnixTime,
-    keys_fault: Option<&str>,
-) -> Explanation {
-    let head = RequestHead { method: "POST", path: None, authorization: Authorization::One(field), certificate };
-    let verdict = match judge.decide(&head, at) {
+pub fn explain(judge: &Authenticator, head: &RequestHead<'_>, at: UnixTime, keys_fault: Option<&str>) -> Explanation {
+    let verdict = match judge.decide(head, at) {
         Decision::Forward(accepted, _) => Verdict::Accepted { caller: accepted.identity.caller().to_owned() },
-        // No path is public here.
         Decision::Pass => {
-            Verdict::Refused(Rejection::new(Reason::InternalError, "a request without path was let pass"))
+            Verdict::Refused(Rejection::new(Reason::InternalError, "a request to a public route needs no token"))
         }
         Decision::Reject(refused) => Verdict::Refused(refused.rejection),
     };
     let mut explainer =
-        Explainer { judge, certificate, at, keys_fault, checks: Vec::new(), keys: Vec::new(), times: Times::default() };
-    explainer.token(head.authorization);
+        Explainer { judge, head, at, keys_fault, checks: Vec::new(), keys: Vec::new(), times: Times::default() };
+    explainer.token();
     let missing = NAMES.iter().skip_while(|name| explainer.checks.iter().any(|check| check.name == **name));
     let unchecked = |name: &&'static str| CheckResult {
         name,
@@ -127,7 +121,7 @@ pub fn explain(
 /// The way of a token through the checks.
 struct Explainer<'w> {
     judge: &'w Authenticator,
-    certificate: Option<CertificateHash>,
+    head: &'w RequestHead<'w>,
     at: UnixTime,
     keys_fault: Option<&'w str>,
     checks: Vec<CheckResult>,
@@ -156,12 +150,12 @@ impl Explainer<'_> {
         self.checks.push(CheckResult { name, outcome, wanted, found });
     }
 
-    fn token(&mut self, authorization: Authorization<'_>) {
+    fn token(&mut self) {
         let limit = self.judge.token_limit();
         let field = self.judge.token_field();
         let place = if field.is_authorization() { String::new() } else { format!(" in {}", field.name()) };
         let wanted = format!("one token{place} of at most {limit} bytes: letters, digits, '-', '_' and '.'");
-        let token = Token::extract(authorization, field, limit);
+        let token = Token::extract(self.head.authorization, field, limit);
         let found = token.map(|token| (format!("{} bytes", token.as_str().len()), token));
         let Some(token) = self.add("token", wanted, found) else { return };
 
@@ -246,14 +240,27 @@ impl Explainer<'_> {
 
     /// What the client proves to have.
     fn possession(&mut self, bound: &Confirmation) {
-        let proven = prove_possession(Some(bound), self.certificate.as_ref());
-        let (name, wanted) = match bound {
-            Confirmation::Certificate(hash) => {
-                ("certificate", format!("the client's certificate, with the SHA-256 {}", written_hash(&hash.0)))
+        let Ok(presented) = presented(self.head.authorization, self.judge.token_field()) else { return };
+        match (bound, self.judge.proofs()) {
+            (Confirmation::Certificate(hash), _) => {
+                let wanted = format!("the client's certificate, with the SHA-256 {}", written_hash(&hash.0));
+                let proven = prove_possession(Some(bound), presented, self.head, None, self.at);
+                self.add("certificate", wanted, proven.map(|()| ("that one".to_owned(), ())));
             }
-            Confirmation::DpopKey(key) => ("proof", format!("of the key with the thumbprint {}", written_hash(&key.0))),
-        };
-        self.add(name, wanted, proven.map(|()| ("that one".to_owned(), ())));
+            (Confirmation::DpopKey(key), Some(proofs)) => {
+                let found = if presented.token_type == TokenType::Dpop { "'DPoP'" } else { "another one" };
+                let refused = (presented.token_type != TokenType::Dpop).then_some(Reason::TokenBound);
+                self.push("scheme", "'DPoP'".to_owned(), found.to_owned(), refused);
+                let RequestHead { method, path, proof, .. } = *self.head;
+                let request = ProvenRequest { method, path, token: presented.text, key: *key };
+                let wanted = "one proof in the DPoP field, with header, payload and signature".to_owned();
+                let read = proofs.explain(proof, &request, self.at).map(|findings| ("one".to_owned(), findings));
+                for Finding { check, wanted, found, refused } in self.add("proof", wanted, read).into_iter().flatten() {
+                    self.push(check, wanted, found, refused);
+                }
+            }
+            (Confirmation::DpopKey(_), None) => {}
+        }
     }
 
     /// Returns the name of the key that made the signature.

@@ -5,6 +5,7 @@
 pub mod document;
 pub mod jwk;
 pub mod jwks;
+pub mod proof_key;
 pub mod readiness;
 pub mod source;
 pub mod store;

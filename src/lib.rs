@@ -26,6 +26,7 @@ pub mod limits;
 pub mod metrics;
 pub mod mode;
 pub mod probe;
+pub mod proof;
 pub mod protected_resource;
 pub mod proxy;
 pub mod rejection;

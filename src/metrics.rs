@@ -6,6 +6,7 @@ pub mod cache;
 pub mod callers;
 pub mod config;
 pub mod keys;
+pub mod proofs;
 mod registrar;
 pub mod report;
 pub mod revocation;
@@ -25,6 +26,7 @@ use crate::trace::SpanMeters;
 use cache::CacheMetrics;
 use callers::Callers;
 use config::ConfigMetrics;
+use proofs::ProofMetrics;
 use registrar::Registrar;
 use report::ReportMetrics;
 use revocation::RevocationMetrics;
@@ -51,6 +53,8 @@ pub struct Metrics {
     tokens: TokenMetrics,
     /// About the cache of accepted tokens.
     pub cache: CacheMetrics,
+    /// About proofs of what tokens are bound to.
+    pub proofs: ProofMetrics,
     /// About what is only reported.
     pub report: ReportMetrics,
     /// About reloads.
@@ -110,6 +114,7 @@ impl Metrics {
             )?,
             tokens: TokenMetrics::register(&registrar)?,
             cache: CacheMetrics::register(&registrar)?,
+            proofs: ProofMetrics::register(&registrar)?,
             report: ReportMetrics::register(&registrar)?,
             config: ConfigMetrics::register(&registrar)?,
             revocation: RevocationMetrics::register(&registry)?,
@@ -140,6 +145,9 @@ impl Metrics {
         issuer: Option<&IssuerMetrics>,
         times: &Times,
     ) {
+        if let Some(reason) = reason {
+            self.proofs.refused(reason);
+        }
         match (decision, reason, issuer) {
             (RecordedDecision::Forward, None, Some(issuer)) => issuer.forwarded.inc(),
             _ => {

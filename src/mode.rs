@@ -80,7 +80,7 @@ impl fmt::Display for ReportScope {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::request::Authorization;
+    use crate::request::SingletonField;
     use crate::route::PublicRoute;
 
     fn modes(general: Mode, first: Option<Mode>) -> Modes {
@@ -93,7 +93,13 @@ mod tests {
     }
 
     fn head<'a>(method: &'a str, path: &'a str) -> RequestHead<'a> {
-        RequestHead { method, path: Some(path), authorization: Authorization::Absent, certificate: None }
+        RequestHead {
+            method,
+            path: Some(path),
+            authorization: SingletonField::Absent,
+            proof: SingletonField::Absent,
+            certificate: None,
+        }
     }
 
     #[test]

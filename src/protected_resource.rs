@@ -8,7 +8,7 @@ use url::Url;
 
 use crate::algorithm::Algorithm;
 use crate::request::{Scheme, TokenField};
-use crate::requirement::Requirement;
+use crate::requirement::{Binding, Requirement};
 
 /// What a service is called outside (RFC 9728 §1.2): a URL with `https`, without query, fragment and credentials, as its clients
 /// know it.
@@ -51,6 +51,9 @@ struct Metadata<'a> {
     authorization_servers: Vec<&'a str>,
     bearer_methods_supported: &'a [&'a str],
     tls_client_certificate_bound_access_tokens: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    dpop_signing_alg_values_supported: Vec<&'a str>,
+    dpop_bound_access_tokens_required: bool,
     access_token_signing_alg_values_supported: Vec<&'a str>,
 }
 
@@ -90,9 +93,15 @@ impl fmt::Display for ResourceIdentifier {
 }
 
 impl ProtectedResource {
-    /// The resource of this name, which accepts tokens that fulfil one of `requirements`.
+    /// The resource of this name, which accepts tokens that fulfil one of `requirements`, and proofs that are signed with one of
+    /// `proof_algorithms`.
     #[must_use]
-    pub fn new(identifier: &ResourceIdentifier, requirements: &[&Requirement], field: &TokenField) -> Self {
+    pub fn new(
+        identifier: &ResourceIdentifier,
+        requirements: &[&Requirement],
+        field: &TokenField,
+        proof_algorithms: &[Algorithm],
+    ) -> Self {
         // An authorization server is named by a URL with https (RFC 8414 §2); other issuers have no metadata to look for.
         let issuers = requirements.iter().map(|asked| asked.issuer()).filter(|issuer| issuer.starts_with("https://"));
         let mut algorithms: Vec<Algorithm> =
@@ -105,6 +114,15 @@ impl ProtectedResource {
             authorization_servers: issuers.collect(),
             bearer_methods_supported: if is_bearer { &["header"] } else { &[] },
             tls_client_certificate_bound_access_tokens: requirements.iter().any(|asked| asked.binding().certificate),
+            dpop_signing_alg_values_supported: proof_algorithms
+                .iter()
+                .flat_map(|algorithm| [Some(algorithm.name()), algorithm.deprecated_name()])
+                .flatten()
+                .collect(),
+            dpop_bound_access_tokens_required: requirements
+                .iter()
+                .map(|asked| asked.binding())
+                .all(Binding::is_dpop_alone),
             access_token_signing_alg_values_supported: algorithms.into_iter().map(Algorithm::name).collect(),
         };
         let metadata_path = identifier.metadata_path();
@@ -150,7 +168,7 @@ mod tests {
 
     fn resource(written: &str) -> ProtectedResource {
         let identifier = ResourceIdentifier::new(written).unwrap();
-        ProtectedResource::new(&identifier, &[&requirement("https://a.example", &[Algorithm::Rs256])], &bearer())
+        ProtectedResource::new(&identifier, &[&requirement("https://a.example", &[Algorithm::Rs256])], &bearer(), &[])
     }
 
     fn bearer() -> TokenField {
@@ -206,7 +224,7 @@ mod tests {
         ];
         let identifier = ResourceIdentifier::new("https://mail.example").unwrap();
         let of = |requirements: &[&Requirement], field: &TokenField| {
-            let resource = ProtectedResource::new(&identifier, requirements, field);
+            let resource = ProtectedResource::new(&identifier, requirements, field, &[]);
             serde_json::from_str::<serde_json::Value>(resource.metadata()).unwrap()
         };
         let both = of(&[&requirements[0], &requirements[1]], &bearer());
@@ -222,6 +240,29 @@ mod tests {
             let field = TokenField::new(name.to_owned(), scheme);
             let methods = &of(&[&requirements[0]], &field)["bearer_methods_supported"];
             assert_eq!(methods, &serde_json::json!([]), "RFC 6750 knows no other field, and no other scheme");
+        }
+    }
+
+    #[test]
+    fn metadata_tells_of_proofs_where_they_are_accepted() {
+        let identifier = ResourceIdentifier::new("https://mail.example").unwrap();
+        let with = |binding| requirement("https://a.example", &[Algorithm::Rs256]).with_binding(binding);
+        let alone = Binding { dpop: true, certificate: false, bearer: false };
+        let of = |bindings: &[Binding], algorithms: &[Algorithm]| {
+            let requirements: Vec<_> = bindings.iter().map(|binding| with(*binding)).collect();
+            let requirements: Vec<_> = requirements.iter().collect();
+            let resource = ProtectedResource::new(&identifier, &requirements, &bearer(), algorithms);
+            serde_json::from_str::<serde_json::Value>(resource.metadata()).unwrap()
+        };
+        let without = of(&[Binding::default()], &[]);
+        assert_eq!(without.get("dpop_signing_alg_values_supported"), None);
+        assert_eq!(without["dpop_bound_access_tokens_required"], false);
+        let required = of(&[alone, alone], &[Algorithm::Es256, Algorithm::Ed25519]);
+        assert_eq!(required["dpop_signing_alg_values_supported"], serde_json::json!(["ES256", "Ed25519", "EdDSA"]));
+        assert_eq!(required["dpop_bound_access_tokens_required"], true);
+        assert_eq!(required["tls_client_certificate_bound_access_tokens"], false);
+        for other in [Binding { bearer: true, ..alone }, Binding { certificate: true, ..alone }, Binding::default()] {
+            assert_eq!(of(&[alone, other], &[Algorithm::Es256])["dpop_bound_access_tokens_required"], false);
         }
     }
 

@@ -40,7 +40,7 @@ use crate::rejection::Rejection;
 
 use admission::{InFlightLimit, asks_for_websocket, check_http2, check_length, ignore_upgrade, is_body_too_slow};
 use authenticate::authenticate;
-use context::{RequestContext, Tunnel};
+use context::{DPOP_NONCE, RequestContext, Tunnel};
 use error_response::{respond, respond_with_metadata};
 use outage::OutageLog;
 use policy::Policy;
@@ -240,6 +240,11 @@ impl ProxyHttp for AuthProxy {
             }
         }
         upstream_request::strip_hop_by_hop(answer, session.req_header().version);
+        if ctx.is_proven_by_key()
+            && let Some(nonce) = ctx.proof_nonce()
+        {
+            answer.insert_header(DPOP_NONCE, nonce)?;
+        }
         Ok(())
     }
 

@@ -29,6 +29,12 @@ pub enum Reason {
     LifetimeExceeded,
     MethodRefused,
     Overloaded,
+    ProofExpired,
+    ProofInvalid,
+    ProofMissing,
+    ProofNonceWanted,
+    ProofReplayed,
+    ProofUncheckable,
     RequestMalformed,
     RequestTimeout,
     SignatureInvalid,
@@ -49,7 +55,7 @@ pub enum Reason {
 
 impl Reason {
     /// All reasons, in the order of their declaration.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 39] = [
         Self::AlgorithmRefused,
         Self::AudienceMismatch,
         Self::BodyTooLarge,
@@ -67,6 +73,12 @@ impl Reason {
         Self::LifetimeExceeded,
         Self::MethodRefused,
         Self::Overloaded,
+        Self::ProofExpired,
+        Self::ProofInvalid,
+        Self::ProofMissing,
+        Self::ProofNonceWanted,
+        Self::ProofReplayed,
+        Self::ProofUncheckable,
         Self::RequestMalformed,
         Self::RequestTimeout,
         Self::SignatureInvalid,
@@ -106,6 +118,12 @@ impl Reason {
             Self::LifetimeExceeded => "lifetime_exceeded",
             Self::MethodRefused => "method_refused",
             Self::Overloaded => "overloaded",
+            Self::ProofExpired => "proof_expired",
+            Self::ProofInvalid => "proof_invalid",
+            Self::ProofMissing => "proof_missing",
+            Self::ProofNonceWanted => "proof_nonce_wanted",
+            Self::ProofReplayed => "proof_replayed",
+            Self::ProofUncheckable => "proof_uncheckable",
             Self::RequestMalformed => "request_malformed",
             Self::RequestTimeout => "request_timeout",
             Self::SignatureInvalid => "signature_invalid",
@@ -146,6 +164,12 @@ impl Reason {
             Self::LifetimeExceeded => "The token lives longer than is accepted",
             Self::MethodRefused => "The request's method is not forwarded",
             Self::Overloaded => "Too many requests are in progress at the moment",
+            Self::ProofExpired => "The proof was not made for this moment",
+            Self::ProofInvalid => "The proof is not one for this request",
+            Self::ProofMissing => "The token is bound to a key, and the request carries no proof of it",
+            Self::ProofNonceWanted => "The proof lacks the nonce of this service",
+            Self::ProofReplayed => "The proof was shown before",
+            Self::ProofUncheckable => "Whether the proof was shown before cannot be told at the moment",
             Self::RequestMalformed => "The request is malformed or ambiguous",
             Self::RequestTimeout => "The request did not come in time",
             Self::SignatureInvalid => "The token's signature is not valid",
@@ -176,7 +200,7 @@ impl Reason {
             Self::HeadTooLarge => 431,
             Self::InternalError => 500,
             Self::UpstreamUnreachable => 502,
-            Self::KeysUnavailable | Self::Overloaded => 503,
+            Self::KeysUnavailable | Self::Overloaded | Self::ProofUncheckable => 503,
             Self::UpstreamTimeout => 504,
             _ => 401,
         }
@@ -187,6 +211,10 @@ impl Reason {
     pub const fn challenge(self) -> Challenge {
         match self {
             Self::TokenMissing => Challenge::Bare,
+            Self::ProofNonceWanted => Challenge::UseDpopNonce,
+            Self::ProofExpired | Self::ProofInvalid | Self::ProofMissing | Self::ProofReplayed => {
+                Challenge::InvalidDpopProof
+            }
             _ if self.status() == 401 => Challenge::InvalidToken,
             _ => Challenge::None,
         }
@@ -199,13 +227,17 @@ impl fmt::Display for Reason {
     }
 }
 
-/// The kind of a `WWW-Authenticate` field (RFC 6750 §3).
+/// The kind of the `WWW-Authenticate` fields (RFC 6750 §3, RFC 9449 §7.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Challenge {
     /// Asks for a bearer token and names no error, because none was sent (RFC 6750 §3.1).
     Bare,
     /// `error="invalid_token"` with a description.
     InvalidToken,
+    /// `error="invalid_dpop_proof"` with a description, of the scheme `DPoP`.
+    InvalidDpopProof,
+    /// `error="use_dpop_nonce"` likewise (RFC 9449 §9).
+    UseDpopNonce,
     /// The answer is not about the caller's credentials.
     None,
 }

@@ -16,14 +16,16 @@ pub struct RequestHead<'a> {
     /// such a request matches no public route.
     pub path: Option<&'a str>,
     /// The field that carries the token: `Authorization`, unless another one is configured.
-    pub authorization: Authorization<'a>,
+    pub authorization: SingletonField<'a>,
+    /// The field `DPoP`, which carries a proof (RFC 9449 §4). It is only read where it is asked for.
+    pub proof: SingletonField<'a>,
     /// The certificate that the client showed on this connection, and whose key it has.
     pub certificate: Option<CertificateHash>,
 }
 
-/// The field of a request that carries the token, which may appear once (RFC 9110 §11.6.2). It is called by its usual name.
+/// A field that a request may have once (RFC 9110 §5.5), such as the one that carries the token.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Authorization<'a> {
+pub enum SingletonField<'a> {
     /// There is none.
     Absent,
     /// The field's value as received.
@@ -32,7 +34,7 @@ pub enum Authorization<'a> {
     Several,
 }
 
-impl<'a> Authorization<'a> {
+impl<'a> SingletonField<'a> {
     /// Reads the field lines of a request.
     pub fn from_lines(mut lines: impl Iterator<Item = &'a [u8]>) -> Self {
         match (lines.next(), lines.next()) {

@@ -47,6 +47,12 @@ impl Default for Binding {
 }
 
 impl Binding {
+    /// Whether none passes but what is bound to a key.
+    #[must_use]
+    pub const fn is_dpop_alone(self) -> bool {
+        self.dpop && !self.certificate && !self.bearer
+    }
+
     /// Whether a token passes that is bound to this, with its proof.
     #[must_use]
     pub const fn accepts(self, confirmation: &Confirmation) -> bool {

@@ -117,14 +117,20 @@ fn is_canonical(path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::request::Authorization;
+    use crate::request::SingletonField;
 
     fn routes() -> PublicRoutes {
         PublicRoutes::new(vec![PublicRoute::new("/healthz".into(), vec!["GET".into()]).expect("canonical")])
     }
 
     fn is_public(method: &str, path: Option<&str>) -> bool {
-        routes().contains(&RequestHead { method, path, authorization: Authorization::Absent, certificate: None })
+        routes().contains(&RequestHead {
+            method,
+            path,
+            authorization: SingletonField::Absent,
+            proof: SingletonField::Absent,
+            certificate: None,
+        })
     }
 
     #[test]
@@ -171,7 +177,8 @@ mod tests {
             routes.contains(&RequestHead {
                 method: "GET",
                 path: Some(path),
-                authorization: Authorization::Absent,
+                authorization: SingletonField::Absent,
+                proof: SingletonField::Absent,
                 certificate: None,
             })
         };

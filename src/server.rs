@@ -34,6 +34,8 @@ use crate::audit;
 use crate::config::{Compiled, ListenAddress};
 use crate::metrics::Metrics;
 use crate::metrics::cache::CacheMetrics;
+use crate::metrics::proofs::ProofMetrics;
+use crate::proof::ProofState;
 use crate::proxy::AuthProxy;
 use crate::proxy::policy::Policy;
 use crate::proxy::record::RecordSinks;
@@ -159,11 +161,20 @@ impl Service {
         let (audit, writer) = start_audit(&config.audit, &metrics)?;
         let (tracer, spans) = start_tracing(&config, &metrics)?.unzip();
 
-        let (policy, deny_list) = Assembly::new(&config, None, &metrics).await?.activate(&config, &metrics);
+        let mut secret = [0; 32];
+        aws_lc_rs::rand::fill(&mut secret)
+            .map_err(|_| ServerError::System("random bytes", std::io::ErrorKind::Unsupported.into()))?;
+        let proofs = Arc::new(ProofState::new(&secret));
+        let (policy, deny_list) = Assembly::new(&config, None, &proofs, &metrics).await?.activate(&config, &metrics);
         let policy = Arc::new(ArcSwap::new(policy));
         let (watched, cached) = (Arc::clone(&policy), Arc::clone(&policy));
         CacheMetrics::watch(metrics.registry(), move || {
             watched.load().authenticator.cache_usage().map_or((0, 0), |usage| (usage.tokens, usage.bytes))
+        })?;
+        let shown = Arc::clone(&proofs);
+        ProofMetrics::watch(metrics.registry(), move || {
+            let usage = shown.memory.usage();
+            (usage.proofs, usage.limit)
         })?;
         metrics.config.started(SystemTime::now().into());
         announce::listening(&listener, &admin_listener, &config);
@@ -193,7 +204,7 @@ impl Service {
         let slots = Slots::new(limit, metrics.connections().clone(), evicted.clone());
         let acceptor = Acceptor::new(guarded, slots);
         let told = Told { metrics: Arc::clone(&metrics), board: Arc::clone(&board), listen: listener.to_string() };
-        let reloader = Reloader::new(path.to_owned(), config, Arc::clone(&policy), told, level, deny_list);
+        let reloader = Reloader::new(path.to_owned(), config, Arc::clone(&policy), proofs, told, level, deny_list);
         Ok((
             Self {
                 listener,

@@ -5,19 +5,35 @@
 use std::borrow::Cow;
 
 use crate::rejection::{Reason, Rejection};
-use crate::request::{Authorization, Scheme, TokenField};
+use crate::request::{Scheme, SingletonField, TokenField};
 
 /// A token as received: not empty, not larger than allowed, only characters that a token can have. Nothing else is known.
 #[derive(Clone, Copy)]
 pub struct Token<'a>(&'a str);
+
+/// What stands where the token must, as sent. It may be anything.
+#[derive(Clone, Copy)]
+pub struct Presented<'a> {
+    pub token_type: TokenType,
+    pub text: &'a [u8],
+}
+
+/// As what a token is presented (`token_type`, RFC 6749 §7.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenType {
+    /// For whoever has it; with the scheme `Bearer`, or with none where none is wanted.
+    Bearer,
+    /// With a proof, and the scheme `DPoP` (RFC 9449 §7.1).
+    Dpop,
+}
 
 impl<'a> Token<'a> {
     /// The request's token, which stands in this field. The scheme's name ignores case (RFC 9110 §11.1); everything else is exact.
     ///
     /// # Errors
     /// `token_missing`, `token_ambiguous`, `token_malformed` or `token_too_large`.
-    pub fn extract(authorization: Authorization<'a>, field: &TokenField, limit: usize) -> Result<Self, Rejection> {
-        Self::read(presented(authorization, field)?, field, limit)
+    pub fn extract(authorization: SingletonField<'a>, field: &TokenField, limit: usize) -> Result<Self, Rejection> {
+        Self::read(presented(authorization, field)?.text, field, limit)
     }
 
     /// A token by itself, as it stood in this field.
@@ -32,6 +48,7 @@ impl<'a> Token<'a> {
         }
         if text.is_empty() {
             return malformed(match field.scheme() {
+                Scheme::Bearer if field.takes_dpop() => "there is no token after the scheme".into(),
                 Scheme::Bearer => "there is no token after the scheme 'Bearer'".into(),
                 Scheme::Bare => format!("the {} field is empty", field.name()).into(),
             });
@@ -43,7 +60,7 @@ impl<'a> Token<'a> {
                 let detail = "the Authorization field has a comma, as if it held several credentials; send one";
                 Err(Rejection::new(Reason::TokenAmbiguous, field.named(detail)))
             }
-            _ if field.scheme() == Scheme::Bare && after_bearer(text).is_some() => malformed(
+            _ if field.scheme() == Scheme::Bare && credentials(text).0.eq_ignore_ascii_case(b"bearer") => malformed(
                 format!("the {} field must hold the token alone, without the scheme 'Bearer'", field.name()).into(),
             ),
             _ => malformed(
@@ -59,35 +76,46 @@ impl<'a> Token<'a> {
     }
 }
 
-/// What stands where the token must: in its field, after the scheme if there is one, as sent. It may be anything.
+/// What stands where the token must: in its field, after the scheme if there is one.
 ///
 /// # Errors
 /// `token_missing` or `token_ambiguous`.
-pub fn presented<'a>(authorization: Authorization<'a>, field: &TokenField) -> Result<&'a [u8], Rejection> {
+pub fn presented<'a>(authorization: SingletonField<'a>, field: &TokenField) -> Result<Presented<'a>, Rejection> {
     let missing = |detail| Err(Rejection::new(Reason::TokenMissing, field.named(detail)));
     let value = match authorization {
-        Authorization::Absent => return missing("send the token as 'Authorization: Bearer <token>'"),
-        Authorization::Several => {
+        SingletonField::Absent if field.takes_dpop() => {
+            return missing(
+                "send the token as 'Authorization: Bearer <token>', or 'Authorization: DPoP <token>' with a proof",
+            );
+        }
+        SingletonField::Absent => return missing("send the token as 'Authorization: Bearer <token>'"),
+        SingletonField::Several => {
             let detail = "the request has more than one Authorization field; send one";
             return Err(Rejection::new(Reason::TokenAmbiguous, field.named(detail)));
         }
-        Authorization::One(value) => value,
+        SingletonField::One(value) => value,
     };
     match field.scheme() {
-        Scheme::Bare => Ok(value),
-        Scheme::Bearer => after_bearer(value).map_or_else(
-            || missing("the Authorization field has another scheme; send 'Authorization: Bearer <token>'"),
-            Ok,
-        ),
+        Scheme::Bare => Ok(Presented { token_type: TokenType::Bearer, text: value }),
+        Scheme::Bearer => match credentials(value) {
+            (scheme, text) if scheme.eq_ignore_ascii_case(b"bearer") => {
+                Ok(Presented { token_type: TokenType::Bearer, text })
+            }
+            (scheme, text) if field.takes_dpop() && scheme.eq_ignore_ascii_case(b"dpop") => {
+                Ok(Presented { token_type: TokenType::Dpop, text })
+            }
+            _ => missing("the Authorization field has another scheme; send 'Authorization: Bearer <token>'"),
+        },
     }
 }
 
-/// What follows the scheme `Bearer` and its spaces (`1*SP`, RFC 9110 §11.4), if that is the scheme.
-fn after_bearer(value: &[u8]) -> Option<&[u8]> {
+/// The scheme, and what follows it and its spaces (`1*SP`, RFC 9110 §11.4).
+fn credentials(value: &[u8]) -> (&[u8], &[u8]) {
     let is_space = |byte: &u8| *byte == b' ';
-    let (scheme, rest) = value.split_at_checked(value.iter().position(is_space).unwrap_or(value.len()))?;
+    let end = value.iter().position(is_space).unwrap_or(value.len());
+    let (scheme, rest) = value.split_at_checked(end).unwrap_or_default();
     let token = rest.iter().position(|byte| !is_space(byte)).and_then(|start| rest.get(start..));
-    scheme.eq_ignore_ascii_case(b"bearer").then(|| token.unwrap_or_default())
+    (scheme, token.unwrap_or_default())
 }
 
 /// The characters of a compact JWS (RFC 7515 §7.1): narrower than `b64token` of RFC 6750, which also has `~ + / =`.
@@ -100,14 +128,14 @@ mod tests {
     use super::*;
 
     fn reason(value: &[u8]) -> Option<Reason> {
-        Token::extract(Authorization::One(value), &TokenField::default(), 16).err().map(|rejection| rejection.reason())
+        Token::extract(SingletonField::One(value), &TokenField::default(), 16).err().map(|rejection| rejection.reason())
     }
 
     #[test]
     fn one_bearer_token_is_found() {
         for value in ["Bearer a.b.c", "bearer a.b.c", "BEARER a.b.c", "Bearer  a.b.c", "Bearer      a.b.c"] {
             let token =
-                Token::extract(Authorization::One(value.as_bytes()), &TokenField::default(), 16).expect("a token");
+                Token::extract(SingletonField::One(value.as_bytes()), &TokenField::default(), 16).expect("a token");
             assert_eq!(token.as_str(), "a.b.c");
         }
         assert_eq!(reason(b"Bearer 0123456789abcdef"), None, "the limit itself is allowed");
@@ -117,7 +145,7 @@ mod tests {
     fn anything_else_is_refused_with_its_reason() {
         let usual = TokenField::default();
         for (authorization, reason) in
-            [(Authorization::Absent, Reason::TokenMissing), (Authorization::Several, Reason::TokenAmbiguous)]
+            [(SingletonField::Absent, Reason::TokenMissing), (SingletonField::Several, Reason::TokenAmbiguous)]
         {
             assert_eq!(Token::extract(authorization, &usual, 16).err().map(|r| r.reason()), Some(reason));
         }
@@ -148,9 +176,31 @@ mod tests {
     }
 
     #[test]
+    fn the_scheme_of_a_proven_token_is_known_only_where_proofs_are_taken() {
+        let (usual, proven) = (TokenField::default(), TokenField::default().with_dpop());
+        let bare = TokenField::new("Txn-Token".into(), Scheme::Bare).with_dpop();
+        let found = |value: &'static [u8], field: &TokenField| {
+            presented(SingletonField::One(value), field).map(|found| (found.token_type, found.text))
+        };
+        for value in [&b"DPoP a.b.c"[..], b"dpop a.b.c", b"DPOP  a.b.c"] {
+            assert_eq!(found(value, &proven), Ok((TokenType::Dpop, &b"a.b.c"[..])));
+            assert_eq!(found(value, &usual).map_err(|refused| refused.reason()), Err(Reason::TokenMissing));
+            assert_eq!(found(value, &bare), Ok((TokenType::Bearer, value)), "there is no scheme");
+        }
+        assert_eq!(found(b"Bearer a.b.c", &proven), Ok((TokenType::Bearer, &b"a.b.c"[..])));
+        for value in [&b"DPoPa.b.c"[..], b"DPoP\ta.b.c", b"xDPoP a.b.c", b"a.b.c"] {
+            assert_eq!(found(value, &proven).map_err(|refused| refused.reason()), Err(Reason::TokenMissing));
+        }
+        let empty = Token::extract(SingletonField::One(b"DPoP "), &proven, 16).err().expect("a refusal");
+        assert_eq!(empty.reason(), Reason::TokenMalformed);
+        let absent = presented(SingletonField::Absent, &proven).err().expect("a refusal");
+        assert!(absent.detail().contains("'Authorization: DPoP <token>' with a proof"), "{absent}");
+    }
+
+    #[test]
     fn a_bare_token_is_the_whole_field() {
         let bare = TokenField::new("Txn-Token".into(), Scheme::Bare);
-        let read = |value: &'static [u8]| Token::extract(Authorization::One(value), &bare, 16);
+        let read = |value: &'static [u8]| Token::extract(SingletonField::One(value), &bare, 16);
         assert_eq!(read(b"a.b.c").expect("a token").as_str(), "a.b.c");
         for (value, reason, words) in [
             (&b""[..], Reason::TokenMalformed, "the Txn-Token field is empty"),
@@ -168,22 +218,22 @@ mod tests {
     #[test]
     fn details_name_the_field_in_which_the_token_belongs() {
         let detail = |field: &TokenField, authorization| {
-            presented(authorization, field).expect_err("a refusal").detail().to_owned()
+            presented(authorization, field).err().expect("a refusal").detail().to_owned()
         };
         for (name, scheme, wanted) in [
             ("authorization", Scheme::Bearer, "send the token as 'Authorization: Bearer <token>'"),
             ("X-Service-Authorization", Scheme::Bearer, "send the token as 'X-Service-Authorization: Bearer <token>'"),
             ("Txn-Token", Scheme::Bare, "send the token as 'Txn-Token: <token>'"),
         ] {
-            assert_eq!(detail(&TokenField::new(name.into(), scheme), Authorization::Absent), wanted);
+            assert_eq!(detail(&TokenField::new(name.into(), scheme), SingletonField::Absent), wanted);
         }
         let other = TokenField::new("X-Service-Authorization".into(), Scheme::Bearer);
         assert_eq!(
-            detail(&other, Authorization::One(b"Basic YTpi")),
+            detail(&other, SingletonField::One(b"Basic YTpi")),
             "the X-Service-Authorization field has another scheme; send 'X-Service-Authorization: Bearer <token>'"
         );
         assert_eq!(
-            detail(&other, Authorization::Several),
+            detail(&other, SingletonField::Several),
             "the request has more than one X-Service-Authorization field; send one"
         );
     }

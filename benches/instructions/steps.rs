@@ -29,7 +29,7 @@ use callgate::proxy::error_response::ErrorResponse;
 use callgate::proxy::policy::RefusalPolicy;
 use callgate::rejection::{Disclosure, Reason, Rejection};
 use callgate::request::TokenField;
-use callgate::request::{Authorization, RequestHead};
+use callgate::request::{RequestHead, SingletonField};
 use callgate::requirement::Requirement;
 use callgate::route::{PublicRoute, PublicRoutes};
 use callgate::token::Token;
@@ -75,7 +75,7 @@ fn main() {
     let bearer = format!("Bearer {es256}");
     match step.as_str() {
         "extract" => twice(|| {
-            Token::extract(black_box(Authorization::One(bearer.as_bytes())), &TokenField::default(), 8192).is_ok()
+            Token::extract(black_box(SingletonField::One(bearer.as_bytes())), &TokenField::default(), 8192).is_ok()
         }),
         "decode" => twice(|| Parts::decode(black_box(&es256)).is_ok()),
         "parse" => {
@@ -173,8 +173,14 @@ impl Stage {
         for (index, token) in tokens.iter().enumerate() {
             let bearer = token.map(|token| format!("Bearer {token}"));
             let authorization =
-                bearer.as_ref().map_or(Authorization::Absent, |bearer| Authorization::One(bearer.as_bytes()));
-            let head = RequestHead { method: "POST", path: Some(path), authorization, certificate: None };
+                bearer.as_ref().map_or(SingletonField::Absent, |bearer| SingletonField::One(bearer.as_bytes()));
+            let head = RequestHead {
+                method: "POST",
+                path: Some(path),
+                authorization,
+                proof: SingletonField::Absent,
+                certificate: None,
+            };
             let mut decide = || self.authenticator.decide(black_box(&head), self.now);
             if index + 1 == tokens.len() {
                 measured(&mut decide)

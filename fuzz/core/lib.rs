@@ -20,6 +20,7 @@ mod parts {
         pub mod document;
         pub mod jwk;
         pub mod jwks;
+        pub mod proof_key;
         pub mod readiness;
         #[allow(dead_code)]
         pub mod source;
@@ -27,6 +28,7 @@ mod parts {
     }
     pub mod limits;
     pub mod mode;
+    pub mod proof;
     pub mod protected_resource;
     pub mod rejection;
     pub mod request;

@@ -16,7 +16,7 @@ use callgate::identity::{CallerPattern, CallerRule, ClaimPath, ClaimRule, Naming
 use callgate::keys::jwks::Reading;
 use callgate::keys::store::{KeySlot, Published};
 use callgate::rejection::{DETAIL_MAX, Rejection};
-use callgate::request::{Authorization, RequestHead};
+use callgate::request::{RequestHead, SingletonField};
 use callgate::requirement::{Exact, Requirement};
 use callgate::revocation::list::{DenyList, DenyListSlot};
 use callgate::route::PublicRoutes;
@@ -67,11 +67,17 @@ static JUDGE: LazyLock<Authenticator> = LazyLock::new(|| {
 
 /// Decides about the value of an `Authorization` field, by what is remembered too, and holds it against its explanation.
 pub fn judge(field: &[u8]) -> Option<Arc<Accepted>> {
-    let head = RequestHead { method: "GET", path: None, authorization: Authorization::One(field), certificate: None };
+    let head = RequestHead {
+        method: "GET",
+        path: None,
+        authorization: SingletonField::One(field),
+        proof: SingletonField::Absent,
+        certificate: None,
+    };
     let claimed = JUDGE.claimed_caller(&head);
     assert!(claimed.is_none_or(|claimed| claimed.bytes().all(|byte| byte.is_ascii_graphic())));
 
-    let explanation = explain(&JUDGE, field, None, NOW, None);
+    let explanation = explain(&JUDGE, &head, NOW, None);
     let outcome = explanation.refusing().map(|check| check.outcome);
     let mut said = Vec::new();
     terminal::write(&explanation, Colour::Never, &mut said).expect("memory");

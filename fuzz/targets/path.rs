@@ -2,7 +2,7 @@
 //! request's path with a newline between them.
 #![no_main]
 
-use callgate::request::{Authorization, RequestHead};
+use callgate::request::{RequestHead, SingletonField};
 use callgate::route::{PublicRoute, PublicRoutes};
 use libfuzzer_sys::fuzz_target;
 
@@ -14,7 +14,8 @@ fuzz_target!(|text: &str| {
         routes.contains(&RequestHead {
             method,
             path: Some(path),
-            authorization: Authorization::Absent,
+            authorization: SingletonField::Absent,
+            proof: SingletonField::Absent,
             certificate: None,
         })
     };

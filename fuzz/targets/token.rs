@@ -3,7 +3,7 @@
 #![no_main]
 
 use callgate::jwt::parse::{HEADER_MAX, KID_MAX, Parts, Unverified};
-use callgate::request::Authorization;
+use callgate::request::SingletonField;
 use callgate::request::TokenField;
 use callgate::token::Token;
 use libfuzzer_sys::fuzz_target;
@@ -27,7 +27,7 @@ const SIGNED: [&str; 5] = [
 fuzz_target!(|field: &[u8]| {
     let prefixed = [b"Bearer ", field].concat();
     for field in [field, &prefixed] {
-        match Token::extract(Authorization::One(field), &TokenField::default(), 8192) {
+        match Token::extract(SingletonField::One(field), &TokenField::default(), 8192) {
             Ok(token) => read(token.as_str()),
             Err(rejection) => plain(&rejection),
         }

@@ -68,6 +68,12 @@ impl CacheConditions {
 }
 
 impl Accepted {
+    /// What the token is bound to. The client has proven to have it.
+    #[must_use]
+    pub const fn confirmation(&self) -> Option<&Confirmation> {
+        self.conditions.confirmation.as_ref()
+    }
+
     /// The memory that it takes, in bytes, as well as that can be told.
     pub(super) fn size(&self) -> usize {
         let claims = self.facts.claims.iter();

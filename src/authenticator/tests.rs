@@ -11,7 +11,7 @@ use crate::algorithm::Algorithm;
 use crate::identity::ClaimPath;
 use crate::keys::jwks::Reading;
 use crate::keys::store::{KeySlot, Published};
-use crate::request::Authorization;
+use crate::request::SingletonField;
 use crate::revocation::list::DenyList;
 use crate::route::PublicRoute;
 
@@ -54,8 +54,14 @@ impl World {
 
     fn decide(&self, token: &str, now: u64) -> Decision {
         let field = format!("Bearer {token}");
-        let authorization = Authorization::One(field.as_bytes());
-        let head = RequestHead { method: "POST", path: Some("/send"), authorization, certificate: None };
+        let authorization = SingletonField::One(field.as_bytes());
+        let head = RequestHead {
+            method: "POST",
+            path: Some("/send"),
+            authorization,
+            proof: SingletonField::Absent,
+            certificate: None,
+        };
         self.authenticator.decide(&head, UnixTime::from_secs(now))
     }
 
@@ -113,8 +119,14 @@ fn public_route_needs_no_token_and_looks_at_none() {
     for (method, path, passes) in
         [("GET", "/healthz", true), ("POST", "/healthz", false), ("GET", "/healthz/", false), ("GET", "/send", false)]
     {
-        for authorization in [Authorization::Absent, Authorization::One(b"Bearer x"), Authorization::Several] {
-            let head = RequestHead { method, path: Some(path), authorization, certificate: None };
+        for authorization in [SingletonField::Absent, SingletonField::One(b"Bearer x"), SingletonField::Several] {
+            let head = RequestHead {
+                method,
+                path: Some(path),
+                authorization,
+                proof: SingletonField::Absent,
+                certificate: None,
+            };
             let decision = world.authenticator.decide(&head, UnixTime::from_secs(NOW));
             assert_eq!(matches!(decision, Decision::Pass), passes, "{method} {path}");
         }
@@ -208,9 +220,15 @@ fn facts_are_bounded_whatever_a_token_says() {
 fn several_fields_and_no_field_are_refused_each_in_its_way() {
     let world = World::new();
     for (authorization, reason) in
-        [(Authorization::Absent, Reason::TokenMissing), (Authorization::Several, Reason::TokenAmbiguous)]
+        [(SingletonField::Absent, Reason::TokenMissing), (SingletonField::Several, Reason::TokenAmbiguous)]
     {
-        let head = RequestHead { method: "POST", path: Some("/send"), authorization, certificate: None };
+        let head = RequestHead {
+            method: "POST",
+            path: Some("/send"),
+            authorization,
+            proof: SingletonField::Absent,
+            certificate: None,
+        };
         let Decision::Reject(refused) = world.authenticator.decide(&head, UnixTime::from_secs(NOW)) else {
             panic!("it was let through")
         };

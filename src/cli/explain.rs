@@ -3,6 +3,7 @@
 
 use std::io::{self, IsTerminal as _, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -12,7 +13,7 @@ use rustls::pki_types::pem::PemObject as _;
 
 use crate::authenticator::Authenticator;
 use crate::clock::UnixTime;
-use crate::config::Compiled;
+use crate::config::{Compiled, Dpop};
 use crate::confirmation::CertificateHash;
 use crate::explain::terminal::Colour;
 use crate::explain::unverified::Statement;
@@ -24,8 +25,10 @@ use crate::jwt::parse::{Parts, Unverified};
 use crate::keys::jwks::Reading;
 use crate::keys::source::Source;
 use crate::keys::store::Published;
+use crate::proof::uri::path_of;
+use crate::proof::{ProofRules, ProofState, ProofVerifier};
 use crate::rejection::Rejection;
-use crate::request::{Authorization, TokenField};
+use crate::request::{RequestHead, SingletonField, TokenField};
 use crate::server::{Verifier, prepare_tls};
 use crate::token::Token;
 
@@ -40,8 +43,20 @@ pub(super) struct Question {
     pub at: Option<UnixTime>,
     /// The certificate in PEM with which the client opened its connection.
     pub certificate: Option<PathBuf>,
+    /// The proof that the client sends with the token.
+    pub proof: Option<Proof>,
     /// JSON for machines instead of text for people.
     pub json: bool,
+}
+
+/// A proof, with the request that it is for.
+#[derive(Debug)]
+pub(super) struct Proof {
+    /// Where it is.
+    pub file: PathBuf,
+    pub method: String,
+    /// As the client knows it.
+    pub url: String,
 }
 
 /// Why there is no answer.
@@ -55,8 +70,12 @@ pub(super) enum CommandError {
     KeySet(String, crate::keys::jwks::KeySetError),
     #[error("the operating system refused {0}: {1}")]
     System(&'static str, io::Error),
-    #[error("without a configuration no key and no certificate is used; name one with --config")]
+    #[error("without a configuration no key, certificate or proof is used; name one with --config")]
     KeysWithoutConfig,
+    #[error("{0:?} is no URL of a request")]
+    NoRequest(String),
+    #[error("a request with this method and URL needs no token, and no proof")]
+    Public,
     #[error("there is no token; give it as the argument, or on standard input")]
     NoToken,
     #[error("the JSON that was read has no access_token, which an issuer's answer has (RFC 6749 section 5.1)")]
@@ -77,7 +96,13 @@ pub(super) enum CommandError {
 /// If the token or the keys cannot be read, or the answer not be written.
 pub(super) fn run(config: Compiled, question: Question, out: &mut impl Write) -> Result<bool, CommandError> {
     let (field, at) = asked(&question, &config.token)?;
+    let shown = question.proof.as_ref().map(|proof| Shown::read(proof, config.dpop.as_ref())).transpose()?;
+    let (dpop, public) = (config.dpop.clone(), config.public.clone());
     let Verifier { authenticator: judge, sources, .. } = Verifier::new(config, None);
+    let judge = match dpop {
+        Some(Dpop { rules, .. }) => judge.with_proofs(for_one_proof(rules)),
+        None => judge,
+    };
     let named = named_issuer(&judge, &field).and_then(|index| sources.take(index));
     let error = match (named, &question.keys) {
         (None, _) => None,
@@ -85,7 +110,17 @@ pub(super) fn run(config: Compiled, question: Question, out: &mut impl Write) ->
         (Some(source), None) => fetch(source)?,
     };
     let certificate = question.certificate.as_deref().map(certificate).transpose()?;
-    let explanation = explain(&judge, &field, certificate, at, error.as_deref());
+    let head = RequestHead {
+        method: shown.as_ref().map_or("POST", |shown| &shown.method),
+        path: shown.as_ref().map(|shown| shown.path.as_str()),
+        authorization: SingletonField::One(&field),
+        proof: shown.as_ref().map_or(SingletonField::Absent, |shown| SingletonField::One(&shown.proof)),
+        certificate,
+    };
+    if public.contains(&head) {
+        return Err(CommandError::Public);
+    }
+    let explanation = explain(&judge, &head, at, error.as_deref());
     if question.json {
         machine::write(&explanation, out)?;
     } else {
@@ -101,7 +136,7 @@ pub(super) fn run(config: Compiled, question: Question, out: &mut impl Write) ->
 /// # Errors
 /// If the token cannot be read, or the answer not be written.
 pub(super) fn read(question: &Question, out: &mut impl Write) -> Result<(), CommandError> {
-    if question.keys.is_some() || question.certificate.is_some() {
+    if question.keys.is_some() || question.certificate.is_some() || question.proof.is_some() {
         return Err(CommandError::KeysWithoutConfig);
     }
     let (field, at) = asked(question, &TokenField::default())?;
@@ -114,13 +149,41 @@ pub(super) fn read(question: &Question, out: &mut impl Write) -> Result<(), Comm
     Ok(())
 }
 
+/// What a client shows beside its token.
+struct Shown {
+    method: String,
+    /// The path as Callgate sees it.
+    path: String,
+    proof: Vec<u8>,
+}
+
+impl Shown {
+    /// Reads a proof, and the path of its request: what is left of the URL without what the service is called outside.
+    fn read(proof: &Proof, dpop: Option<&Dpop>) -> Result<Self, CommandError> {
+        let Proof { file, method, url } = proof;
+        let text = std::fs::read(file).map_err(|error| CommandError::Keys(file.display().to_string(), error))?;
+        let ours = dpop.iter().flat_map(|dpop| &dpop.rules.external_urls).find_map(|ours| ours.path_of(url));
+        let path = ours.or_else(|| path_of(url)).ok_or_else(|| CommandError::NoRequest(url.clone()))?;
+        Ok(Self { method: method.clone(), path, proof: text.trim_ascii().to_vec() })
+    }
+}
+
+/// Judges one proof. Whether running instances have seen it, and which nonces they give out, is known there alone.
+fn for_one_proof(rules: ProofRules) -> ProofVerifier {
+    let state = ProofState::new(&[0; 32]);
+    state.memory.resize(INPUT_MAX);
+    ProofVerifier::new(ProofRules { nonce: false, ..rules }, Arc::new(state))
+}
+
 /// The value of the token's field, and the time for which it is judged.
 fn asked(question: &Question, token: &TokenField) -> Result<(Vec<u8>, UnixTime), CommandError> {
     let text = match question.token.as_deref() {
         None | Some("-") => read_token(&mut io::stdin().lock())?,
         Some(token) => token.to_owned(),
     };
-    Ok((field(&text, token)?, question.at.unwrap_or_else(|| SystemTime::now().into())))
+    // With a proof, a token is presented as one that needs it.
+    let scheme = question.proof.as_ref().map(|_| "DPoP ");
+    Ok((field(&text, token, scheme)?, question.at.unwrap_or_else(|| SystemTime::now().into())))
 }
 
 /// Reads a token from a stream, up to a bound.
@@ -135,16 +198,23 @@ fn read_token(input: &mut impl Read) -> Result<String, CommandError> {
 }
 
 /// The value of the token's field, from a token, from `Bearer <token>`, from a whole pasted line of a request, or from an
-/// issuer's answer (RFC 6749 §5.1).
-fn field(text: &str, place: &TokenField) -> Result<Vec<u8>, CommandError> {
+/// issuer's answer (RFC 6749 §5.1). Where no scheme was pasted, the field has this one, or its usual one.
+fn field(text: &str, place: &TokenField, scheme: Option<&str>) -> Result<Vec<u8>, CommandError> {
+    let value = |token: &str| match scheme {
+        Some(scheme) => [scheme, token].concat().into_bytes(),
+        None => place.value(token).into_bytes(),
+    };
     if text.trim_start().starts_with('{') {
         let answer = Object::parse(text.trim().as_bytes()).ok();
         let token = answer.as_ref().and_then(|answer| answer.text("access_token"));
-        return token.map(|token| place.value(token).into_bytes()).ok_or(CommandError::NoTokenInAnswer);
+        return token.map(value).ok_or(CommandError::NoTokenInAnswer);
     }
     let text = text.strip_suffix('\n').unwrap_or(text);
     let text = text.strip_suffix('\r').unwrap_or(text);
-    let is_scheme = |text: &str| text.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer "));
+    let is_scheme = |text: &str| {
+        let begins = |scheme: &str| text.get(..scheme.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(scheme));
+        begins("bearer ") || begins("dpop ")
+    };
     match text.split_once(':') {
         Some((name, value)) if name.trim().eq_ignore_ascii_case(place.name()) => Ok(value.trim().as_bytes().to_vec()),
         Some((name, _)) if name.trim().eq_ignore_ascii_case("authorization") => {
@@ -152,7 +222,7 @@ fn field(text: &str, place: &TokenField) -> Result<Vec<u8>, CommandError> {
         }
         _ if text.is_empty() => Err(CommandError::NoToken),
         _ if is_scheme(text) => Ok(text.as_bytes().to_vec()),
-        _ => Ok(place.value(text).into_bytes()),
+        _ => Ok(value(text)),
     }
 }
 
@@ -167,7 +237,7 @@ fn certificate(path: &Path) -> Result<CertificateHash, CommandError> {
 
 /// The trusted issuer that the token names.
 fn named_issuer(judge: &Authenticator, field: &[u8]) -> Option<IssuerIndex> {
-    let token = Token::extract(Authorization::One(field), judge.token_field(), judge.token_limit()).ok()?;
+    let token = Token::extract(SingletonField::One(field), judge.token_field(), judge.token_limit()).ok()?;
     let parts = Parts::decode(token.as_str()).ok()?;
     let token = Unverified::parse(&parts).ok()?;
     judge.match_issuer(&token).ok()
@@ -216,7 +286,7 @@ mod tests {
     use super::*;
 
     fn field(text: &str) -> Result<Vec<u8>, CommandError> {
-        super::field(text, &TokenField::default())
+        super::field(text, &TokenField::default(), None)
     }
 
     #[test]
@@ -243,17 +313,28 @@ mod tests {
     }
 
     #[test]
+    fn a_token_with_a_proof_is_presented_with_its_scheme() {
+        let place = TokenField::default();
+        for text in ["a.b.c", "DPoP a.b.c", "Authorization: DPoP a.b.c\n", "{\"access_token\":\"a.b.c\"}"] {
+            let found = super::field(text, &place, Some("DPoP ")).ok();
+            assert_eq!(found.as_deref(), Some(&b"DPoP a.b.c"[..]), "{text}");
+        }
+        let bearer = super::field("Bearer a.b.c", &place, Some("DPoP ")).ok();
+        assert_eq!(bearer.as_deref(), Some(&b"Bearer a.b.c"[..]), "what was pasted is judged as it is");
+    }
+
+    #[test]
     fn a_token_of_another_field_is_read_from_that_field_only() {
         let bearer = TokenField::new("X-Service-Authorization".into(), Scheme::Bearer);
         let bare = TokenField::new("Txn-Token".into(), Scheme::Bare);
         for text in ["a.b.c", "x-service-authorization: Bearer a.b.c\n", "{\"access_token\":\"a.b.c\"}"] {
-            assert_eq!(super::field(text, &bearer).ok().as_deref(), Some(&b"Bearer a.b.c"[..]), "{text}");
+            assert_eq!(super::field(text, &bearer, None).ok().as_deref(), Some(&b"Bearer a.b.c"[..]), "{text}");
         }
         for text in ["a.b.c", "Txn-Token: a.b.c", "{\"access_token\":\"a.b.c\"}"] {
-            assert_eq!(super::field(text, &bare).ok().as_deref(), Some(&b"a.b.c"[..]), "{text}");
+            assert_eq!(super::field(text, &bare, None).ok().as_deref(), Some(&b"a.b.c"[..]), "{text}");
         }
         for place in [&bearer, &bare] {
-            let refused = super::field("Authorization: Bearer a.b.c", place);
+            let refused = super::field("Authorization: Bearer a.b.c", place, None);
             assert!(matches!(refused, Err(CommandError::OtherField(_))));
         }
     }

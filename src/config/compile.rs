@@ -13,6 +13,7 @@ use crate::keys::readiness::Readiness;
 
 mod address;
 mod caller;
+mod dpop;
 mod findings;
 mod forwarding;
 mod issuers;
@@ -69,6 +70,13 @@ pub(super) fn compile(mut file: File, findings: &mut Findings<'_, '_>) -> Result
         }
         _ => Ok(()),
     };
+    let urls_key = root.key("forwarding").key("external_urls");
+    let external_urls = dpop::external_urls(&file.forwarding.external_urls, &urls_key, findings);
+    let takes_proofs = match (&issuers, &external_urls, &token) {
+        (Ok(issuers), Ok(urls), Ok(token)) => dpop::is_accepted(issuers, urls, token, &root.key("issuers"), findings),
+        _ => Ok(false),
+    };
+    let dpop = dpop::dpop(&file.dpop, external_urls?, &root.key("dpop"), findings);
     if let (Ok(issuers), Ok(limits)) = (&issuers, &limits) {
         keys::fit_wait(issuers, limits.key_wait, &root, findings);
     }
@@ -79,6 +87,7 @@ pub(super) fn compile(mut file: File, findings: &mut Findings<'_, '_>) -> Result
     differ?;
     agreed?;
     shown?;
+    let dpop = if takes_proofs? { Some(dpop?) } else { dpop.map(|_| None)? };
     Ok(Compiled {
         listen: listen?,
         http2: file.listen.http2,
@@ -93,6 +102,7 @@ pub(super) fn compile(mut file: File, findings: &mut Findings<'_, '_>) -> Result
         public: public?,
         revocation: revocation?,
         forwarding,
+        dpop,
         modes: modes?,
         readiness: match file.readiness {
             file::Readiness::All => Readiness::All,

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 mod caller;
+mod dpop;
 mod forwarding;
 mod issuers;
 mod keys;
@@ -19,6 +20,7 @@ mod unit;
 mod upstream;
 
 pub(super) use caller::{Caller, Encode, IssuerCaller};
+pub(super) use dpop::Dpop;
 pub(super) use forwarding::{Forwarding, RequestId};
 pub(super) use issuers::{Algorithm, Audiences, ClaimValue, Issuer, Preset, Proof, Readiness};
 pub(super) use keys::{AllKeys, KeyUse, Keys, WorkloadApi};
@@ -77,6 +79,9 @@ pub(super) struct File {
     /// What the upstream is told about where a request came from.
     #[serde(default)]
     pub forwarding: Forwarding,
+    /// What proofs of keys must fulfil (DPoP, RFC 9449), where `issuers[].binding` accepts them.
+    #[serde(default)]
+    pub dpop: Dpop,
     /// What clients can learn of this service from itself. Off without it.
     pub protected_resource: Option<ProtectedResource>,
     /// Requests that are only reported, whatever `mode` says, one `[[report]]` for each path.

@@ -34,6 +34,7 @@ mod tests {
     const LIVE: &[&str] = &[
         "cache",
         "caller",
+        "dpop",
         "forwarding",
         "issuers",
         "keys",

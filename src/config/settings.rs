@@ -18,6 +18,7 @@ use crate::keys::readiness::Readiness;
 use crate::keys::source::{Origin, is_loopback};
 use crate::limits::Limits;
 use crate::mode::Modes;
+use crate::proof::ProofRules;
 use crate::protected_resource::ResourceIdentifier;
 use crate::rejection::Disclosure;
 use crate::request::TokenField;
@@ -49,6 +50,8 @@ pub struct Compiled {
     /// The deny-list's file and what it said, if there is one.
     pub revocation: Option<Revocation>,
     pub forwarding: ForwardingPolicy,
+    /// What proofs of keys must fulfil, if an issuer accepts them.
+    pub dpop: Option<Dpop>,
     /// What is refused and what is only reported.
     pub modes: Modes,
     /// Whose missing keys make the instance not ready.
@@ -142,6 +145,14 @@ pub struct Tls {
     pub client_ca: Option<PathBuf>,
     /// Whether HTTP/2 is offered.
     pub http2: bool,
+}
+
+/// Proofs of keys.
+#[derive(Clone, Debug)]
+pub struct Dpop {
+    pub rules: ProofRules,
+    /// The bytes for proofs that were shown.
+    pub memory: u64,
 }
 
 /// Where the audit records go.

@@ -45,6 +45,26 @@ pub const fn advice(reason: Reason) -> &'static str {
         }
         Reason::MethodRefused => "The client uses an ordinary method; this one is never forwarded.",
         Reason::Overloaded => "The client tries again a little later; the operator looks at the load.",
+        Reason::ProofExpired => {
+            "The caller signs a new proof for each request, and its clock is right; 'dpop.window' in sidecar.toml says for how long one \
+             is good."
+        }
+        Reason::ProofInvalid => {
+            "The caller signs the proof with the key of its token, for this method, this URL and this token; the URL is one of \
+             'forwarding.external_urls' in sidecar.toml with the request's path."
+        }
+        Reason::ProofMissing => {
+            "The caller signs a proof for the request with the key of its token, and sends it as DPoP."
+        }
+        Reason::ProofNonceWanted => {
+            "The caller puts the value of the answer's DPoP-Nonce field into the proof as nonce, and sends the request again."
+        }
+        Reason::ProofReplayed => {
+            "The caller signs a new proof for each request, also when it sends one again. If it did, somebody else has shown its proof."
+        }
+        Reason::ProofUncheckable => {
+            "The caller tries again with a new proof; the operator makes 'dpop.memory' in sidecar.toml larger."
+        }
         Reason::RequestMalformed => "The client sends well-formed HTTP.",
         Reason::RequestTimeout => "The client sends its request without long pauses.",
         Reason::SignatureInvalid => {

@@ -10,7 +10,7 @@ use crate::jwt::claims::{Round, time};
 use crate::jwt::json::Value;
 use crate::jwt::parse::{Parts, Unverified};
 use crate::rejection::{Rejection, quoted};
-use crate::request::Authorization;
+use crate::request::SingletonField;
 use crate::request::TokenField;
 use crate::token::Token;
 
@@ -28,7 +28,7 @@ impl Statement {
     /// # Errors
     /// If there is no well-formed token in it.
     pub fn read(field: &[u8], at: UnixTime) -> Result<Self, Rejection> {
-        let token = Token::extract(Authorization::One(field), &TokenField::default(), TOKEN_MAX)?;
+        let token = Token::extract(SingletonField::One(field), &TokenField::default(), TOKEN_MAX)?;
         let parts = Parts::decode(token.as_str())?;
         let token = Unverified::parse(&parts)?;
         let mut values = vec![("alg", quoted(token.alg()))];

@@ -26,6 +26,14 @@ pub struct Parts<'t> {
     payload: Range<usize>,
 }
 
+/// What a JWS is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Document {
+    /// It shows that a client has a key (RFC 9449).
+    Proof,
+    Token,
+}
+
 /// A token that is well formed. Whoever made it may have written anything into it.
 pub struct Unverified<'p> {
     pub(super) header: Header<'p>,
@@ -55,29 +63,61 @@ impl<'t> Parts<'t> {
     /// # Errors
     /// `token_malformed`.
     pub fn decode(token: &'t str) -> Result<Self, Rejection> {
-        let malformed = |detail: String| Rejection::new(Reason::TokenMalformed, detail);
+        Self::decode_as(Document::Token, token)
+    }
+
+    /// The same for a JWS that is for something else.
+    ///
+    /// # Errors
+    /// `token_malformed` or `proof_invalid`.
+    pub fn decode_as(document: Document, token: &'t str) -> Result<Self, Rejection> {
+        let (name, reason) = match document {
+            Document::Proof => ("proof", Reason::ProofInvalid),
+            Document::Token => ("token", Reason::TokenMalformed),
+        };
+        let malformed = |detail: String| Rejection::new(reason, format!("the {name}{detail}"));
         let Some((signing_input, [header, payload, signature])) = split(token) else {
             return Err(malformed(match token.split('.').count() {
-                5 => "the token has five parts: it is encrypted (JWE); a signed token (JWS) has three".into(),
-                1 => "the token has one part; a signed token (JWS) has three".into(),
-                parts => format!("the token has {parts} parts; a signed token (JWS) has three"),
+                5 => format!(" has five parts: it is encrypted (JWE); a signed {name} (JWS) has three"),
+                1 => format!(" has one part; a signed {name} (JWS) has three"),
+                parts => format!(" has {parts} parts; a signed {name} (JWS) has three"),
             }));
         };
         if header.len() > (HEADER_MAX * 4).div_ceil(3) {
-            return Err(malformed(format!("the token's header is longer than {HEADER_MAX} bytes")));
+            return Err(malformed(format!("'s header is longer than {HEADER_MAX} bytes")));
         }
         let mut decoded = Vec::with_capacity(token.len());
-        let mut decode = |part: &str, name: &str| {
+        let mut decode = |text: &str, part: &str| {
             let start = decoded.len();
-            match URL_SAFE_NO_PAD.decode_vec(part, &mut decoded) {
+            match URL_SAFE_NO_PAD.decode_vec(text, &mut decoded) {
                 Ok(()) => Ok(start..decoded.len()),
-                Err(_) => Err(malformed(format!("the token's {name} is not base64url without padding"))),
+                Err(_) => Err(malformed(format!("'s {part} is not base64url without padding"))),
             }
         };
         let header = decode(header, "header")?;
         let payload = decode(payload, "payload")?;
         decode(signature, "signature")?;
         Ok(Self { signing_input, signature, decoded, header, payload })
+    }
+
+    /// The header as JSON.
+    pub(crate) fn header(&self) -> &[u8] {
+        self.part(&self.header)
+    }
+
+    /// The payload as JSON.
+    pub(crate) fn payload(&self) -> &[u8] {
+        self.part(&self.payload)
+    }
+
+    /// What is signed.
+    pub(crate) const fn signing_input(&self) -> &'t str {
+        self.signing_input
+    }
+
+    /// The signature in base64url.
+    pub(crate) const fn signature(&self) -> &'t str {
+        self.signature
     }
 
     /// One of the parts. None lies outside; were that ever lost, it would be empty, which is no part of any good token.
@@ -102,9 +142,9 @@ impl<'p> Unverified<'p> {
     pub fn parse(parts: &'p Parts<'_>) -> Result<Self, Rejection> {
         let malformed =
             |part: &str, why| Rejection::new(Reason::TokenMalformed, format!("the token's {part} is refused: {why}"));
-        let header = Object::parse(parts.part(&parts.header)).map_err(|why| malformed("header", why))?;
+        let header = Object::parse(parts.header()).map_err(|why| malformed("header", why))?;
         let header = Header::read(&header)?;
-        let claims = Object::parse(parts.part(&parts.payload)).map_err(|why| malformed("payload", why))?;
+        let claims = Object::parse(parts.payload()).map_err(|why| malformed("payload", why))?;
         Ok(Self { header, claims, signing_input: parts.signing_input, signature: parts.signature })
     }
 

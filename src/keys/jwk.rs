@@ -87,6 +87,11 @@ impl Key {
         self.kid.as_deref()
     }
 
+    /// The numbers that it is made of, without leading zeros.
+    pub(super) const fn numbers(&self) -> &Numbers {
+        &self.numbers
+    }
+
     /// The key itself.
     #[must_use]
     pub const fn public(&self) -> &PublicKey {

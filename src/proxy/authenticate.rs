@@ -18,7 +18,7 @@ use crate::issuers::IssuerIndex;
 use crate::jwks_refresh::Freshness;
 use crate::mode::Mode;
 use crate::rejection::Rejection;
-use crate::request::{Authorization, RequestHead};
+use crate::request::{RequestHead, SingletonField};
 
 /// Authenticates a request by its head, the very one that is forwarded. It has a place among those in progress, and
 /// without a proven caller one among those that have none.
@@ -35,7 +35,7 @@ pub(super) async fn authenticate(
     ctx.permit = Some(in_flight.enter(requests)?);
     let latest = Instant::now() + ctx.policy.limits.key_wait;
     let (decision, took) = loop {
-        let missing = match look(&request_head(session, &ctx.policy.token_header), &ctx.policy) {
+        let missing = match look(&request_head(session, &ctx.policy), &ctx.policy) {
             Ok(decided) => break decided,
             Err(missing) => missing,
         };
@@ -58,7 +58,7 @@ pub(super) async fn authenticate(
             ctx.record.pass();
         }
         Decision::Reject(refused) => {
-            let head = request_head(session, &ctx.policy.token_header);
+            let head = request_head(session, &ctx.policy);
             ctx.record.set_refused_token(refused.facts, ctx.policy.authenticator.claimed_caller(&head));
             if ctx.policy.modes.of(&head, ctx.record.refused_issuer()) == Mode::Enforce {
                 return Err(refused.rejection);
@@ -83,13 +83,18 @@ async fn client_left(session: &mut Session) {
     }
 }
 
-/// What decides about a request: parts of its head, with the field that carries the token, and what the client has shown when it
-/// opened the connection.
-fn request_head<'s>(session: &'s Session, token: &HeaderName) -> RequestHead<'s> {
+/// What decides about a request: parts of its head, with the field that carries the token and the proof if one is asked for, and what
+/// the client has shown when it opened the connection.
+fn request_head<'s>(session: &'s Session, policy: &Policy) -> RequestHead<'s> {
     let tls = session.digest().and_then(|digest| digest.ssl_digest.as_ref());
     // Pingora gives the SHA-256 of the client's certificate, and nothing if there is none. A resumed session has it from the first one.
     let certificate = tls.and_then(|tls| tls.cert_digest.as_slice().try_into().ok()).map(CertificateHash);
-    RequestHead { certificate, ..head_parts(session.req_header(), token) }
+    let header = session.req_header();
+    let proof = match policy.authenticator.proofs() {
+        Some(_) => SingletonField::from_lines(header.headers.get_all(PROOF).iter().map(HeaderValue::as_bytes)),
+        None => SingletonField::Absent,
+    };
+    RequestHead { certificate, proof, ..head_parts(header, &policy.token_header) }
 }
 
 fn head_parts<'h>(header: &'h RequestHeader, token: &HeaderName) -> RequestHead<'h> {
@@ -97,10 +102,14 @@ fn head_parts<'h>(header: &'h RequestHeader, token: &HeaderName) -> RequestHead<
     RequestHead {
         method: header.method.as_str(),
         path: origin_path(header.raw_path()),
-        authorization: Authorization::from_lines(lines),
+        authorization: SingletonField::from_lines(lines),
+        proof: SingletonField::Absent,
         certificate: None,
     }
 }
+
+/// The field that carries a proof (RFC 9449 §4).
+pub(super) const PROOF: HeaderName = HeaderName::from_static("dpop");
 
 /// A decision that fresher keys could change.
 struct MissingKey {
@@ -154,11 +163,11 @@ mod tests {
     #[test]
     fn a_second_authorization_field_is_noticed() {
         let mut header = RequestHeader::build_no_case("GET", b"/", None).unwrap();
-        assert!(matches!(head_parts(&header, &AUTHORIZATION).authorization, Authorization::Absent));
+        assert!(matches!(head_parts(&header, &AUTHORIZATION).authorization, SingletonField::Absent));
         header.append_header("Authorization", "Bearer a").unwrap();
-        assert!(matches!(head_parts(&header, &AUTHORIZATION).authorization, Authorization::One(b"Bearer a")));
+        assert!(matches!(head_parts(&header, &AUTHORIZATION).authorization, SingletonField::One(b"Bearer a")));
         header.append_header("authorization", "Bearer b").unwrap();
-        assert!(matches!(head_parts(&header, &AUTHORIZATION).authorization, Authorization::Several));
+        assert!(matches!(head_parts(&header, &AUTHORIZATION).authorization, SingletonField::Several));
     }
 
     #[test]
@@ -167,11 +176,11 @@ mod tests {
         let mut header = RequestHeader::build_no_case("GET", b"/", None).unwrap();
         header.append_header("Authorization", "Bearer user").unwrap();
         header.append_header("X_Service_Authorization", "Bearer disguise").unwrap();
-        assert!(matches!(head_parts(&header, &other).authorization, Authorization::Absent));
+        assert!(matches!(head_parts(&header, &other).authorization, SingletonField::Absent));
         header.append_header("X-Service-AUTHORIZATION", "Bearer a").unwrap();
-        assert!(matches!(head_parts(&header, &other).authorization, Authorization::One(b"Bearer a")));
+        assert!(matches!(head_parts(&header, &other).authorization, SingletonField::One(b"Bearer a")));
         header.append_header("x-service-authorization", "Bearer b").unwrap();
-        assert!(matches!(head_parts(&header, &other).authorization, Authorization::Several));
+        assert!(matches!(head_parts(&header, &other).authorization, SingletonField::Several));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use pingora::Error;
 
@@ -10,10 +10,15 @@ use super::admission::InFlight;
 use super::policy::Policy;
 use super::record::{RecordSinks, RequestRecord};
 use super::retry::Attempt;
+use crate::authenticator::Accepted;
 use crate::clock::UnixTime;
+use crate::confirmation::Confirmation;
 use crate::downstream::session::TOKEN_EXPIRED;
 use crate::downstream::stream_info::StreamInfo;
 use crate::rejection::Reason;
+
+/// The field with a nonce for the next proof (RFC 9449 §8.2).
+pub(super) const DPOP_NONCE: &str = "dpop-nonce";
 
 /// One request on its way through the filters.
 pub struct RequestContext {
@@ -69,9 +74,25 @@ impl RequestContext {
         }
     }
 
+    /// When its token is no longer good.
+    fn expires(&self) -> Option<UnixTime> {
+        self.record.accepted().map(|accepted| accepted.expires)
+    }
+
+    /// Whether its caller has shown a proof of a key.
+    pub fn is_proven_by_key(&self) -> bool {
+        let confirmation = self.record.accepted().and_then(Accepted::confirmation);
+        matches!(confirmation, Some(Confirmation::DpopKey(_)))
+    }
+
+    /// The nonce for the caller's next proof, if proofs need one.
+    pub fn proof_nonce(&self) -> Option<String> {
+        self.policy.authenticator.proofs()?.nonce(SystemTime::now().into())
+    }
+
     /// From now on the request ends when its token is no longer good.
     pub fn end_at_expiry(&mut self, now: UnixTime) {
-        let Some(expires) = self.record.expires() else { return };
+        let Some(expires) = self.expires() else { return };
         self.ends_at_expiry = true;
         if let Some(info) = &self.info {
             // Tokens count in whole seconds, and are good until the last of them is over.
@@ -81,7 +102,7 @@ impl RequestContext {
 
     /// Ends a request whose time is over at the next piece that would pass.
     pub fn check_expiry(&self, now: UnixTime) -> pingora::Result<()> {
-        if self.ends_at_expiry && self.record.expires().is_some_and(|expires| now > expires) {
+        if self.ends_at_expiry && self.expires().is_some_and(|expires| now > expires) {
             return Error::e_explain(TOKEN_EXPIRED, "the token expired while its stream was open");
         }
         Ok(())

@@ -13,7 +13,7 @@ use pingora::{ErrorType, OrErr as _};
 use serde::Serialize;
 use tokio::io::AsyncWriteExt as _;
 
-use super::context::RequestContext;
+use super::context::{DPOP_NONCE, RequestContext};
 use super::policy::RefusalPolicy;
 use super::record::{End, answered};
 use super::request_summary::RequestSummary;
@@ -68,22 +68,23 @@ impl ErrorResponse {
         head.insert_header(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"))?;
         head.insert_header(CONTENT_LENGTH, body.len())?;
         head.insert_header(CACHE_CONTROL, HeaderValue::from_static("no-store"))?;
-        match reason.challenge() {
-            Challenge::Bare => {
-                head.insert_header(WWW_AUTHENTICATE, value(&[&policy.challenge])?)?;
-            }
-            Challenge::InvalidToken => {
-                let [begin, separator, end] = match (word, detail) {
-                    (None, _) => [""; 3],
-                    (Some(_), None) => [DESCRIPTION, "", "\""],
-                    (Some(_), Some(_)) => [DESCRIPTION, ": ", "\""],
+        // The errors of a bearer token, and of one with proof.
+        let errors = match reason.challenge() {
+            Challenge::None => None,
+            Challenge::Bare => Some([None, None]),
+            Challenge::InvalidToken => Some([Some("invalid_token"); 2]),
+            Challenge::InvalidDpopProof => Some([None, Some("invalid_dpop_proof")]),
+            Challenge::UseDpopNonce => Some([None, Some("use_dpop_nonce")]),
+        };
+        for (scheme, error) in [&policy.bearer, &policy.dpop].into_iter().zip(errors.into_iter().flatten()) {
+            if let Some(scheme) = scheme {
+                let challenge = match error {
+                    Some(error) => value(&described(scheme, error, word, detail))?,
+                    None => value(&[scheme])?,
                 };
-                let (word, detail) = (word.unwrap_or_default(), detail.unwrap_or_default());
-                let error = ", error=\"invalid_token\"";
-                let parts = [&policy.challenge, error, begin, word, separator, detail, end];
-                head.insert_header(WWW_AUTHENTICATE, value(&parts)?)?;
+                // In fields of their own, which every client can take apart (RFC 9110 §11.6.1).
+                head.append_header(WWW_AUTHENTICATE, challenge)?;
             }
-            Challenge::None => {}
         }
         if reason == Reason::MethodRefused {
             head.insert_header(ALLOW, HeaderValue::from_static(ALLOWED))?;
@@ -118,6 +119,16 @@ impl ErrorResponse {
     }
 }
 
+/// A challenge with an error, which it describes as far as the caller is told.
+fn described<'a>(scheme: &'a str, error: &'a str, word: Option<&'a str>, detail: Option<&'a str>) -> [&'a str; 8] {
+    let [begin, separator, end] = match (word, detail) {
+        (None, _) => ["\"", "", ""],
+        (Some(_), None) => [DESCRIPTION, "", "\""],
+        (Some(_), Some(_)) => [DESCRIPTION, ": ", "\""],
+    };
+    [scheme, ", error=\"", error, begin, word.unwrap_or_default(), separator, detail.unwrap_or_default(), end]
+}
+
 /// The phrase of a status (RFC 9110 §15).
 fn phrase(status: u16) -> &'static str {
     StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or_default()
@@ -143,7 +154,13 @@ pub async fn respond(session: &mut Session, rejection: &Rejection, ctx: &mut Req
     } else {
         response
     };
-    let Ok(ErrorResponse { head, body }) = response else { return false };
+    let Ok(ErrorResponse { mut head, body }) = response else { return false };
+    if rejection.reason().status() == 401
+        && let Some(nonce) = ctx.proof_nonce()
+        && head.insert_header(DPOP_NONCE, nonce).is_err()
+    {
+        return false;
+    }
     write(session, head, body, ctx).await
 }
 
@@ -264,9 +281,9 @@ const RETRY_AFTER_SECS: &str = "2";
 const METADATA_LIFETIME: &str = "max-age=300";
 
 /// How many fields there are at most, with those of the connection.
-const HEADERS: usize = 8;
+const HEADERS: usize = 10;
 
-const DESCRIPTION: &str = ", error_description=\"";
+const DESCRIPTION: &str = "\", error_description=\"";
 
 /// Room for a usual body, in bytes; more is found when it is needed.
 const BODY_USUAL: usize = 384;
@@ -274,9 +291,43 @@ const BODY_USUAL: usize = 384;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::algorithm::Algorithm;
 
     fn policy(disclosure: Disclosure) -> RefusalPolicy {
         RefusalPolicy::new("email", None, None, disclosure)
+    }
+
+    #[test]
+    fn each_scheme_that_is_taken_has_a_challenge_with_its_own_errors() {
+        let algorithms = [Algorithm::Es256, Algorithm::Ed25519];
+        let both = policy(Disclosure::Reason).with_dpop(&algorithms, true);
+        let alone = policy(Disclosure::Reason).with_dpop(&algorithms, false);
+        let challenges = |reason, policy: &RefusalPolicy| {
+            let answer = ErrorResponse::new(&Rejection::new(reason, "why"), policy, "r1").unwrap();
+            let fields = answer.head.headers.get_all("www-authenticate").iter();
+            fields.map(|field| field.to_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        let bearer = "Bearer realm=\"email\"";
+        let dpop = "DPoP realm=\"email\", algs=\"ES256 Ed25519 EdDSA\"";
+        let with = |scheme: &str, error: &str, word: &str| {
+            format!("{scheme}, error=\"{error}\", error_description=\"{word}\"")
+        };
+        assert_eq!(challenges(Reason::TokenMissing, &both), [bearer, dpop]);
+        assert_eq!(challenges(Reason::TokenMissing, &alone), [dpop]);
+        let expired = |scheme| with(scheme, "invalid_token", "token_expired");
+        assert_eq!(challenges(Reason::TokenExpired, &both), [expired(bearer), expired(dpop)]);
+        for (reason, error) in [
+            (Reason::ProofMissing, "invalid_dpop_proof"),
+            (Reason::ProofInvalid, "invalid_dpop_proof"),
+            (Reason::ProofExpired, "invalid_dpop_proof"),
+            (Reason::ProofReplayed, "invalid_dpop_proof"),
+            (Reason::ProofNonceWanted, "use_dpop_nonce"),
+        ] {
+            let proof = with(dpop, error, reason.as_str());
+            assert_eq!(challenges(reason, &both), [bearer, &proof]);
+            assert_eq!(challenges(reason, &alone), [proof]);
+        }
+        assert!(challenges(Reason::ProofUncheckable, &both).is_empty(), "that is no fault of the caller's");
     }
 
     fn header(answer: &ErrorResponse, name: &str) -> Option<String> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use http::HeaderName;
 
+use crate::algorithm::Algorithm;
 use crate::authenticator::Authenticator;
 use crate::forwarding::ForwardingPolicy;
 use crate::issuers::PerIssuer;
@@ -36,8 +37,10 @@ pub struct Policy {
 
 /// What a configuration says about the responses to refused requests.
 pub struct RefusalPolicy {
-    /// The part of a challenge that is the same in each (RFC 6750 §3).
-    pub challenge: String,
+    /// The part of the challenge for a bearer token that is the same in each (RFC 6750 §3), if one could pass.
+    pub bearer: Option<String>,
+    /// Likewise for a token with proof (RFC 9449 §7.1).
+    pub dpop: Option<String>,
     /// How much they tell.
     pub disclosure: Disclosure,
 }
@@ -53,13 +56,27 @@ impl RefusalPolicy {
         resource_metadata: Option<&str>,
         disclosure: Disclosure,
     ) -> Self {
-        let mut challenge = ["Bearer realm=\"", &quotable(realm), "\""].concat();
+        let mut parameters = ["realm=\"", &quotable(realm), "\""].concat();
         for (name, value) in [("header", token_header), ("resource_metadata", resource_metadata)] {
             if let Some(value) = value {
-                challenge.extend([", ", name, "=\"", &quotable(value), "\""]);
+                parameters.extend([", ", name, "=\"", &quotable(value), "\""]);
             }
         }
-        Self { challenge, disclosure }
+        Self { bearer: Some(["Bearer ", &parameters].concat()), dpop: None, disclosure }
+    }
+
+    /// Asks for a token with a proof by one of these algorithms too, or for such alone.
+    #[must_use]
+    pub fn with_dpop(self, algorithms: &[Algorithm], or_bearer: bool) -> Self {
+        // By every name, since clients look for theirs.
+        let names: Vec<_> = algorithms
+            .iter()
+            .flat_map(|algorithm| [Some(algorithm.name()), algorithm.deprecated_name()])
+            .flatten()
+            .collect();
+        let parameters = self.bearer.as_deref().unwrap_or_default().trim_start_matches("Bearer ");
+        let dpop = Some(["DPoP ", parameters, ", algs=\"", &names.join(" "), "\""].concat());
+        Self { dpop, bearer: self.bearer.filter(|_| or_bearer), ..self }
     }
 }
 

@@ -118,6 +118,7 @@ impl RequestRecord {
     pub fn accept(&mut self, accepted: Arc<Accepted>, cache_status: CacheStatus, took: Duration) {
         self.decision = RecordedDecision::Forward;
         let accepted = self.accepted.insert(accepted);
+        self.sinks.metrics.proofs.accepted(accepted.confirmation());
         let Some(index) = accepted.facts.issuer else { return };
         let issuer = self.policy.authenticator.issuers().get(index);
         let (Some(issuer), Some(metrics)) = (issuer, self.policy.issuers.get(index)) else { return };
@@ -170,9 +171,9 @@ impl RequestRecord {
         self.decision
     }
 
-    /// When its token is no longer good.
-    pub fn expires(&self) -> Option<UnixTime> {
-        self.accepted.as_deref().map(|accepted| accepted.expires)
+    /// The accepted token.
+    pub fn accepted(&self) -> Option<&Accepted> {
+        self.accepted.as_deref()
     }
 
     /// The caller, proven.

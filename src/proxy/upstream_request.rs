@@ -7,6 +7,7 @@ use http::{HeaderName, HeaderValue, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::ServerSession;
 
+use super::authenticate::PROOF;
 use super::context::RequestContext;
 use crate::audit::RecordedDecision;
 use crate::forwarding::{ForwardingPolicy, TokenForwarding};
@@ -28,9 +29,11 @@ pub(super) fn prepare(
     if let Some(origin) = target::origin_form(upstream.raw_path()) {
         upstream.set_raw_path(&origin)?;
     }
+    let takes_proofs = ctx.policy.authenticator.proofs().is_some();
     let is_ours = |name: &HeaderName| {
         let name = name.as_str();
-        caller.is_alias(name) || token.is_disguise(name) || folds_to(name, &RESERVED_HEADERS)
+        let is_proof = takes_proofs && letters(name).eq(PROOF.as_str().bytes());
+        caller.is_alias(name) || token.is_disguise(name) || folds_to(name, &RESERVED_HEADERS) || is_proof
     };
     let is_unproven = matches!(ctx.record.recorded_decision(), RecordedDecision::Pass | RecordedDecision::WouldReject);
     let is_stronger = |name: &HeaderName| is_unproven && folds_to(name.as_str(), &OVERRIDE_HEADERS);

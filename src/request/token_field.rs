@@ -9,6 +9,7 @@ use crate::http1::fields::letters;
 pub struct TokenField {
     name: Cow<'static, str>,
     scheme: Scheme,
+    takes_dpop: bool,
 }
 
 /// What stands before the token in its field.
@@ -25,7 +26,19 @@ impl TokenField {
     #[must_use]
     pub fn new(name: String, scheme: Scheme) -> Self {
         let name = if name.eq_ignore_ascii_case(USUAL) { Cow::Borrowed(USUAL) } else { name.into() };
-        Self { name, scheme }
+        Self { name, scheme, takes_dpop: false }
+    }
+
+    /// The same field, in which the scheme `DPoP` may stand too.
+    #[must_use]
+    pub fn with_dpop(self) -> Self {
+        Self { takes_dpop: self.scheme == Scheme::Bearer, ..self }
+    }
+
+    /// Whether the scheme `DPoP` (RFC 9449 §7.1) may stand before the token too.
+    #[must_use]
+    pub const fn takes_dpop(&self) -> bool {
+        self.takes_dpop
     }
 
     /// Its name as it is written.
@@ -75,7 +88,7 @@ impl TokenField {
 
 impl Default for TokenField {
     fn default() -> Self {
-        Self { name: Cow::Borrowed(USUAL), scheme: Scheme::Bearer }
+        Self { name: Cow::Borrowed(USUAL), scheme: Scheme::Bearer, takes_dpop: false }
     }
 }
 

@@ -18,6 +18,7 @@ use crate::issuers::PerIssuer;
 use crate::jwks_refresh::JwksRefresher;
 use crate::keys::source::Source;
 use crate::metrics::Metrics;
+use crate::proof::{ProofState, ProofVerifier};
 use crate::protected_resource::ProtectedResource;
 use crate::proxy::policy::{Policy, RefusalPolicy};
 use crate::request::TokenField;
@@ -42,10 +43,15 @@ impl Assembly {
     pub(super) async fn new(
         config: &Compiled,
         running: Option<&JwksRefresher>,
+        proofs: &Arc<ProofState>,
         metrics: &Metrics,
     ) -> Result<Self, ServerError> {
         let upstream = upstream_peer(&config.upstream).await?;
         let Verifier { authenticator, sources, deny_list } = Verifier::new(config.clone(), running);
+        let authenticator = match &config.dpop {
+            Some(dpop) => authenticator.with_proofs(ProofVerifier::new(dpop.rules.clone(), Arc::clone(proofs))),
+            None => authenticator,
+        };
         let refresher = match running {
             Some(running) => running.reconfigured(sources),
             None => JwksRefresher::start(sources, metrics.registry())?,
@@ -63,13 +69,28 @@ impl Assembly {
         if deny_list.is_none() {
             metrics.revocation.serving(0);
         }
+        if let (Some(proofs), Some(dpop)) = (authenticator.proofs(), &config.dpop) {
+            proofs.resize_memory(dpop.memory);
+        }
         let requirements: Vec<_> = config.issuers.iter().map(|issuer| &issuer.rules.requirement).collect();
         // A claim that stands for the audience names the callers' clients, and not this service.
         let mut named = requirements.iter().filter(|asked| asked.audience_claim().is_none());
         let realm = named.find_map(|asked| asked.audiences().first());
         let token = &config.token;
         let resource = config.protected_resource.as_ref();
-        let resource = resource.map(|identifier| ProtectedResource::new(identifier, &requirements, token));
+        let proofs = config.dpop.as_ref().map_or(&[][..], |dpop| &dpop.rules.algorithms);
+        let resource = resource.map(|identifier| ProtectedResource::new(identifier, &requirements, token, proofs));
+        let mut refusals = RefusalPolicy::new(
+            realm.map_or("callgate", String::as_str),
+            (!token.is_authorization()).then(|| token.name()),
+            resource.as_ref().map(ProtectedResource::metadata_url),
+            config.refusals,
+        );
+        if let Some(dpop) = &config.dpop {
+            // A token that is bound to a certificate comes as a bearer token too.
+            let or_bearer = requirements.iter().map(|asked| asked.binding()).any(|it| it.bearer || it.certificate);
+            refusals = refusals.with_dpop(&dpop.rules.algorithms, or_bearer);
+        }
         let policy = Policy {
             token_header: token_header(token),
             issuers: authenticator.issuers().map(|issuer| metrics.issuer(issuer.requirement.issuer())),
@@ -77,12 +98,7 @@ impl Assembly {
             modes: config.modes.clone(),
             refresher: Arc::new(refresher),
             upstream,
-            refusals: RefusalPolicy::new(
-                realm.map_or("callgate", String::as_str),
-                (!token.is_authorization()).then(|| token.name()),
-                resource.as_ref().map(ProtectedResource::metadata_url),
-                config.refusals,
-            ),
+            refusals,
             protected_resource: resource.map(Arc::new),
             limits: config.limits,
             forward: config.forwarding,

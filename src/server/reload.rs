@@ -20,6 +20,7 @@ use crate::clock::brief;
 use crate::config::{self, Compiled, Problems, Shutdown};
 use crate::file_watcher::{Content, FileWatcher};
 use crate::metrics::Metrics;
+use crate::proof::ProofState;
 use crate::proxy::policy::Policy;
 use crate::revocation::list::DenyList;
 use crate::revocation::watcher::DenyListWatcher;
@@ -30,6 +31,8 @@ pub(super) struct Reloader {
     path: PathBuf,
     running: Mutex<Compiled>,
     policy: Arc<ArcSwap<Policy>>,
+    /// What is known of proofs, whatever the configuration.
+    proofs: Arc<ProofState>,
     told: Told,
     log_level: LevelHandle,
     /// Keeps the deny-list in force.
@@ -100,11 +103,12 @@ impl Reloader {
         path: PathBuf,
         running: Compiled,
         policy: Arc<ArcSwap<Policy>>,
+        proofs: Arc<ProofState>,
         told: Told,
         log_level: LevelHandle,
         deny_list: Option<DenyListWatcher>,
     ) -> Self {
-        Self { path, running: Mutex::new(running), policy, told, log_level, deny_list: Mutex::new(deny_list) }
+        Self { path, running: Mutex::new(running), policy, proofs, told, log_level, deny_list: Mutex::new(deny_list) }
     }
 
     /// The configuration in force.
@@ -240,7 +244,7 @@ impl Reloader {
             return Err(ReloadError::Fixed(fixed));
         }
         let before = self.policy.load_full();
-        let assembly = Assembly::new(&next, Some(&before.refresher), &self.told.metrics).await?;
+        let assembly = Assembly::new(&next, Some(&before.refresher), &self.proofs, &self.told.metrics).await?;
         assembly.refresher.first_attempts(NEW_KEYS).await;
         // What has keys now must not lose them to a slip in an address, and an issuer that is new must be able to speak.
         if let Some(status) = assembly.refresher.newcomers_without_keys(&before.refresher).into_iter().next() {

@@ -11,6 +11,7 @@
     reason = "a test that meets what it does not expect fails on the spot, also in its support"
 )]
 
+pub mod dpop;
 pub mod email_service;
 pub mod http;
 pub mod issuer;

@@ -11,7 +11,7 @@ use callgate::clock::UnixTime;
 use callgate::identity::{CallerRule, ClaimPath, Encoding, Naming};
 use callgate::keys::jwks::Reading;
 use callgate::keys::store::{KeySlot, Published};
-use callgate::request::{Authorization, RequestHead};
+use callgate::request::{RequestHead, SingletonField};
 use callgate::requirement::{Binding, Exact, Requirement, Subject};
 use callgate::route::PublicRoutes;
 use serde_json::{Value, json};
@@ -115,9 +115,15 @@ pub fn judge(world: &Authenticator, field: &[u8]) -> Decision {
 
 /// What the world says of it at another time.
 pub fn judge_at(world: &Authenticator, field: &[u8], now: u64) -> Decision {
-    let authorization = Authorization::One(field);
+    let authorization = SingletonField::One(field);
     world.decide(
-        &RequestHead { method: "POST", path: Some("/send"), authorization, certificate: None },
+        &RequestHead {
+            method: "POST",
+            path: Some("/send"),
+            authorization,
+            proof: SingletonField::Absent,
+            certificate: None,
+        },
         UnixTime::from_secs(now),
     )
 }

@@ -23,7 +23,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("http1", &["rejection"]),
     ("jwt", &["algorithm", "clock", "confirmation", "issuers", "rejection", "requirement"]),
     ("identity", &["http1", "jwt", "rejection"]),
-    ("keys", &["algorithm", "clock", "jwt"]),
+    ("keys", &["algorithm", "clock", "confirmation", "jwt"]),
     // The list is core; the watcher of its file is an edge and has a rule of its own below.
     ("revocation", &["clock", "jwt"]),
     (
@@ -36,6 +36,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "issuers",
             "jwt",
             "keys",
+            "proof",
             "rejection",
             "request",
             "requirement",
@@ -44,13 +45,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "token",
         ],
     ),
-    ("explain", &["authenticator", "clock", "confirmation", "jwt", "keys", "rejection", "request", "token"]),
+    ("explain", &["authenticator", "clock", "confirmation", "jwt", "keys", "proof", "rejection", "request", "token"]),
     ("mode", &["issuers", "request", "route"]),
+    ("proof", &["algorithm", "clock", "confirmation", "jwt", "keys", "rejection", "request"]),
     ("protected_resource", &["algorithm", "request", "requirement"]),
     ("audit", &["clock", "rejection"]),
     ("trace", &[]),
     ("status", &["audit", "clock"]),
-    ("metrics", &["audit", "clock", "keys", "mode", "rejection", "status", "trace"]),
+    ("metrics", &["audit", "clock", "confirmation", "keys", "mode", "rejection", "status", "trace"]),
     ("file_watcher", &[]),
     ("jwks_refresh", &["algorithm", "clock", "file_watcher", "issuers", "jwt", "keys", "metrics", "rejection"]),
     ("revocation::watcher", &["file_watcher", "metrics", "revocation"]),
@@ -59,6 +61,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "proxy",
         &[
+            "algorithm",
             "audit",
             "authenticator",
             "clock",
@@ -94,6 +97,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "keys",
             "limits",
             "mode",
+            "proof",
             "protected_resource",
             "rejection",
             "request",
@@ -119,6 +123,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "limits",
             "metrics",
             "mode",
+            "proof",
             "protected_resource",
             "proxy",
             "rejection",
@@ -144,6 +149,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "jwt",
             "keys",
             "probe",
+            "proof",
             "rejection",
             "request",
             "server",
@@ -173,6 +179,7 @@ const CORE: &[&str] = &[
     "keys",
     "revocation",
     "mode",
+    "proof",
     "protected_resource",
     "authenticator",
 ];
@@ -181,8 +188,8 @@ const CORE: &[&str] = &[
 const CRATES: &[(&str, &[&str])] = &[
     ("arc_swap", &["keys", "proxy", "revocation", "server"]),
     ("async_trait", &["downstream", "proxy", "server", "upstream"]),
-    ("aws_lc_rs", &["cli", "jwt", "jwks_refresh", "probe"]),
-    ("base64", &["authenticator", "jwt", "keys", "probe"]),
+    ("aws_lc_rs", &["cli", "jwt", "jwks_refresh", "keys", "probe", "proof", "server"]),
+    ("base64", &["authenticator", "jwt", "keys", "probe", "proof"]),
     ("bytes", &["jwks_refresh", "downstream", "proxy", "server"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
@@ -233,6 +240,7 @@ const CRATES: &[(&str, &[&str])] = &[
             "keys",
             "jwks_refresh",
             "probe",
+            "proof",
             "protected_resource",
             "requirement",
             "revocation",
@@ -365,7 +373,9 @@ fn what_is_not_proven_is_read_only_to_be_shown() {
 
 #[test]
 fn what_is_proven_is_made_in_one_place() {
-    for (made, place) in [("Verified {", "src/jwt/verify.rs"), ("Identity {", "src/identity.rs")] {
+    for (made, place) in
+        [("Verified {", "src/jwt/verify.rs"), ("Identity {", "src/identity.rs"), ("Possession::of(", "src/proof.rs")]
+    {
         for source in sources() {
             let expression = source.code.lines().any(|line| {
                 let line = line.trim_start();

@@ -22,7 +22,7 @@ use callgate::proxy::error_response::ErrorResponse;
 use callgate::proxy::policy::RefusalPolicy;
 use callgate::rejection::{Disclosure, Reason, Rejection};
 use callgate::request::TokenField;
-use callgate::request::{Authorization, RequestHead};
+use callgate::request::{RequestHead, SingletonField};
 use callgate::requirement::Requirement;
 use callgate::route::{PublicRoute, PublicRoutes};
 use callgate::token::Token;
@@ -49,12 +49,13 @@ fn deciding_allocates_no_more_than_is_known() {
         counts.push(("remembered", 0, stage.decide(&stage.bearer(&stage.token))));
     }
     let stage = Stage::set(Algorithm::Es256);
-    counts.push(("no token", 0, stage.decide_with(Authorization::Absent)));
+    counts.push(("no token", 0, stage.decide_with(SingletonField::Absent)));
     counts.push(("public route", 0, {
         let head = RequestHead {
             method: "GET",
             path: Some("/healthz"),
-            authorization: Authorization::Absent,
+            authorization: SingletonField::Absent,
+            proof: SingletonField::Absent,
             certificate: None,
         };
         measure(|| assert!(matches!(stage.authenticator.decide(&head, NOW), Decision::Pass)))
@@ -76,7 +77,7 @@ fn each_step_allocates_no_more_than_is_known() {
             "extract",
             0,
             measure(|| {
-                Token::extract(Authorization::One(bearer.as_bytes()), &TokenField::default(), 8192).unwrap();
+                Token::extract(SingletonField::One(bearer.as_bytes()), &TokenField::default(), 8192).unwrap();
             }),
         ),
         ("decode", 1, measure(|| drop(Parts::decode(&stage.token).unwrap()))),
@@ -140,12 +141,18 @@ impl Stage {
     }
 
     fn decide(&self, bearer: &str) -> AllocationInfo {
-        self.decide_with(Authorization::One(bearer.as_bytes()))
+        self.decide_with(SingletonField::One(bearer.as_bytes()))
     }
 
     /// Counts the second decision of a kind: the first may set something up.
-    fn decide_with(&self, authorization: Authorization<'_>) -> AllocationInfo {
-        let head = RequestHead { method: "POST", path: Some("/send"), authorization, certificate: None };
+    fn decide_with(&self, authorization: SingletonField<'_>) -> AllocationInfo {
+        let head = RequestHead {
+            method: "POST",
+            path: Some("/send"),
+            authorization,
+            proof: SingletonField::Absent,
+            certificate: None,
+        };
         drop(self.authenticator.decide(&head, NOW));
         measure(|| drop(self.authenticator.decide(&head, NOW)))
     }

@@ -57,7 +57,7 @@ fn issuer(
     let binding = binding(&table, at, findings);
     let name = table.issuer.as_ref().map_or(Ok(()), |issuer| text(issuer, &at.key("issuer"), findings));
     let audiences = audiences(table.audiences, &at.key("audiences"), findings);
-    let algorithms = algorithms(&table.algorithms.unwrap_or_default(), &at.key("algorithms"), findings);
+    let algorithms = algorithms(&table.algorithms.unwrap_or_default(), SIGNED, &at.key("algorithms"), findings);
     let leeway = leeway(&table.leeway, &at.key("leeway"), findings);
     let max_lifetime = lifetime(table.max_lifetime.as_ref(), &at.key("max_lifetime"), findings);
     let max_age = lifetime(table.max_age.as_ref(), &at.key("max_age"), findings);
@@ -107,11 +107,12 @@ fn issuer(
 /// Which tokens pass by what they are bound to.
 fn binding(table: &file::Issuer, at: &KeyPath, findings: &mut Findings<'_, '_>) -> Result<Binding, Reported> {
     let certificate = table.binding.contains(&file::Proof::Certificate);
-    if !certificate && !table.bearer {
+    let dpop = table.binding.contains(&file::Proof::Dpop);
+    if table.binding.is_empty() && !table.bearer {
         let why = "without a proof in 'binding', tokens that are bound to nothing are the only ones that pass; with false here none would";
         return Err(findings.error(&at.key("bearer"), why));
     }
-    Ok(Binding { certificate, dpop: false, bearer: table.bearer })
+    Ok(Binding { certificate, dpop, bearer: table.bearer })
 }
 
 /// Refuses a certificate as proof where no client can show one.
@@ -196,13 +197,15 @@ fn texts(list: &[String], key: &KeyPath, why: &str, findings: &mut Findings<'_, 
     outcome
 }
 
-fn algorithms(
+/// A list of algorithms that is not empty. `why` says what belongs into it.
+pub(super) fn algorithms(
     list: &[file::Algorithm],
+    why: &str,
     key: &KeyPath,
     findings: &mut Findings<'_, '_>,
 ) -> Result<Vec<Algorithm>, Reported> {
     if list.is_empty() {
-        return Err(findings.error(key, "must not be empty: name the algorithms that this issuer signs with"));
+        return Err(findings.error(key, format!("must not be empty: {why}")));
     }
     let mut algorithms = Vec::new();
     let mut outcome = Ok(());
@@ -304,6 +307,8 @@ fn present_claims(
     }
     outcome.map(|()| claims.into_iter().map(|name| (name, Exact::Any)).collect())
 }
+
+const SIGNED: &str = "name the algorithms that this issuer signs with";
 
 const fn meant(written: file::Algorithm) -> Algorithm {
     match written {

@@ -11,6 +11,11 @@ pub(crate) struct Forwarding {
     /// `X-Forwarded-For`, `-Proto` or `-Host` is replaced. 0 to 10.
     #[schemars(range(max = 10))]
     pub trusted_hops: u32,
+    /// What this service is called outside, as its callers know it: URLs with scheme and host, and with a path if a proxy takes that away
+    /// before Callgate. The `htu` of a proof (DPoP) must be one of them with the request's path. Neither `Host` nor `X-Forwarded-Host` have
+    /// a say in it.
+    #[schemars(example = ["https://mail.example"])]
+    pub external_urls: Vec<String>,
     /// Whose `X-Request-Id` is used, also in the audit: `make` a new one, or `keep` a client's if it has one.
     pub request_id: RequestId,
 }

@@ -58,7 +58,8 @@ pub(crate) struct Issuer {
     #[serde(default)]
     pub present_claims: Vec<String>,
     /// The proofs with which its bound tokens (`cnf`) pass. `certificate`: the client has opened the connection with the
-    /// certificate that the token is bound to (RFC 8705), for which `listen.tls.client_ca` must be set. Without one here every bound
+    /// certificate that the token is bound to (RFC 8705), for which `listen.tls.client_ca` must be set. `dpop`: it sends a proof of the key
+    /// that the token is bound to (RFC 9449), for which `forwarding.external_urls` must be set. Without one here every bound
     /// token is refused, since it would be worth no more than a bearer token.
     #[serde(default)]
     pub binding: Vec<Proof>,
@@ -116,6 +117,7 @@ pub(crate) enum Preset {
 #[schemars(title = "proof")]
 pub(crate) enum Proof {
     Certificate,
+    Dpop,
 }
 
 /// Whose missing keys make an instance not ready.

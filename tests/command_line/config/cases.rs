@@ -53,7 +53,15 @@ pub(crate) const REFUSED: &[(&str, &str, &str, &str, &str)] = &[
     ("", "[caller]\n\"head er\" = 1", "16:1", "caller.\"head er\"", "did you mean \"header\"?"),
     // Bound tokens.
     ("keys =", "bearer = false\nkeys =", "14:10", "issuers[0].bearer", "with false here none would"),
-    ("keys =", "binding = [\"dpop\"]\nkeys =", "14:12", "issuers[0].binding[0]", "allowed: certificate"),
+    ("keys =", "binding = [\"wimse\"]\nkeys =", "14:12", "issuers[0].binding[0]", "allowed: certificate, dpop"),
+    ("keys =", "binding = [\"dpop\"]\nkeys =", "14:11", "issuers[0].binding", "forwarding.external_urls must say"),
+    ("", "[forwarding]\nexternal_urls = [\"mail.example\"]", "16:18", "forwarding.external_urls[0]", "is no URL"),
+    ("", "[forwarding]\nexternal_urls = [\"https://a/?b\"]", "16:18", "forwarding.external_urls[0]", "no query"),
+    ("", "[dpop]\nalgorithms = []", "16:14", "dpop.algorithms", "name the algorithms that proofs may be signed with"),
+    ("", "[dpop]\nalgorithms = [\"HS256\"]", "16:15", "dpop.algorithms[0]", "shared secret"),
+    ("", "[dpop]\nwindow = \"4s\"", "16:10", "dpop.window", "too short; allowed: 5s to 10m"),
+    ("", "[dpop]\nwindow = \"11m\"", "16:10", "dpop.window", "too long"),
+    ("", "[dpop]\nmemory = \"1KiB\"", "16:10", "dpop.memory", "too small"),
     ("keys =", "binding = \"certificate\"\nkeys =", "14:11", "issuers[0].binding", ""),
     ("keys =", "binding = [\"certificate\"]\nkeys =", "14:11", "issuers[0].binding", "listen.tls.client_ca must say"),
     // Missing keys and tables.

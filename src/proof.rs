@@ -1,0 +1,161 @@
+//! Proofs that a client has the key to which its token is bound (DPoP, RFC 9449). A proof is a JWS that the client signs for one
+//! request. [`verify`] asks everything that RFC 9449 §4.3 asks and can be told from the proof alone; what is left is that it was not
+//! shown before, which [`replay`] remembers. It is spent there once everything else about the request holds.
+
+use std::sync::Arc;
+
+use crate::clock::UnixTime;
+use crate::jwt::claims::Finding;
+use crate::jwt::parse::{Document, Parts};
+use crate::rejection::{Reason, Rejection};
+use crate::request::SingletonField;
+
+mod checks;
+pub mod nonce;
+pub mod replay;
+mod rules;
+pub mod uri;
+
+pub use checks::JTI_MAX;
+pub use rules::{AHEAD, ProofRules, ProvenRequest};
+
+use checks::{CHECKS, Case, Unproven};
+use nonce::Nonces;
+use replay::{Possession, ReplayMemory, SpendError};
+
+/// What is kept between proofs. It outlives a configuration: another one must not take a proof twice.
+pub struct ProofState {
+    pub memory: ReplayMemory,
+    pub nonces: Nonces,
+}
+
+/// What judges proofs.
+pub struct ProofVerifier {
+    rules: ProofRules,
+    state: Arc<ProofState>,
+}
+
+impl ProofVerifier {
+    /// Judges by these rules.
+    #[must_use]
+    pub const fn new(rules: ProofRules, state: Arc<ProofState>) -> Self {
+        Self { rules, state }
+    }
+
+    /// The rules.
+    #[must_use]
+    pub const fn rules(&self) -> &ProofRules {
+        &self.rules
+    }
+
+    /// Gives the memory of proofs room of so many bytes from now on.
+    pub fn resize_memory(&self, bytes: u64) {
+        self.state.memory.resize(bytes);
+    }
+
+    /// The nonce for the next proof, if proofs need one.
+    #[must_use]
+    pub fn nonce(&self, now: UnixTime) -> Option<String> {
+        self.rules.nonce.then(|| self.state.nonces.current(now))
+    }
+
+    /// Lets a request pass whose `DPoP` field proves the key. Its proof is used up then.
+    ///
+    /// # Errors
+    /// `proof_missing`, `proof_invalid`, `proof_expired`, `proof_nonce_wanted`, `proof_replayed` or `proof_uncheckable`.
+    pub fn prove(
+        &self,
+        field: SingletonField<'_>,
+        request: &ProvenRequest<'_>,
+        now: UnixTime,
+    ) -> Result<(), Rejection> {
+        let possession = verify(only(field)?, &self.rules, Some(&self.state.nonces), request, now)?;
+        self.state.memory.spend(possession, self.rules.window, now).map_err(|error| match error {
+            SpendError::Replayed => Rejection::new(
+                Reason::ProofReplayed,
+                "a proof with this jti was shown before; make a new one for each request, also when it is sent again",
+            ),
+            SpendError::Full | SpendError::Forgotten => Rejection::new(
+                Reason::ProofUncheckable,
+                "whether the proof was shown before cannot be told at the moment; try again with a new one",
+            ),
+        })
+    }
+
+    /// What each check of a proof wants and finds, in their order. It spends nothing.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn explain(
+        &self,
+        field: SingletonField<'_>,
+        request: &ProvenRequest<'_>,
+        now: UnixTime,
+    ) -> Result<Vec<Finding>, Rejection> {
+        let parts = Parts::decode_as(Document::Proof, text(only(field)?)?)?;
+        let proof = Unproven::parse(&parts)?;
+        let case = Case::new(&proof, &self.rules, Some(&self.state.nonces), request, now);
+        Ok(CHECKS.iter().map(|check| check.explain(&case)).collect())
+    }
+}
+
+impl ProofState {
+    /// Nothing was shown yet; nonces are made with this secret.
+    #[must_use]
+    pub fn new(secret: &[u8; 32]) -> Self {
+        Self { memory: ReplayMemory::default(), nonces: Nonces::new(secret) }
+    }
+}
+
+/// Judges a proof for a request. Whether it was shown before is not known then.
+///
+/// # Errors
+/// The first thing that is wrong: `proof_invalid`, `proof_expired` or `proof_nonce_wanted`.
+pub fn verify(
+    proof: &[u8],
+    rules: &ProofRules,
+    nonces: Option<&Nonces>,
+    request: &ProvenRequest<'_>,
+    now: UnixTime,
+) -> Result<Possession, Rejection> {
+    let parts = Parts::decode_as(Document::Proof, text(proof)?)?;
+    let proof = Unproven::parse(&parts)?;
+    let case = Case::new(&proof, rules, nonces, request, now);
+    for check in &CHECKS {
+        check.pass(&case)?;
+    }
+    // The checks demand both; were that ever lost, a proof without them would be refused here.
+    let incomplete = || Rejection::new(Reason::ProofInvalid, "the proof has no jti or no iat");
+    let (jti, issued) = (case.jti().ok_or_else(incomplete)?, case.issued().ok_or_else(incomplete)?);
+    Ok(Possession::of(&request.key, jti, issued))
+}
+
+/// The only value of the field (RFC 9449 §4.3, 1).
+fn only(field: SingletonField<'_>) -> Result<&[u8], Rejection> {
+    match field {
+        SingletonField::One(value) => Ok(value),
+        SingletonField::Absent => {
+            let detail =
+                "the token is bound to a key: sign a proof for this request with it, and send that in the DPoP field";
+            Err(Rejection::new(Reason::ProofMissing, detail))
+        }
+        SingletonField::Several => {
+            Err(Rejection::new(Reason::ProofInvalid, "the request has more than one DPoP field; send one"))
+        }
+    }
+}
+
+/// The proof as text, if it is not too long to be looked at.
+fn text(proof: &[u8]) -> Result<&str, Rejection> {
+    if proof.len() > PROOF_MAX {
+        let detail = format!("the proof has {} bytes; at most {PROOF_MAX} are accepted", proof.len());
+        return Err(Rejection::new(Reason::ProofInvalid, detail));
+    }
+    std::str::from_utf8(proof).map_err(|_| Rejection::new(Reason::ProofInvalid, "the proof is not text"))
+}
+
+/// The longest proof that is looked at, in bytes: one with the largest keys and signatures, of ML-DSA-87, fits.
+pub const PROOF_MAX: usize = 16 * 1024;
+
+#[cfg(test)]
+mod tests;
