@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Prints what mint.mjs makes. Its libraries are installed once, into target/interop. Exit code 69: that cannot be done here.
+# Prints what the script makes that its first argument names and that is beside this one. The libraries are installed once, into
+# target/interop. Exit code 69: that cannot be done here.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 cd "$here/../.."
@@ -11,9 +12,11 @@ if ! cmp -s "$here/package.json" "$home/installed.json"; then
     mkdir -p "$home"
     cp "$here/package.json" "$home/package.json"
     npm install --prefix "$home" --no-package-lock --no-audit --no-fund --silent >&2 ||
-        { echo "npm cannot install jose" >&2 && exit 69; }
+        { echo "npm cannot install jose, oidc-provider and better-auth" >&2 && exit 69; }
     cp "$here/package.json" "$home/installed.json"
 fi
 # A module looks for others beside itself.
-cp "$here/mint.mjs" "$home/mint.mjs"
-exec node "$home/mint.mjs" "$@"
+cp "$here/$1" "$home/$1"
+script=$home/$1
+shift
+exec node "$script" "$@"
