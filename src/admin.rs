@@ -128,8 +128,13 @@ impl Admin {
 
     /// Answers a request.
     pub async fn answer(&self, request: &Request, from: Origin) -> Answer {
+        // A page whose domain was made to mean this machine (DNS rebinding) reads what its own domain answers, and names it.
+        let is_rebound = from == Origin::Here && request.names_domain;
         let from = if request.is_from_browser { Origin::Elsewhere } else { from };
         let (status, content_type, body) = match (request.method.as_str(), request.path.as_str()) {
+            _ if is_rebound => {
+                (StatusCode::MISDIRECTED_REQUEST, TEXT, b"ask for this by an address or localhost\n".to_vec())
+            }
             ("POST", "/drain") => self.drain(from),
             ("POST", "/reload") => self.reload(from).await,
             ("GET" | "HEAD", path) => self.show(path),

@@ -1,6 +1,7 @@
 //! Requests on the admin port, read as strictly as those of callers, within short times and small sizes, and their answers.
 
 use std::io;
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -18,6 +19,8 @@ pub struct Request {
     pub path: String,
     /// Whether it has the field `Origin`, as a browser's has.
     pub is_from_browser: bool,
+    /// Whether `Host` names a domain, of which anybody can own one: neither an address, nor `localhost`, nor a name without a dot.
+    pub names_domain: bool,
     /// Whether another may follow on its connection.
     pub persists: bool,
 }
@@ -79,10 +82,24 @@ impl Request {
             method: head.method.to_owned(),
             path: String::from_utf8_lossy(shown_path(head.target)).into_owned(),
             is_from_browser: head.fields.iter().any(|(name, _)| name.eq_ignore_ascii_case(b"origin")),
+            names_domain: head
+                .fields
+                .iter()
+                .any(|(name, value)| name.eq_ignore_ascii_case(b"host") && is_domain(value)),
             // Nobody reads a body here.
             persists: head.persists && head.framing == Framing::Length(0),
         }
     }
+}
+
+/// Whether the value of `Host` is a name with a dot and no address. What is no text is none of ours either.
+fn is_domain(host: &[u8]) -> bool {
+    let Ok(host) = std::str::from_utf8(host) else { return true };
+    if host.starts_with('[') {
+        return false;
+    }
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    name.contains('.') && name.parse::<Ipv4Addr>().is_err()
 }
 
 /// Writes an answer.
@@ -139,7 +156,13 @@ mod tests {
     }
 
     fn request(method: &str, path: &str) -> Request {
-        Request { method: method.into(), path: path.into(), is_from_browser: false, persists: true }
+        Request {
+            method: method.into(),
+            path: path.into(),
+            is_from_browser: false,
+            names_domain: false,
+            persists: true,
+        }
     }
 
     #[tokio::test]
@@ -162,6 +185,33 @@ mod tests {
             let expected = Request { is_from_browser, persists, ..request("POST", "/drain") };
             assert_eq!(read_all(sent.as_bytes()).await[0], Read::Request(expected), "{field}");
         }
+    }
+
+    #[test]
+    fn addresses_and_names_without_a_dot_are_no_domains() {
+        for host in [
+            "127.0.0.1",
+            "127.0.0.1:9901",
+            "10.0.0.7:9901",
+            "[::1]:9901",
+            "localhost",
+            "localhost:9901",
+            "email:9901",
+            "",
+        ] {
+            assert!(!is_domain(host.as_bytes()), "{host}");
+        }
+        for host in [
+            "evil.example",
+            "evil.example:9901",
+            "127.0.0.1.nip.example:9901",
+            "localhost.",
+            "email.mail.svc:9901",
+            "127.1",
+        ] {
+            assert!(is_domain(host.as_bytes()), "{host}");
+        }
+        assert!(is_domain(b"\xff"));
     }
 
     #[tokio::test]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use testkit::http::PATIENCE;
+use testkit::http::{Connection, PATIENCE};
 use testkit::issuer::now;
 use testkit::process::run;
 use testkit::request::Request;
@@ -171,6 +171,27 @@ fn without_the_page_there_is_none_and_no_refusal_is_kept() {
     let admin = sidecar.admin().to_string();
     assert_eq!(run(binary(), &["rollout", "--admin", &admin]).unwrap().code, Some(0), "rollout can ask");
     assert_eq!(sidecar.stop().code, Some(0));
+}
+
+#[test]
+fn a_domain_that_was_made_to_mean_this_machine_reads_nothing() {
+    let stage = stage();
+    let admin = stage.sidecar.admin();
+    let ask = |method: &str, path: &str, host: &str| {
+        let request =
+            format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        Connection::open(admin).unwrap().exchange(request).unwrap()
+    };
+    let port = admin.port();
+    for (method, path) in [("GET", "/"), ("GET", "/status"), ("GET", "/metrics"), ("POST", "/drain")] {
+        let answer = ask(method, path, &format!("evil.example:{port}"));
+        assert_eq!((answer.status(), answer.text().trim()), (421, "ask for this by an address or localhost"), "{path}");
+    }
+    for host in [format!("127.0.0.1:{port}"), format!("localhost:{port}"), "callgate".to_owned()] {
+        assert_eq!(ask("GET", "/status", &host).status(), 200, "{host}");
+    }
+    assert_eq!(stage.ask(&Request::send().bearer(&stage.token())).status(), 202, "nothing drains");
+    stage.end();
 }
 
 #[test]
