@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use serde::Serialize;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::jwks_refresh::{IssuerStatus, JwksRefresher};
@@ -164,16 +165,26 @@ impl Admin {
                 body.push(b'\n');
                 (StatusCode::OK, "application/json", body)
             }
-            "/metrics" => match self.metrics.encode() {
-                Ok(text) => (StatusCode::OK, METRICS, text),
-                Err(error) => {
-                    tracing::error!(%error, "The metrics cannot be encoded.");
-                    (StatusCode::INTERNAL_SERVER_ERROR, TEXT, b"the metrics cannot be encoded; see the log\n".to_vec())
+            "/metrics" => {
+                self.metrics.tasks().set(alive_tasks());
+                match self.metrics.encode() {
+                    Ok(text) => (StatusCode::OK, METRICS, text),
+                    Err(error) => {
+                        tracing::error!(%error, "The metrics cannot be encoded.");
+                        let text = b"the metrics cannot be encoded; see the log\n".to_vec();
+                        (StatusCode::INTERNAL_SERVER_ERROR, TEXT, text)
+                    }
                 }
-            },
+            }
             _ => (StatusCode::NOT_FOUND, TEXT, b"there are /status, /metrics, /livez and /readyz\n".to_vec()),
         }
     }
+}
+
+/// How many tasks the runtime has that runs this one.
+fn alive_tasks() -> i64 {
+    let tasks = Handle::try_current().map_or(0, |runtime| runtime.metrics().num_alive_tasks());
+    i64::try_from(tasks).unwrap_or(i64::MAX)
 }
 
 /// Where a connection comes from. In a pod, "here" is every container: they share their network. No header can make a request

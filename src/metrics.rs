@@ -49,6 +49,7 @@ pub struct Metrics {
     connections: IntGauge,
     connections_limit: IntGauge,
     connections_evicted: IntCounter,
+    tasks: IntGauge,
     /// About accepted tokens.
     tokens: TokenMetrics,
     /// About the cache of accepted tokens.
@@ -108,6 +109,8 @@ impl Metrics {
             requests_limit: registrar.gauge("callgate_requests_limit", "Requests that may be in progress.")?,
             connections: registrar.gauge("callgate_connections", "Client connections that are open.")?,
             connections_limit: registrar.gauge("callgate_connections_limit", "Client connections that may be open.")?,
+            tasks: registrar
+                .gauge("callgate_tasks", "Tasks of the asynchronous runtime that have begun and not ended.")?,
             connections_evicted: registrar.counter(
                 "callgate_connections_evicted_total",
                 "Connections that waited for a request and were closed to make room for others.",
@@ -210,6 +213,12 @@ impl Metrics {
     #[must_use]
     pub const fn connections_limit(&self) -> &IntGauge {
         &self.connections_limit
+    }
+
+    /// The tasks of the runtime, which are counted at each scrape.
+    #[must_use]
+    pub const fn tasks(&self) -> &IntGauge {
+        &self.tasks
     }
 
     /// The number of client connections that made room for others.

@@ -105,3 +105,15 @@ fn admin_port_keeps_a_scraper_s_connection_and_refuses_what_is_ambiguous() {
     }
     stage.end();
 }
+
+#[test]
+fn tasks_end_with_the_connections_that_they_served() {
+    let stage = Stage::set();
+    let tasks = || sample(&stage.sidecar, "callgate_tasks", &[]).expect("it is a metric");
+    let before = tasks();
+    let silent = silent(stage.sidecar.listen(), 30);
+    wait_for_sample(&stage.sidecar, "callgate_tasks", &[], |tasks| tasks > before + 29.5);
+    drop(silent);
+    wait_for_sample(&stage.sidecar, "callgate_tasks", &[], |tasks| tasks < before + 0.5);
+    stage.end();
+}
