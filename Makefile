@@ -1,13 +1,13 @@
 # Everything a person or CI runs. `make` alone lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench idle-gaps slow-clients manifests e2e guides image profile bench-instructions bench-requests bench-peers probe-peers bench-features fuzz attack fresh
+.PHONY: help setup demo test bench idle-gaps slow-clients manifests e2e guides image profile bench-instructions bench-requests bench-peers probe-peers bench-features fuzz attack soak fresh
 
 # Building the binary together with the demo gives Cargo the same features as `cargo test`, so nothing is built twice.
 DEMO := cargo build --quiet --bin callgate --example demo
 
-# What `make attack` attacks; CI has no time for the image's own profile.
-ATTACK_PROFILE := $(or $(CALLGATE_PROFILE),release)
+# What `make attack` and `make soak` run; CI has no time for the image's own profile.
+BUILT_PROFILE := $(or $(CALLGATE_PROFILE),release)
 
 help: ## List the targets.
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/make \1|\2/' | \
@@ -38,11 +38,17 @@ fuzz: ## Fuzz every parser, ten minutes each (needs a nightly toolchain and carg
 	FUZZ_REQUIRED=1 ./scripts/fuzz.sh 600
 
 attack: setup ## Attack the program within a pod's memory while good callers go on (SECONDS=5 for the short form, ONLY=part of a name, UPDATE=1: renew the table in docs).
-	@cargo build --quiet --profile $(ATTACK_PROFILE) --bin callgate
+	@cargo build --quiet --profile $(BUILT_PROFILE) --bin callgate
 	@cargo build --quiet --example peers_tokens
-	@CALLGATE=target/$(ATTACK_PROFILE)/callgate ./scripts/tools.sh run python3 -- \
+	@CALLGATE=target/$(BUILT_PROFILE)/callgate ./scripts/tools.sh run python3 -- \
 	    python3 -B tests/attack --seconds $(or $(SECONDS),25) --only '$(ONLY)' \
 	    $(if $(UPDATE),--document docs/security-model.md)
+
+soak: setup ## Run the program under mixed traffic while everything changes, and judge every answer and record (MINUTES=60, UPDATE=1: renew docs/soak.md).
+	@cargo build --quiet --profile $(BUILT_PROFILE) --bin callgate
+	@cargo build --quiet --example soak
+	@CALLGATE=target/$(BUILT_PROFILE)/callgate MINUTES=$(or $(MINUTES),3) UPDATE=$(if $(UPDATE),docs) \
+	    ./target/debug/examples/soak
 
 bench: setup ## Measure what a request costs.
 	cargo bench

@@ -142,6 +142,13 @@ impl Issuer {
         self.lock().keys.insert(0, Arc::new(Key::generate("ES256", kid)));
     }
 
+    /// Keeps this many of its latest keys, and publishes the others no longer. Returns those.
+    pub fn keep_keys(&self, count: usize) -> Vec<Arc<Key>> {
+        let mut shared = self.lock();
+        let kept = count.min(shared.keys.len());
+        shared.keys.split_off(kept)
+    }
+
     /// Publishes this beside its keys from now on, whatever it is.
     pub fn publish_also(&self, odd: Value) {
         self.lock().odd.push(odd);
