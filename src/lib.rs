@@ -9,6 +9,7 @@ pub mod algorithm;
 pub mod audit;
 pub mod authenticator;
 pub mod cli;
+pub mod client_certificate;
 pub mod clock;
 pub mod config;
 pub mod confirmation;

@@ -7,6 +7,7 @@ pub use parts::*;
 mod parts {
     pub mod algorithm;
     pub mod authenticator;
+    pub mod client_certificate;
     pub mod clock;
     #[allow(unused_imports)]
     pub mod config;

@@ -13,6 +13,7 @@ use crate::keys::readiness::Readiness;
 
 mod address;
 mod caller;
+mod certificate_hops;
 mod dpop;
 mod findings;
 mod forwarding;
@@ -63,9 +64,11 @@ pub(super) fn compile(mut file: File, findings: &mut Findings<'_, '_>) -> Result
     let protected_resource =
         protected_resource::identifier(file.protected_resource.as_ref(), &root.key("protected_resource"), findings);
     let limits = limits::limits(&file.limits, &root.key("limits"), findings);
-    let shown = match (&issuers, &tls) {
-        (Ok(issuers), Ok(tls)) => {
-            let asks = tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+    let forwarding_at = root.key("forwarding");
+    let hops = certificate_hops::certificate_hops(&file.forwarding, listen.as_ref().ok(), &forwarding_at, findings);
+    let shown = match (&issuers, &tls, &hops) {
+        (Ok(issuers), Ok(tls), Ok(hops)) => {
+            let asks = hops.is_some() || tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
             issuers::certificates_are_shown(issuers, asks, &root.key("issuers"), findings)
         }
         _ => Ok(()),
@@ -102,6 +105,7 @@ pub(super) fn compile(mut file: File, findings: &mut Findings<'_, '_>) -> Result
         public: public?,
         revocation: revocation?,
         forwarding,
+        certificate_hops: hops?,
         dpop,
         modes: modes?,
         readiness: match file.readiness {

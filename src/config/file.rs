@@ -21,7 +21,7 @@ mod upstream;
 
 pub(super) use caller::{Caller, Encode, IssuerCaller};
 pub(super) use dpop::Dpop;
-pub(super) use forwarding::{Forwarding, RequestId};
+pub(super) use forwarding::{ClientCertificate, Forwarding, RequestId};
 pub(super) use issuers::{Algorithm, Audiences, ClaimValue, Issuer, Preset, Proof, Readiness};
 pub(super) use keys::{AllKeys, KeyUse, Keys, WorkloadApi};
 pub(super) use limits::{Closing, Limits, TokenCache};

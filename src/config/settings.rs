@@ -11,6 +11,7 @@ use url::{Host, Url};
 pub use super::file::{Format as LogFormat, Level as LogLevel, Protocol, WhenFull};
 use super::problem::Problem;
 use crate::authenticator;
+use crate::client_certificate::CertificateHops;
 use crate::forwarding::ForwardingPolicy;
 use crate::identity::CallerRule;
 use crate::issuers::PerIssuer;
@@ -50,6 +51,8 @@ pub struct Compiled {
     /// The deny-list's file and what it said, if there is one.
     pub revocation: Option<Revocation>,
     pub forwarding: ForwardingPolicy,
+    /// The proxies that tell clients' certificates, if there are any.
+    pub certificate_hops: Option<CertificateHops>,
     /// What proofs of keys must fulfil, if an issuer accepts them.
     pub dpop: Option<Dpop>,
     /// What is refused and what is only reported.

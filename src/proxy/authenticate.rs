@@ -35,7 +35,7 @@ pub(super) async fn authenticate(
     ctx.permit = Some(in_flight.enter(requests)?);
     let latest = Instant::now() + ctx.policy.limits.key_wait;
     let (decision, took) = loop {
-        let missing = match look(&request_head(session, &ctx.policy), &ctx.policy) {
+        let missing = match look(&request_head(session, ctx), &ctx.policy) {
             Ok(decided) => break decided,
             Err(missing) => missing,
         };
@@ -58,7 +58,7 @@ pub(super) async fn authenticate(
             ctx.record.pass();
         }
         Decision::Reject(refused) => {
-            let head = request_head(session, &ctx.policy);
+            let head = request_head(session, ctx);
             ctx.record.set_refused_token(refused.facts, ctx.policy.authenticator.claimed_caller(&head));
             if ctx.policy.modes.of(&head, ctx.record.refused_issuer()) == Mode::Enforce {
                 return Err(refused.rejection);
@@ -85,16 +85,28 @@ async fn client_left(session: &mut Session) {
 
 /// What decides about a request: parts of its head, with the field that carries the token and the proof if one is asked for, and what
 /// the client has shown when it opened the connection.
-fn request_head<'s>(session: &'s Session, policy: &Policy) -> RequestHead<'s> {
-    let tls = session.digest().and_then(|digest| digest.ssl_digest.as_ref());
-    // Pingora gives the SHA-256 of the client's certificate, and nothing if there is none. A resumed session has it from the first one.
-    let certificate = tls.and_then(|tls| tls.cert_digest.as_slice().try_into().ok()).map(CertificateHash);
+fn request_head<'s>(session: &'s Session, ctx: &RequestContext) -> RequestHead<'s> {
+    let policy = &ctx.policy;
     let header = session.req_header();
+    let lines = |name: &str| SingletonField::from_lines(header.headers.get_all(name).iter().map(HeaderValue::as_bytes));
+    let hops = policy.certificate_hops.as_ref().filter(|hops| hops.include(ctx.peer_ip()));
+    let certificate = match hops {
+        // What such a proxy shows itself is not its client's.
+        Some(hops) => hops.certificate(lines(hops.field_name())),
+        None => shown_certificate(session),
+    };
     let proof = match policy.authenticator.proofs() {
-        Some(_) => SingletonField::from_lines(header.headers.get_all(PROOF).iter().map(HeaderValue::as_bytes)),
+        Some(_) => lines(PROOF.as_str()),
         None => SingletonField::Absent,
     };
     RequestHead { certificate, proof, ..head_parts(header, &policy.token_header) }
+}
+
+/// The certificate that the peer showed when it opened the connection. Pingora gives its SHA-256, and nothing if there is none. A
+/// resumed session has it from the first one.
+fn shown_certificate(session: &Session) -> Option<CertificateHash> {
+    let tls = session.digest()?.ssl_digest.as_ref()?;
+    tls.cert_digest.as_slice().try_into().ok().map(CertificateHash)
 }
 
 fn head_parts<'h>(header: &'h RequestHeader, token: &HeaderName) -> RequestHead<'h> {

@@ -1,5 +1,6 @@
 //! Pingora's `CTX`: what the filters know of a request beside its record.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
@@ -72,6 +73,11 @@ impl RequestContext {
             attempt: Attempt::First,
             ends_at_expiry: false,
         }
+    }
+
+    /// The peer's address; `None` on a Unix socket.
+    pub fn peer_ip(&self) -> Option<IpAddr> {
+        self.info.as_deref()?.peer().address.as_deref()?.parse().ok()
     }
 
     /// When its token is no longer good.

@@ -6,6 +6,7 @@ use http::HeaderName;
 
 use crate::algorithm::Algorithm;
 use crate::authenticator::Authenticator;
+use crate::client_certificate::CertificateHops;
 use crate::forwarding::ForwardingPolicy;
 use crate::issuers::PerIssuer;
 use crate::jwks_refresh::JwksRefresher;
@@ -33,6 +34,8 @@ pub struct Policy {
     pub protected_resource: Option<Arc<ProtectedResource>>,
     pub limits: Limits,
     pub forward: ForwardingPolicy,
+    /// The proxies that tell clients' certificates, if there are any.
+    pub certificate_hops: Option<CertificateHops>,
 }
 
 /// What a configuration says about the responses to refused requests.

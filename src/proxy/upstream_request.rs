@@ -29,11 +29,14 @@ pub(super) fn prepare(
     if let Some(origin) = target::origin_form(upstream.raw_path()) {
         upstream.set_raw_path(&origin)?;
     }
+    let hops = ctx.policy.certificate_hops.as_ref().map(|hops| (hops, hops.include(ctx.peer_ip())));
     let takes_proofs = ctx.policy.authenticator.proofs().is_some();
     let is_ours = |name: &HeaderName| {
         let name = name.as_str();
         let is_proof = takes_proofs && letters(name).eq(PROOF.as_str().bytes());
-        caller.is_alias(name) || token.is_disguise(name) || folds_to(name, &RESERVED_HEADERS) || is_proof
+        let is_certificate = hops.is_some_and(|(hops, from_hop)| hops.remove(name, from_hop));
+        let is_reserved = folds_to(name, &RESERVED_HEADERS) || is_proof || is_certificate;
+        caller.is_alias(name) || token.is_disguise(name) || is_reserved
     };
     let is_unproven = matches!(ctx.record.recorded_decision(), RecordedDecision::Pass | RecordedDecision::WouldReject);
     let is_stronger = |name: &HeaderName| is_unproven && folds_to(name.as_str(), &OVERRIDE_HEADERS);

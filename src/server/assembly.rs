@@ -102,6 +102,7 @@ impl Assembly {
             protected_resource: resource.map(Arc::new),
             limits: config.limits,
             forward: config.forwarding,
+            certificate_hops: config.certificate_hops.clone(),
         };
         let watch = |(file, slot)| DenyListWatcher::start(file, slot, metrics.revocation.clone());
         (Arc::new(policy), deny_list.map(watch))

@@ -11,6 +11,7 @@
 
 mod bodies; // chunks that two parties could cut differently
 mod cases; // one line each: smuggling, spoofing, paths
+mod certificate_hops; // proxies that tell which certificate a client has
 mod claims; // more than the caller's name, and less than the token
 mod credentials; // headers that look like tokens, and tokens that come twice
 mod events; // answers that go on and on

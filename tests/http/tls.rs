@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer as Authority, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer as Authority, KeyPair};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
@@ -25,22 +25,24 @@ use testkit::sidecar::Sidecar;
 use testkit::stage::{Stage, start_ready};
 
 /// An authority with what it has vouched for.
-struct Ca {
+pub(crate) struct Ca {
     authority: Authority<'static, KeyPair>,
-    pem: String,
+    pub(crate) pem: String,
 }
 
 impl Ca {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let key = KeyPair::generate().unwrap();
         let mut parameters = CertificateParams::new([]).unwrap();
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // Another name than that of what it vouches for, which would look as if it vouched for itself.
+        parameters.distinguished_name.push(DnType::CommonName, "authority");
         let pem = parameters.self_signed(&key).unwrap().pem();
         Self { authority: Authority::new(parameters, key), pem }
     }
 
     /// A certificate and its key, as PEM.
-    fn issue(&self) -> (String, String) {
+    pub(crate) fn issue(&self) -> (String, String) {
         let key = KeyPair::generate().unwrap();
         let parameters = CertificateParams::new(["localhost".to_owned()]).unwrap();
         (parameters.signed_by(&key, &self.authority).unwrap().pem(), key.serialize_pem())
@@ -48,7 +50,7 @@ impl Ca {
 }
 
 /// Writes a pair where the configuration says it is.
-fn write(directory: &Path, pair: &(String, String)) {
+pub(crate) fn write(directory: &Path, pair: &(String, String)) {
     std::fs::write(directory.join("tls.key"), &pair.1).unwrap();
     std::fs::write(directory.join("tls.crt"), &pair.0).unwrap();
 }
@@ -74,14 +76,14 @@ fn client(
     connect(stage.sidecar.listen(), client_config(ca, alpn, pair))
 }
 
-fn connect(address: SocketAddr, config: Arc<ClientConfig>) -> StreamOwned<ClientConnection, TcpStream> {
+pub(crate) fn connect(address: SocketAddr, config: Arc<ClientConfig>) -> StreamOwned<ClientConnection, TcpStream> {
     let stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let connection = ClientConnection::new(config, ServerName::try_from("localhost").unwrap()).unwrap();
     StreamOwned::new(connection, stream)
 }
 
-fn client_config(ca: &Ca, alpn: &str, pair: Option<&(String, String)>) -> Arc<ClientConfig> {
+pub(crate) fn client_config(ca: &Ca, alpn: &str, pair: Option<&(String, String)>) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(ca.pem.as_bytes()).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -100,7 +102,10 @@ fn client_config(ca: &Ca, alpn: &str, pair: Option<&(String, String)>) -> Arc<Cl
 }
 
 /// The status of an answer, or why there is none.
-fn ask(mut stream: StreamOwned<ClientConnection, TcpStream>, request: &Request) -> Result<String, std::io::Error> {
+pub(crate) fn ask(
+    mut stream: StreamOwned<ClientConnection, TcpStream>,
+    request: &Request,
+) -> Result<String, std::io::Error> {
     stream.write_all(&request.bytes())?;
     let mut answer = [0; 12];
     stream.read_exact(&mut answer)?;
@@ -233,6 +238,17 @@ fn client_authorities_are_rotated_without_a_failed_handshake_of_a_good_client() 
     assert!(is_let_in(of_new));
 }
 
+/// What a PEM holds.
+pub(crate) fn der(pem: &str) -> Vec<u8> {
+    CertificateDer::from_pem_slice(pem.as_bytes()).unwrap().to_vec()
+}
+
+/// The `cnf` of a token that is bound to this certificate (RFC 8705 section 3.1).
+pub(crate) fn confirmation(certificate: &[u8]) -> Value {
+    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, certificate);
+    json!({"x5t#S256": URL_SAFE_NO_PAD.encode(hash)})
+}
+
 /// A sidecar whose clients show certificates, and whose issuer binds its tokens to them.
 struct Bound {
     sidecar: Sidecar,
@@ -263,9 +279,7 @@ impl Bound {
     fn token(&self, pair: Option<&(String, String)>) -> String {
         let mut claims = self.issuer.claims("billing", AUDIENCE);
         if let Some((certificate, _)) = pair {
-            let certificate = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
-            let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &certificate);
-            claims["cnf"] = json!({"x5t#S256": URL_SAFE_NO_PAD.encode(hash)});
+            claims["cnf"] = confirmation(&der(certificate));
         }
         self.issuer.mint(&claims)
     }

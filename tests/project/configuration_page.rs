@@ -338,7 +338,7 @@ fn heading(table: &str) -> String {
 }
 
 /// Keys that name files which are not here, or that go with another kind of issuer than the example's.
-const FOR_OTHERS: [&str; 13] = [
+const FOR_OTHERS: [&str; 14] = [
     "preset",
     "trust_domain",
     "workload_api",
@@ -351,6 +351,7 @@ const FOR_OTHERS: [&str; 13] = [
     "cert",
     "key",
     "client_ca",
+    "client_certificate",
     "socket_mode",
 ];
 

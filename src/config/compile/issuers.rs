@@ -127,7 +127,7 @@ pub(super) fn certificates_are_shown(
     if asks_for_certificates {
         return Ok(());
     }
-    let why = "no client is asked for a certificate: listen.tls.client_ca must say which ones are trusted";
+    let why = "no client is asked for a certificate: listen.tls.client_ca must say which ones are trusted, or forwarding.client_certificate how a proxy tells them";
     Err(findings.error(&at.index(index).key("binding"), why))
 }
 

@@ -16,8 +16,24 @@ pub(crate) struct Forwarding {
     /// a say in it.
     #[schemars(example = ["https://mail.example"])]
     pub external_urls: Vec<String>,
+    /// How a proxy that ends TLS tells the certificate that a client showed to it: `rfc9440` (`Client-Cert`) or `xfcc` (Envoy's
+    /// `X-Forwarded-Client-Cert`). It counts from `client_certificate_from` alone, in the place of the proxy's own certificate; from
+    /// anybody else these fields are removed.
+    pub client_certificate: Option<ClientCertificate>,
+    /// Where those proxies connect from: addresses, networks such as `10.1.0.0/16`, or `unix` for whoever connects to our Unix socket.
+    #[schemars(example = ["10.0.0.7"])]
+    pub client_certificate_from: Vec<String>,
     /// Whose `X-Request-Id` is used, also in the audit: `make` a new one, or `keep` a client's if it has one.
     pub request_id: RequestId,
+}
+
+/// How a proxy tells a client's certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(title = "field")]
+pub(crate) enum ClientCertificate {
+    Rfc9440,
+    Xfcc,
 }
 
 /// Whose request ids are used.
