@@ -8,12 +8,12 @@ mod assembly;
 mod conn;
 mod descriptors;
 mod error;
-mod guarded;
 mod in_force;
 mod listen;
 mod log;
 mod outputs;
 mod reload;
+mod service_port;
 mod slots;
 mod stop;
 mod tls;
@@ -48,11 +48,11 @@ use accept::Acceptor;
 use admin_port::AdminPort;
 use assembly::Assembly;
 use conn::ConnectionServer;
-use guarded::Guarded;
 use listen::Listener;
 use log::LevelHandle;
 use outputs::{start_audit, start_tracing};
 use reload::{Reloader, Told};
+use service_port::ServicePort;
 use slots::Slots;
 use stop::StopSignals;
 use tls::TlsListener;
@@ -129,7 +129,7 @@ async fn serve(
 struct Service {
     listener: Listener,
     tls: Option<Arc<TlsListener>>,
-    acceptor: Acceptor<Guarded>,
+    acceptor: Acceptor<ServicePort>,
     admin_listener: Listener,
     admin: Acceptor<AdminPort>,
     policy: Arc<ArcSwap<Policy>>,
@@ -200,9 +200,9 @@ impl Service {
         let sinks = Arc::new(RecordSinks { audit, metrics: Arc::clone(&metrics), board: Arc::clone(&board), tracer });
         let gate = AuthProxy::new(Arc::clone(&policy), sinks, Arc::clone(&draining));
         metrics.connections_limit().set(i64::try_from(limit).unwrap_or(i64::MAX));
-        let guarded = Guarded { connections: ConnectionServer::new(gate, http2), tls: tls.clone() };
+        let service = ServicePort { connections: ConnectionServer::new(gate, http2), tls: tls.clone() };
         let slots = Slots::new(limit, metrics.connections().clone(), evicted.clone());
-        let acceptor = Acceptor::new(guarded, slots);
+        let acceptor = Acceptor::new(service, slots);
         let told = Told { metrics: Arc::clone(&metrics), board: Arc::clone(&board), listen: listener.to_string() };
         let reloader = Reloader::new(path.to_owned(), config, Arc::clone(&policy), proofs, told, level, deny_list);
         Ok((
@@ -268,9 +268,9 @@ struct Asked {
     reloads: mpsc::Receiver<ReloadRequest>,
 }
 
-/// The guarded listener from its first connection to its last.
+/// The listener of the service from its first connection to its last.
 struct Listening {
-    acceptor: Acceptor<Guarded>,
+    acceptor: Acceptor<ServicePort>,
     policy: Arc<ArcSwap<Policy>>,
     reloader: Reloader,
     draining: Arc<AtomicBool>,

@@ -1,4 +1,4 @@
-//! The guarded listener's application: TLS first if there is any, then the proxy.
+//! The port of the service, which callers connect to: TLS first if there is any, then the proxy.
 
 use std::sync::Arc;
 
@@ -13,14 +13,13 @@ use super::slots::Slot;
 use super::tls::TlsListener;
 use crate::downstream::stream_info::Held;
 
-/// What callers connect to.
-pub(super) struct Guarded {
+pub(super) struct ServicePort {
     pub connections: ConnectionServer,
     pub tls: Option<Arc<TlsListener>>,
 }
 
 #[async_trait]
-impl Application for Guarded {
+impl Application for ServicePort {
     async fn serve(&self, stream: Stream, slot: Slot) {
         let stream: protocols::Stream = match &self.tls {
             None => Box::new(stream),
@@ -43,7 +42,7 @@ impl Application for Guarded {
     }
 }
 
-impl Guarded {
+impl ServicePort {
     /// The stream within TLS, if the handshake succeeds in time.
     async fn handshake(&self, tls: &TlsListener, stream: Stream, slot: &Slot) -> Option<protocols::Stream> {
         let mut stop = slot.stopped();
