@@ -43,6 +43,7 @@ use crate::status::{Board, INTERVAL, Refusals};
 
 pub use assembly::Verifier;
 pub use error::ServerError;
+pub use stop::Ending;
 
 use accept::Acceptor;
 use admin_port::AdminPort;
@@ -56,15 +57,6 @@ use service_port::ServicePort;
 use slots::Slots;
 use stop::StopSignals;
 use tls::TlsListener;
-
-/// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// Every request was answered.
-    Orderly,
-    /// Connections were cut: the time to drain was over, or a second signal came.
-    Cut,
-}
 
 /// Runs the configuration that `path` holds until a signal ends it.
 ///
@@ -294,28 +286,13 @@ impl Listening {
                 }
             }
             self.draining.store(true, Ordering::Relaxed);
-            tokio::select! {
-                _ = tokio::time::timeout(self.reloader.shutdown().lame_duck, accepting) => {}
-                signal = signals.next() => return cut_by(signal),
+            if let Some(ending) = signals.lame_duck(accepting, self.reloader.shutdown().lame_duck).await {
+                return ending;
             }
         }
         self.acceptor.close(listener);
-        tokio::select! {
-            drained = self.acceptor.drain(self.reloader.shutdown().drain) => match drained {
-                Ok(()) => Ending::Orderly,
-                Err(connections) => {
-                    tracing::warn!(connections, "Connections are cut: they are still open at the end of shutdown.drain.");
-                    Ending::Cut
-                }
-            },
-            signal = signals.next() => cut_by(signal),
-        }
+        signals.drain(&self.acceptor, self.reloader.shutdown().drain).await
     }
-}
-
-fn cut_by(signal: &'static str) -> Ending {
-    tracing::warn!(signal, "Connections are cut by a second signal.");
-    Ending::Cut
 }
 
 async fn bind(key: &'static str, address: &ListenAddress) -> Result<Listener, ServerError> {
