@@ -12,7 +12,7 @@ if ! cmp -s "$here/package.json" "$home/installed.json"; then
     mkdir -p "$home"
     cp "$here/package.json" "$home/package.json"
     npm install --prefix "$home" --no-package-lock --no-audit --no-fund --silent >&2 ||
-        { echo "npm cannot install jose, oidc-provider and better-auth" >&2 && exit 69; }
+        { echo "npm cannot install jose, dpop, oidc-provider and better-auth" >&2 && exit 69; }
     cp "$here/package.json" "$home/installed.json"
 fi
 # A module looks for others beside itself.
