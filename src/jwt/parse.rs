@@ -34,6 +34,15 @@ pub enum Document {
     Token,
 }
 
+/// Why a text is no compact JWS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FormError {
+    Encoding(&'static str),
+    HeaderTooLong,
+    /// How many it has.
+    Parts(usize),
+}
+
 /// A token that is well formed. Whoever made it may have written anything into it.
 pub struct Unverified<'p> {
     pub(super) header: Header<'p>,
@@ -70,28 +79,23 @@ impl<'t> Parts<'t> {
     ///
     /// # Errors
     /// `token_malformed` or `proof_invalid`.
+    #[inline]
     pub fn decode_as(document: Document, token: &'t str) -> Result<Self, Rejection> {
-        let (name, reason) = match document {
-            Document::Proof => ("proof", Reason::ProofInvalid),
-            Document::Token => ("token", Reason::TokenMalformed),
-        };
-        let malformed = |detail: String| Rejection::new(reason, format!("the {name}{detail}"));
-        let Some((signing_input, [header, payload, signature])) = split(token) else {
-            return Err(malformed(match token.split('.').count() {
-                5 => format!(" has five parts: it is encrypted (JWE); a signed {name} (JWS) has three"),
-                1 => format!(" has one part; a signed {name} (JWS) has three"),
-                parts => format!(" has {parts} parts; a signed {name} (JWS) has three"),
-            }));
-        };
+        Self::split_and_decode(token).map_err(|why| document.malformed(why))
+    }
+
+    fn split_and_decode(token: &'t str) -> Result<Self, FormError> {
+        let (signing_input, [header, payload, signature]) =
+            split(token).ok_or_else(|| FormError::Parts(token.split('.').count()))?;
         if header.len() > (HEADER_MAX * 4).div_ceil(3) {
-            return Err(malformed(format!("'s header is longer than {HEADER_MAX} bytes")));
+            return Err(FormError::HeaderTooLong);
         }
         let mut decoded = Vec::with_capacity(token.len());
-        let mut decode = |text: &str, part: &str| {
+        let mut decode = |part: &str, name| {
             let start = decoded.len();
-            match URL_SAFE_NO_PAD.decode_vec(text, &mut decoded) {
+            match URL_SAFE_NO_PAD.decode_vec(part, &mut decoded) {
                 Ok(()) => Ok(start..decoded.len()),
-                Err(_) => Err(malformed(format!("'s {part} is not base64url without padding"))),
+                Err(_) => Err(FormError::Encoding(name)),
             }
         };
         let header = decode(header, "header")?;
@@ -123,6 +127,26 @@ impl<'t> Parts<'t> {
     /// One of the parts. None lies outside; were that ever lost, it would be empty, which is no part of any good token.
     fn part(&self, range: &Range<usize>) -> &[u8] {
         self.decoded.get(range.clone()).unwrap_or_default()
+    }
+}
+
+impl Document {
+    #[cold]
+    fn malformed(self, why: FormError) -> Rejection {
+        let (name, reason) = match self {
+            Self::Proof => ("proof", Reason::ProofInvalid),
+            Self::Token => ("token", Reason::TokenMalformed),
+        };
+        let detail = match why {
+            FormError::Encoding(part) => format!("the {name}'s {part} is not base64url without padding"),
+            FormError::HeaderTooLong => format!("the {name}'s header is longer than {HEADER_MAX} bytes"),
+            FormError::Parts(5) => {
+                format!("the {name} has five parts: it is encrypted (JWE); a signed {name} (JWS) has three")
+            }
+            FormError::Parts(1) => format!("the {name} has one part; a signed {name} (JWS) has three"),
+            FormError::Parts(parts) => format!("the {name} has {parts} parts; a signed {name} (JWS) has three"),
+        };
+        Rejection::new(reason, detail)
     }
 }
 
