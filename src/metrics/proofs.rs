@@ -67,7 +67,7 @@ impl ProofMetrics {
     /// # Errors
     /// If metrics of these names are registered already.
     pub fn watch(registry: &Registry, usage: impl Fn() -> (usize, usize) + Send + Sync + 'static) -> Result<(), Error> {
-        let limit = "Proofs that may be remembered; 0 where none are accepted.";
+        let limit = "Proofs that may be remembered; 0 where none were ever accepted.";
         registry.register(Box::new(AtScrape {
             usage,
             held: IntGauge::new(

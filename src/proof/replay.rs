@@ -104,10 +104,12 @@ impl ReplayMemory {
 }
 
 impl Entries {
-    /// Lets go what was spent so long ago that no proof of that time is good any more.
+    /// Lets go what was spent so long ago that no proof of that time is good any more: more than one proof for each that comes, so that the
+    /// memory shrinks, and not so many that others wait for it.
     fn forget(&mut self, now: UnixTime, keep: Duration) {
-        while let Some((spent, fingerprint)) = self.order.front().copied().filter(|(spent, _)| spent.plus(keep) <= now)
-        {
+        for _ in 0..AT_ONCE {
+            let oldest = self.order.front().copied().filter(|(spent, _)| spent.plus(keep) <= now);
+            let Some((spent, fingerprint)) = oldest else { return };
             self.order.pop_front();
             self.spent.remove(&fingerprint);
             self.forgotten = self.forgotten.max(Some(spent));
@@ -128,6 +130,9 @@ fn fingerprint(key: &KeyThumbprint, jti: &str) -> [u8; 16] {
 
 /// What an entry takes at most, in bytes: its place in a tree whose nodes are filled as little as they may be, and in the queue.
 const ENTRY_BYTES: u64 = 80;
+
+/// How many proofs are let go at once.
+const AT_ONCE: usize = 16;
 
 /// How much longer proofs are held than they are good, for threads that read the clock one after the other.
 const SLACK: Duration = Duration::from_secs(10);
@@ -183,6 +188,19 @@ mod tests {
         let free = NOW + (WINDOW + AHEAD + SLACK).as_secs();
         assert_eq!(spend(&memory, "d", free - 1, free - 1), Err(SpendError::Full));
         assert_eq!(spend(&memory, "d", free, free), Ok(()));
+    }
+
+    #[test]
+    fn after_a_rest_a_full_memory_empties_step_by_step() {
+        let memory = memory(100);
+        for n in 0..100 {
+            assert_eq!(spend(&memory, &n.to_string(), NOW, NOW), Ok(()));
+        }
+        let later = NOW + 3600;
+        for (n, left) in [(100, 85), (101, 70), (102, 55)] {
+            assert_eq!(spend(&memory, &n.to_string(), later, later), Ok(()));
+            assert_eq!(memory.usage().proofs, left);
+        }
     }
 
     #[test]
