@@ -31,7 +31,7 @@ limits=(-timeout=10 -rss_limit_mb=1024 -malloc_limit_mb=64 -max_len=16384)
 for target in "${targets[@]}"; do
     echo "fuzz: $target for $seconds s."
     case $target in
-    claims | deny_list | jwk_set) words=(-dict=fuzz/dictionaries/json.dict) ;;
+    claims | deny_list | jwk_set | proof) words=(-dict=fuzz/dictionaries/json.dict) ;;
     config | head) words=("-dict=fuzz/dictionaries/$target.dict") ;;
     *) words=() ;;
     esac
