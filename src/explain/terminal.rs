@@ -56,14 +56,14 @@ fn line(check: &CheckResult, colour: Colour, out: &mut impl Write) -> io::Result
     };
     let mark = colour.paint(paint, mark);
     match outcome {
-        Outcome::Unchecked => writeln!(out, "{mark}  {name:<16}not checked"),
+        Outcome::Unchecked => writeln!(out, "{mark}  {name:<15} not checked"),
         Outcome::Passed => {
-            writeln!(out, "{mark}  {name:<16}{found}")?;
+            writeln!(out, "{mark}  {name:<15} {found}")?;
             writeln!(out, "    {:<16}{}", "", colour.paint(DIM, &format!("wanted: {wanted}")))
         }
         Outcome::AlsoRefused(reason) | Outcome::Refused(reason) => {
             let also = if matches!(outcome, Outcome::AlsoRefused(_)) { " (would be refused too)" } else { "" };
-            writeln!(out, "{mark}  {name:<16}{found}")?;
+            writeln!(out, "{mark}  {name:<15} {found}")?;
             writeln!(out, "    {:<16}wanted: {wanted}", "")?;
             writeln!(out, "    {:<16}{}{also}", "", colour.paint(paint, reason.as_str()))
         }

@@ -12,6 +12,7 @@ use rcgen::{CertificateParams, KeyPair};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use testkit::dpop::Client;
 use testkit::signing::pair;
 use testkit::token::{TokenSpec, token};
 use testkit::world::NOW;
@@ -377,4 +378,58 @@ fn a_bound_token_is_explained_for_the_certificate_that_the_client_shows() {
     }
     let odd = with("own.key");
     assert!(String::from_utf8_lossy(&odd.stderr).contains("is no certificate in PEM"), "{odd:?}");
+}
+
+#[test]
+fn a_proof_is_explained_check_by_check_for_the_request_that_it_is_for() {
+    let place = Place::with(
+        "keys = { file = \"keys.json\" }\nbinding = [\"dpop\"]\nbearer = false",
+        "[forwarding]\nexternal_urls = [\"https://gate.example/mail\"]\n[dpop]\nnonce = true\n[[public]]\npath = \"/open\"\nmethods = [\"GET\"]",
+    );
+    let (client, url) = (Client::new("ES256"), "https://gate.example/mail/send");
+    // Each signature is another one: what a proof is for is one text.
+    let bound = |client: &Client| text(&token().claim("cnf", &client.confirmation().to_string()));
+    let (alone, other) = (&*bound(&client), bound(&Client::new("ES256")));
+    let shown = format!("DPoP {alone}");
+    let mut claims = client.claims("POST", url, alone);
+    claims["iat"] = json!(NOW - 5);
+    place.write("proof", &format!("{}\n", client.sign(&claims)));
+    let (file, now) = (place.path("proof").display().to_string(), NOW.to_string());
+    let with = |token: &str, method: &str, url: &str| {
+        place.read(&["--proof", &file, "--method", method, "--url", url, "--at", &now], token)
+    };
+    // A token alone is presented with the proof's scheme.
+    for token in [&shown, alone] {
+        let accepted = with(token, "POST", &format!("{url}?a=b"));
+        assert_eq!(accepted.status.code(), Some(0), "{}", said(&accepted));
+        for words in ["proof's htu", "'https://gate.example/mail/send'", "proof's ath", "proof's jti", "billing"] {
+            assert!(said(&accepted).contains(words), "{words}: {}", said(&accepted));
+        }
+    }
+    for (output, reason, check) in [
+        (with(&shown, "GET", url), "proof_invalid", "proof's htm"),
+        (with(&shown, "POST", "https://gate.example/mail/other"), "proof_invalid", "proof's htu"),
+        (with(&shown, "POST", "https://eve.example/mail/send"), "proof_invalid", "proof's htu"),
+        (with(&other, "POST", url), "proof_invalid", "proof's ath"),
+        (with(&format!("Bearer {alone}"), "POST", url), "token_bound", "scheme"),
+        (place.read(&["--at", &now], &shown), "proof_missing", "proof"),
+        (with(&text(&token()), "POST", url), "token_unbound", "cnf"),
+    ] {
+        let said = said(&output);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains(&format!("refused: {reason}")) && said.contains(check), "{reason}, {check}: {said}");
+        assert!(!said.contains(alone), "the token is not shown");
+    }
+    for (arguments, words) in [
+        (["--proof", &file, "--method", "GET", "--url", "https://gate.example/mail/open"], "needs no token"),
+        (["--proof", &file, "--method", "GET", "--url", "mail"], "is no URL of a request"),
+        (["--proof", "/nowhere", "--method", "GET", "--url", url], "cannot be read"),
+    ] {
+        let refused = place.read(&arguments, &shown);
+        assert_eq!(refused.status.code(), Some(1));
+        assert!(String::from_utf8_lossy(&refused.stderr).contains(words), "{refused:?}");
+    }
+    let without = place.command(&["--proof", &file]).output().expect("the binary");
+    assert_ne!(without.status.code(), Some(0), "a proof is for a request");
+    assert!(String::from_utf8_lossy(&without.stderr).contains("--method"), "{without:?}");
 }
