@@ -505,7 +505,7 @@ fn dependencies() -> Vec<String> {
 }
 
 /// Lines of code in `jwt` and `token` together, less than.
-const VERIFIER_MAX: usize = 1050;
+const VERIFIER_MAX: usize = 1080;
 
 /// Lines of code in one file, tests, comments and blank lines aside.
 const LINES_MAX: usize = 300;
