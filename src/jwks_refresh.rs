@@ -4,7 +4,7 @@
 
 mod discovery;
 pub mod error;
-mod fetch;
+pub(crate) mod fetch;
 mod file;
 mod http;
 mod missing_keys;
@@ -24,7 +24,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout};
 
 use self::error::{Asked, FetchError};
-use self::fetch::Fetch;
+use self::fetch::{Fetch, Fetchers};
 use self::file::KeyFile;
 use self::http::{KeyServer, Start};
 use self::refresh_log::RefreshLog;
@@ -32,7 +32,8 @@ use self::schedule::Schedule;
 use self::snapshot::Snapshot;
 pub use self::state::Freshness;
 use self::state::{KeyRequest, RefreshState};
-use self::task::{Aging, Clock, Task};
+pub(crate) use self::task::Clock;
+use self::task::{Aging, Task};
 use self::waiting_room::WaitingRoom;
 use self::workload_api::WorkloadApi;
 use crate::clock::UnixTime;
@@ -54,6 +55,7 @@ pub struct JwksRefresher {
     readiness: Readiness,
     metrics: KeyMetrics,
     clock: Clock,
+    fetchers: Fetchers,
 }
 
 /// The running task of one issuer. It ends when the last refresher that shares it is dropped.
@@ -106,13 +108,31 @@ impl JwksRefresher {
     /// # Errors
     /// If the registry has metrics of these names.
     pub fn start(sources: impl Into<PerIssuer<Source>>, registry: &Registry) -> prometheus::Result<Self> {
-        let clock: Clock = Arc::new(|| SystemTime::now().into());
-        let sources = sources.into();
-        let mut refresher = Self::empty(&sources, registry, clock)?;
-        for source in sources {
-            refresher.begin(source);
-        }
+        let refresher = Self::new(registry)?.reconfigured(sources);
+        refresher.activate_metrics();
         Ok(refresher)
+    }
+
+    /// A refresher without issuers: the one that the first configuration [replaces](Self::reconfigured).
+    ///
+    /// # Errors
+    /// If the registry has metrics of these names.
+    pub fn new(registry: &Registry) -> prometheus::Result<Self> {
+        Self::with(registry, Arc::new(|| SystemTime::now().into()), Arc::new(fetcher))
+    }
+
+    /// The same with another clock and other ways to the documents.
+    pub(crate) fn with(registry: &Registry, clock: Clock, fetchers: Fetchers) -> prometheus::Result<Self> {
+        let at_scrape = Arc::clone(&clock);
+        Ok(Self {
+            issuers: PerIssuer::default(),
+            required: PerIssuer::default(),
+            configured: 0,
+            readiness: Readiness::All,
+            metrics: KeyMetrics::register(registry, move || at_scrape())?,
+            clock,
+            fetchers,
+        })
     }
 
     /// The refresher for another configuration. Issuers whose source and settings are the same share the running task and its
@@ -128,6 +148,7 @@ impl JwksRefresher {
             readiness: self.readiness,
             metrics: self.metrics.clone(),
             clock: Arc::clone(&self.clock),
+            fetchers: Arc::clone(&self.fetchers),
         };
         for source in sources {
             let origin = &source.origin;
@@ -233,45 +254,8 @@ impl JwksRefresher {
         self.issuers.iter().zip(&self.required).map(|(task, required)| task.status(*required, now)).collect()
     }
 
-    fn empty(sources: &PerIssuer<Source>, registry: &Registry, clock: Clock) -> prometheus::Result<Self> {
-        let at_scrape = Arc::clone(&clock);
-        let metrics = KeyMetrics::register(registry, move || at_scrape())?;
-        metrics.watch(sources.iter().map(|source| (source.origin.issuer.clone(), Arc::clone(&source.slot))).collect());
-        let issuers = PerIssuer::default();
-        Ok(Self {
-            issuers,
-            required: PerIssuer::default(),
-            configured: sources.iter().count(),
-            readiness: Readiness::All,
-            metrics,
-            clock,
-        })
-    }
-
     fn slots(&self) -> Vec<(String, Arc<KeySlot>)> {
         self.issuers.iter().map(|task| (task.origin.issuer.clone(), Arc::clone(&task.slot))).collect()
-    }
-
-    /// Starts the task of a source.
-    fn begin(&mut self, source: Source) {
-        let Origin { issuer, location, settings, .. } = source.origin.clone();
-        match location {
-            Location::Discovery(base) => {
-                let start = Start::Discovery { issuer, base: base.as_url().clone() };
-                self.keep(source, KeyServer::new(start, settings));
-            }
-            Location::File(path) => {
-                let file = KeyFile::new(path);
-                self.keep(source, file);
-            }
-            Location::WorkloadApi { socket, trust_domain } => {
-                self.keep(source, WorkloadApi::new(socket, &trust_domain));
-            }
-            Location::Url(url) => {
-                let start = Start::Keys(url.as_url().clone());
-                self.keep(source, KeyServer::new(start, settings));
-            }
-        }
     }
 
     fn push(&mut self, task: Arc<IssuerTask>, required: bool) {
@@ -279,8 +263,10 @@ impl JwksRefresher {
         self.required.push(required);
     }
 
-    fn keep(&mut self, source: Source, fetcher: impl Fetch) {
+    /// Starts the task of a source.
+    fn begin(&mut self, source: Source) {
         let required = source.required;
+        let fetcher = (self.fetchers)(&source.origin);
         let Origin { issuer, location, settings, .. } = &source.origin;
         let (schedule, cooldown) = match location {
             Location::File(_) => (Schedule::Poll(INTERVAL), settings.unknown_key_cooldown.min(INTERVAL / 4)),
@@ -315,6 +301,19 @@ impl JwksRefresher {
         let handle = tokio::spawn(task.run()).abort_handle();
         self.push(Arc::new(IssuerTask { origin, slot, state, handle, metrics: self.metrics.clone() }), required);
     }
+}
+
+/// Gets the document of a source from its file, its agent or its server.
+pub(crate) fn fetcher(origin: &Origin) -> Box<dyn Fetch> {
+    let start = match &origin.location {
+        Location::File(path) => return Box::new(KeyFile::new(path.clone())),
+        Location::WorkloadApi { socket, trust_domain } => {
+            return Box::new(WorkloadApi::new(socket.clone(), trust_domain));
+        }
+        Location::Discovery(base) => Start::Discovery { issuer: origin.issuer.clone(), base: base.as_url().clone() },
+        Location::Url(url) => Start::Keys(url.as_url().clone()),
+    };
+    Box::new(KeyServer::new(start, origin.settings.clone()))
 }
 
 impl IssuerTask {

@@ -3,7 +3,7 @@
 
 mod admission;
 mod arrival;
-mod authenticate;
+pub(crate) mod authenticate;
 mod context;
 pub mod error_response;
 mod outage;

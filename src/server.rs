@@ -32,6 +32,7 @@ use tokio::task::JoinHandle;
 use crate::admin::{Admin, ReloadRequest};
 use crate::audit;
 use crate::config::{Compiled, ListenAddress};
+use crate::jwks_refresh::JwksRefresher;
 use crate::metrics::Metrics;
 use crate::metrics::cache::CacheMetrics;
 use crate::metrics::proofs::ProofMetrics;
@@ -157,7 +158,8 @@ impl Service {
         aws_lc_rs::rand::fill(&mut secret)
             .map_err(|_| ServerError::System("random bytes", std::io::ErrorKind::Unsupported.into()))?;
         let proofs = Arc::new(ProofState::new(&secret));
-        let (policy, deny_list) = Assembly::new(&config, None, &proofs, &metrics).await?.activate(&config, &metrics);
+        let none = JwksRefresher::new(metrics.registry())?;
+        let (policy, deny_list) = Assembly::new(&config, &none, &proofs).await?.activate(&config, &metrics);
         let policy = Arc::new(ArcSwap::new(policy));
         let (watched, cached) = (Arc::clone(&policy), Arc::clone(&policy));
         CacheMetrics::watch(metrics.registry(), move || {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::error::{BODY_MAX, FetchError};
-use super::fetch::{Cause, Fetch, Fetched, Validators};
+use super::fetch::{Cause, Fetch, Fetched, Fetching, Validators};
 use crate::file_watcher::{self, Content, FileWatcher};
 
 /// A key file.
@@ -20,15 +20,17 @@ impl KeyFile {
 }
 
 impl Fetch for KeyFile {
-    async fn fetch(&mut self, _: Cause, _: Option<&Validators>) -> Result<Fetched, FetchError> {
-        self.fetched = self.watcher.look().await;
-        match self.fetched.as_ref().and_then(|contents| contents.first()) {
-            None => Ok(Fetched::NotModified { fresh_for: None }),
-            Some(Ok(document)) => {
-                Ok(Fetched::Document { document: document.clone(), validators: None, fresh_for: None })
+    fn fetch<'f>(&'f mut self, _: Cause, _: Option<&'f Validators>) -> Fetching<'f> {
+        Box::pin(async {
+            self.fetched = self.watcher.look().await;
+            match self.fetched.as_ref().and_then(|contents| contents.first()) {
+                None => Ok(Fetched::NotModified { fresh_for: None }),
+                Some(Ok(document)) => {
+                    Ok(Fetched::Document { document: document.clone(), validators: None, fresh_for: None })
+                }
+                Some(Err(why)) => Err(FetchError::File { what: "the key file", why: *why }),
             }
-            Some(Err(why)) => Err(FetchError::File { what: "the key file", why: *why }),
-        }
+        })
     }
 
     fn accepted(&mut self) {

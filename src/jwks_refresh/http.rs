@@ -12,7 +12,7 @@ use self::client::TlsMaterial;
 use self::document::{HttpDocument, Request};
 use super::discovery;
 use super::error::{Asked, FetchError};
-use super::fetch::{Cause, Fetch, Fetched, Validators};
+use super::fetch::{Cause, Fetch, Fetched, Fetching, Validators};
 use super::file::read;
 use crate::file_watcher::FileError;
 use crate::keys::source::{FetchSettings, check, discovery_documents};
@@ -134,12 +134,14 @@ impl KeyServer {
 }
 
 impl Fetch for KeyServer {
-    async fn fetch(&mut self, cause: Cause, known: Option<&Validators>) -> Result<Fetched, FetchError> {
-        let answer = self.attempt(cause, known).await;
-        if answer.is_err() {
-            self.forget();
-        }
-        answer
+    fn fetch<'f>(&'f mut self, cause: Cause, known: Option<&'f Validators>) -> Fetching<'f> {
+        Box::pin(async move {
+            let answer = self.attempt(cause, known).await;
+            if answer.is_err() {
+                self.forget();
+            }
+            answer
+        })
     }
 
     fn asked(&self) -> Option<&Asked> {

@@ -19,12 +19,12 @@ use crate::keys::store::{KeyChange, KeySlot, Published};
 use crate::metrics::keys::IssuerKeyMetrics;
 
 /// The time of day.
-pub(super) type Clock = Arc<dyn Fn() -> UnixTime + Send + Sync>;
+pub(crate) type Clock = Arc<dyn Fn() -> UnixTime + Send + Sync>;
 
 /// What one task works with.
-pub(super) struct Task<F> {
+pub(super) struct Task {
     pub source: Source,
-    pub fetcher: F,
+    pub fetcher: Box<dyn Fetch>,
     pub state: Arc<RefreshState>,
     pub schedule: Schedule,
     pub aging: Aging,
@@ -77,7 +77,7 @@ struct Success {
     keys: usize,
 }
 
-impl<F: Fetch> Task<F> {
+impl Task {
     /// Refreshes for ever.
     pub(super) async fn run(mut self) {
         self.restore().await;

@@ -13,7 +13,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::time::{advance, sleep};
 
-use super::fetch::{Cause, Fetched, Validators};
+use super::fetch::{Cause, Fetched, Fetching, Validators};
 use super::*;
 use crate::algorithm::Algorithm;
 use crate::file_watcher::FileError;
@@ -61,6 +61,11 @@ impl Issuer {
         })))
     }
 
+    fn fetchers(&self) -> Fetchers {
+        let issuer = self.clone();
+        Arc::new(move |_| Box::new(issuer.clone()))
+    }
+
     fn orders(&self) -> MutexGuard<'_, Orders> {
         self.0.lock().expect("orders")
     }
@@ -79,17 +84,19 @@ impl Issuer {
 }
 
 impl Fetch for Issuer {
-    async fn fetch(&mut self, _: Cause, _: Option<&Validators>) -> Result<Fetched, FetchError> {
+    fn fetch<'f>(&'f mut self, _: Cause, _: Option<&'f Validators>) -> Fetching<'f> {
         let (answer, latency, not_modified, fresh_for) = {
             let mut orders = self.orders();
             orders.fetches.push(Instant::now());
             (orders.answer.clone(), orders.latency, orders.not_modified, orders.fresh_for)
         };
-        sleep(latency).await;
-        match answer {
-            Ok(_) if not_modified => Ok(Fetched::NotModified { fresh_for }),
-            answer => answer.map(|document| Fetched::Document { document, validators: None, fresh_for }),
-        }
+        Box::pin(async move {
+            sleep(latency).await;
+            match answer {
+                Ok(_) if not_modified => Ok(Fetched::NotModified { fresh_for }),
+                answer => answer.map(|document| Fetched::Document { document, validators: None, fresh_for }),
+            }
+        })
     }
 
     fn forget(&mut self) {
@@ -124,11 +131,9 @@ impl Bench {
         let set_forward = Arc::clone(&skew);
         let skewed = move || Duration::from_secs(set_forward.load(Ordering::SeqCst));
         let clock: Clock = Arc::new(move || MIDNIGHT.plus(begun.elapsed()).plus(skewed()));
-        let sources = PerIssuer::from(vec![source]);
-        let mut refresher = JwksRefresher::empty(&sources, &registry, Arc::clone(&clock)).expect("metrics");
-        for source in sources {
-            refresher.keep(source, issuer.clone());
-        }
+        let none = JwksRefresher::with(&registry, Arc::clone(&clock), issuer.fetchers()).expect("metrics");
+        let refresher = none.reconfigured(vec![source]);
+        refresher.activate_metrics();
         Arc::new(Self { refresher, slot, registry, clock, skew })
     }
 

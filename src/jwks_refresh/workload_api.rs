@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::error::Error as _;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,7 +18,7 @@ use tonic::{Code, Request, Status, Streaming};
 use tonic_prost::ProstCodec;
 
 use super::error::{AgentError, Asked, BODY_MAX, FetchError};
-use super::fetch::{Cause, Fetch, Fetched, Validators};
+use super::fetch::{Cause, Fetch, Fetched, Fetching, Validators};
 
 /// The bundle of one trust domain.
 pub(super) struct WorkloadApi {
@@ -72,35 +73,39 @@ impl WorkloadApi {
 impl Fetch for WorkloadApi {
     /// A message that has come by itself, or the first one of a new stream: an old one that says nothing may be one whose agent
     /// hangs.
-    async fn fetch(&mut self, _: Cause, _: Option<&Validators>) -> Result<Fetched, FetchError> {
-        let unread = self.stream.as_mut().and_then(|stream| stream.unread.take());
-        let mut message = match unread {
-            Some(message) => message,
-            None => self.open().await?,
-        };
-        let document = message.bundles.remove(&self.domain).ok_or(FetchError::Agent(AgentError::NoBundle))?;
-        if document.len() > BODY_MAX {
-            return Err(FetchError::TooLarge);
-        }
-        Ok(Fetched::Document { document: document.into(), validators: None, fresh_for: None })
+    fn fetch<'f>(&'f mut self, _: Cause, _: Option<&'f Validators>) -> Fetching<'f> {
+        Box::pin(async {
+            let unread = self.stream.as_mut().and_then(|stream| stream.unread.take());
+            let mut message = match unread {
+                Some(message) => message,
+                None => self.open().await?,
+            };
+            let document = message.bundles.remove(&self.domain).ok_or(FetchError::Agent(AgentError::NoBundle))?;
+            if document.len() > BODY_MAX {
+                return Err(FetchError::TooLarge);
+            }
+            Ok(Fetched::Document { document: document.into(), validators: None, fresh_for: None })
+        })
     }
 
-    async fn changed(&mut self) {
-        let Some(stream) = &mut self.stream else { return std::future::pending().await };
-        // Only what has not been read yet is waited for, so nothing is lost if this is given up.
-        if stream.unread.is_none() {
-            match stream.messages.message().await {
-                Ok(Some(message)) => stream.unread = Some(message),
-                // The agent has ended it. The next fetch tells whether it is there.
-                Ok(None) | Err(_) => {
-                    let opened = stream.opened;
-                    sleep_until(opened + PAUSE).await;
-                    self.stream = None;
-                    return;
+    fn changed(&mut self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(async {
+            let Some(stream) = &mut self.stream else { return std::future::pending().await };
+            // Only what has not been read yet is waited for, so nothing is lost if this is given up.
+            if stream.unread.is_none() {
+                match stream.messages.message().await {
+                    Ok(Some(message)) => stream.unread = Some(message),
+                    // The agent has ended it. The next fetch tells whether it is there.
+                    Ok(None) | Err(_) => {
+                        let opened = stream.opened;
+                        sleep_until(opened + PAUSE).await;
+                        self.stream = None;
+                        return;
+                    }
                 }
             }
-        }
-        sleep_until(stream.opened + PAUSE).await;
+            sleep_until(stream.opened + PAUSE).await;
+        })
     }
 
     fn asked(&self) -> Option<&Asked> {

@@ -12,6 +12,7 @@ use super::admission::{InFlightLimit, share_without_caller};
 use super::context::RequestContext;
 use super::policy::Policy;
 use crate::authenticator::{Decision, Refused};
+use crate::clock::UnixTime;
 use crate::confirmation::CertificateHash;
 use crate::http1::target::origin_path;
 use crate::issuers::IssuerIndex;
@@ -35,7 +36,7 @@ pub(super) async fn authenticate(
     ctx.permit = Some(in_flight.enter(requests)?);
     let latest = Instant::now() + ctx.policy.limits.key_wait;
     let (decision, took) = loop {
-        let missing = match look(&request_head(session, ctx), &ctx.policy) {
+        let missing = match look(&request_head(session, ctx), &ctx.policy, SystemTime::now().into()) {
             Ok(decided) => break decided,
             Err(missing) => missing,
         };
@@ -124,7 +125,7 @@ fn head_parts<'h>(header: &'h RequestHeader, token: &HeaderName) -> RequestHead<
 pub(super) const PROOF: HeaderName = HeaderName::from_static("dpop");
 
 /// A decision that fresher keys could change.
-struct MissingKey {
+pub(crate) struct MissingKey {
     issuer: IssuerIndex,
     refused: Refused,
     /// When the decision was begun, and how long it took.
@@ -133,9 +134,13 @@ struct MissingKey {
 }
 
 /// Decides about a request with the keys that are there. It also says how long that took.
-fn look(head: &RequestHead<'_>, policy: &Policy) -> Result<(Decision, Duration), Box<MissingKey>> {
+pub(crate) fn look(
+    head: &RequestHead<'_>,
+    policy: &Policy,
+    now: UnixTime,
+) -> Result<(Decision, Duration), Box<MissingKey>> {
     let since = Instant::now();
-    let decision = policy.authenticator.decide(head, SystemTime::now().into());
+    let decision = policy.authenticator.decide(head, now);
     let took = since.elapsed();
     match decision {
         Decision::Reject(refused) => match refused.keys_wanted {
@@ -148,13 +153,13 @@ fn look(head: &RequestHead<'_>, policy: &Policy) -> Result<(Decision, Duration),
 
 impl MissingKey {
     /// Waits for fresher keys within the time that a request may wait for them.
-    async fn wait(&self, policy: &Policy, latest: Instant) -> Freshness {
+    pub(crate) async fn wait(&self, policy: &Policy, latest: Instant) -> Freshness {
         let left = latest.saturating_duration_since(Instant::now());
         policy.refresher.fresher(self.issuer, self.refused.facts.kid.as_deref(), self.since, left).await
     }
 
     /// What is decided after the wait; `None` if it must be decided again.
-    fn settle(self, policy: &Policy, freshness: Freshness) -> Option<(Decision, Duration)> {
+    pub(crate) fn settle(self, policy: &Policy, freshness: Freshness) -> Option<(Decision, Duration)> {
         let refused = match freshness {
             Freshness::Changed => return None,
             Freshness::Failed { .. } | Freshness::RoomFull { .. } | Freshness::TimedOut => {

@@ -36,27 +36,22 @@ pub(super) struct Assembly {
 }
 
 impl Assembly {
-    /// Assembles what a configuration says, and begins to fetch the keys that `running` does not have.
+    /// Assembles what a configuration says, and begins to fetch the keys that the refresher of the one before does not have.
     ///
     /// # Errors
-    /// If the upstream's name cannot be resolved, or the metrics of the keys cannot be registered.
+    /// If the upstream's name cannot be resolved.
     pub(super) async fn new(
         config: &Compiled,
-        running: Option<&JwksRefresher>,
+        before: &JwksRefresher,
         proofs: &Arc<ProofState>,
-        metrics: &Metrics,
     ) -> Result<Self, ServerError> {
         let upstream = upstream_peer(&config.upstream).await?;
-        let Verifier { authenticator, sources, deny_list } = Verifier::new(config.clone(), running);
+        let Verifier { authenticator, sources, deny_list } = Verifier::new(config.clone(), Some(before));
         let authenticator = match &config.dpop {
             Some(dpop) => authenticator.with_proofs(ProofVerifier::new(dpop.rules.clone(), Arc::clone(proofs))),
             None => authenticator,
         };
-        let refresher = match running {
-            Some(running) => running.reconfigured(sources),
-            None => JwksRefresher::start(sources, metrics.registry())?,
-        };
-        let refresher = refresher.with_readiness(config.readiness);
+        let refresher = before.reconfigured(sources).with_readiness(config.readiness);
         Ok(Self { authenticator, refresher, deny_list, upstream })
     }
 

@@ -237,14 +237,15 @@ impl Reloader {
         (outcome, may_pass)
     }
 
-    async fn attempt(&self) -> Result<usize, ReloadError> {
+    /// Brings the file as it is now into force. Returns how many warnings it has.
+    pub(super) async fn attempt(&self) -> Result<usize, ReloadError> {
         let next = load(&self.path).await?;
         let fixed = self.running(|running| running.fixed_changes(&next));
         if !fixed.is_empty() {
             return Err(ReloadError::Fixed(fixed));
         }
         let before = self.policy.load_full();
-        let assembly = Assembly::new(&next, Some(&before.refresher), &self.proofs, &self.told.metrics).await?;
+        let assembly = Assembly::new(&next, &before.refresher, &self.proofs).await?;
         assembly.refresher.first_attempts(NEW_KEYS).await;
         // What has keys now must not lose them to a slip in an address, and an issuer that is new must be able to speak.
         if let Some(status) = assembly.refresher.newcomers_without_keys(&before.refresher).into_iter().next() {

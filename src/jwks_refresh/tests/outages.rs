@@ -137,7 +137,9 @@ async fn one_issuer_in_trouble_delays_no_other() {
     let location = Location::Discovery(url("https://bad.example"));
     let origin = origin("https://bad.example", location, FetchSettings::default());
     let source = Source { origin, slot: Arc::default(), required: true };
-    Arc::get_mut(&mut bench).expect("not shared yet").refresher.keep(source, bad);
+    let refresher = &mut Arc::get_mut(&mut bench).expect("not shared yet").refresher;
+    refresher.fetchers = bad.fetchers();
+    refresher.begin(source);
     good.publishes(&["new"]);
     let asked = Instant::now();
     assert!(bench.passes("new").await);

@@ -11,17 +11,8 @@ fn source(settings: FetchSettings) -> Source {
 
 /// A refresher of one source that is kept from this issuer.
 fn refresher(bench: &Bench, source: Source, issuer: &Issuer) -> JwksRefresher {
-    let (metrics, clock) = (bench.refresher.metrics.clone(), Arc::clone(&bench.clock));
-    let mut refresher = JwksRefresher {
-        issuers: PerIssuer::default(),
-        required: PerIssuer::default(),
-        configured: 1,
-        readiness: Readiness::All,
-        metrics,
-        clock,
-    };
-    refresher.keep(source, issuer.clone());
-    refresher
+    let none = JwksRefresher::with(&Registry::new(), Arc::clone(&bench.clock), issuer.fetchers()).expect("metrics");
+    none.reconfigured(vec![source])
 }
 
 fn elsewhere() -> FetchSettings {
