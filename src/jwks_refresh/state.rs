@@ -99,6 +99,13 @@ pub(super) struct KeyRequest<'a> {
     pub now: UnixTime,
 }
 
+/// Whether a [`KeyRequest`] has waited already.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Comes,
+    Waits,
+}
+
 /// What to do about a [`KeyRequest`] in a given state.
 enum NextMove {
     /// Waiting would change nothing.
@@ -167,7 +174,8 @@ impl RefreshState {
         let mut states = self.task.subscribe();
         let mut place = None;
         loop {
-            let step = self.step(&states.borrow_and_update(), slot, request, deadline);
+            let stage = if place.is_none() { Stage::Comes } else { Stage::Waits };
+            let step = self.step(&states.borrow_and_update(), slot, request, stage, deadline);
             if let NextMove::Done(freshness) = step {
                 return freshness;
             }
@@ -183,7 +191,14 @@ impl RefreshState {
         }
     }
 
-    fn step(&self, state: &TaskState, slot: &KeySlot, request: KeyRequest<'_>, deadline: Instant) -> NextMove {
+    fn step(
+        &self,
+        state: &TaskState,
+        slot: &KeySlot,
+        request: KeyRequest<'_>,
+        stage: Stage,
+        deadline: Instant,
+    ) -> NextMove {
         let since = |moment: Option<Instant>| moment.is_some_and(|moment| moment >= request.since);
         let published = slot.latest();
         let keys = published.as_ref().and_then(|published| published.usable(request.now));
@@ -205,7 +220,8 @@ impl RefreshState {
             }
             return NextMove::Done(if since(state.changed) { Freshness::Changed } else { Freshness::Unchanged });
         }
-        if let (Some(kid), Some(_)) = (request.kid, keys)
+        // What was remembered after the request came says nothing about it: a look that began earlier did not settle it.
+        if let (Some(kid), Some(_), Stage::Comes) = (request.kid, keys, stage)
             && self.missing(|missing| missing.knows(kid, now))
         {
             return NextMove::Done(Freshness::Unchanged);

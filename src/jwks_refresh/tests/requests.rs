@@ -65,6 +65,22 @@ async fn a_request_that_comes_during_a_fetch_waits_for_it_and_wants_no_other_if_
     assert_eq!(issuer.fetches(), 2);
 }
 
+/// A caller that signs with a key before its issuer publishes it made the first tokens after the publication fail: they waited for
+/// the next fetch, and were refused when it began.
+#[tokio::test(start_paused = true)]
+async fn a_request_that_waits_is_not_refused_by_what_was_remembered_after_it_came() {
+    let issuer = Issuer::with(&["a"]);
+    let bench = Bench::start(&issuer, FetchSettings::default()).await;
+    let early = bench.request("b");
+    sleep(Duration::from_millis(5)).await;
+    issuer.publishes(&["a", "b"]);
+    sleep(Duration::from_millis(5)).await;
+    let waiting = bench.request("b");
+    assert!(!early.await.expect("a request"), "the fetch for it began before the key was published");
+    assert!(waiting.await.expect("a request"), "the fetch after it came brings the key");
+    assert_eq!(issuer.fetches(), 3);
+}
+
 #[tokio::test(start_paused = true)]
 async fn where_keys_have_no_names_a_name_that_fits_none_is_looked_for_again_and_again() {
     let nameless =
