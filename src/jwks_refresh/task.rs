@@ -86,10 +86,12 @@ impl Task {
             let started = Instant::now();
             self.refresh(cause, started).await;
             let scheduled = self.state.state().scheduled;
+            // A fetch for a request serves the schedule too, and the other way round it may bring what a cache has.
             cause = tokio::select! {
+                biased;
+                () = self.state.asked(started) => Cause::Request,
                 () = sleep_until(scheduled) => Cause::Schedule,
                 () = became_stale(&self.source.slot, &self.clock) => Cause::Schedule,
-                () = self.state.asked(started) => Cause::Request,
                 () = self.fetcher.changed() => Cause::Schedule,
             };
         }
