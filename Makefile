@@ -1,7 +1,7 @@
 # Everything a person or CI runs. `make` alone lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench idle-gaps slow-clients manifests e2e guides image profile bench-instructions bench-requests bench-peers probe-peers bench-features fuzz attack soak fresh
+.PHONY: help setup demo test bench idle-gaps slow-clients manifests e2e guides image profile bench-instructions bench-requests bench-peers probe-peers bench-features fuzz attack soak fresh simulate
 
 # Building the binary together with the demo gives Cargo the same features as `cargo test`, so nothing is built twice.
 DEMO := cargo build --quiet --bin callgate --example demo
@@ -49,6 +49,9 @@ soak: setup ## Run the program under mixed traffic while everything changes, and
 	@cargo build --quiet --example soak
 	@CALLGATE=target/$(BUILT_PROFILE)/callgate MINUTES=$(or $(MINUTES),3) UPDATE=$(if $(UPDATE),docs) \
 	    ./target/debug/examples/soak
+
+simulate: setup ## Play worlds in which issuers, clocks and operators misbehave, and check the promises of docs/keys.md (SEEDS=10000; SEED=n: one, told in full).
+	@SEEDS=$(or $(SEEDS),1000) SEED=$(SEED) cargo test --profile quick --lib simulation::$(if $(SEED),no_world) -- --nocapture
 
 bench: setup ## Measure what a request costs.
 	cargo bench

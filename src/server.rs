@@ -320,3 +320,6 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// How long the last spans may take.
 const LAST_SPANS: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests;

@@ -30,6 +30,15 @@ impl LevelHandle {
     }
 }
 
+#[cfg(test)]
+impl LevelHandle {
+    /// The handle of a log that does not exist.
+    pub(super) fn of_no_log() -> Self {
+        let (_, level) = reload::Layer::new(targets(LevelFilter::OFF));
+        Self(level)
+    }
+}
+
 /// Installs the process's log. Lines that its output does not take are counted in `dropped`. A second call changes nothing.
 ///
 /// # Errors
