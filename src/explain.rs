@@ -15,8 +15,8 @@ use crate::authenticator::{
 };
 use crate::clock::{UnixTime, brief};
 use crate::confirmation::Confirmation;
+use crate::json::Value;
 use crate::jwt::claims::{Finding, Round, time};
-use crate::jwt::json::Value;
 use crate::jwt::parse::{Parts, Unverified};
 use crate::jwt::verify::{allowed_algorithm, confirmation, findings, verify};
 use crate::keys::jwks::KeySet;

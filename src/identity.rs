@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use crate::http1::fields::letters;
-use crate::jwt::json::{Object, Value};
+use crate::json::{Object, Value};
 use crate::jwt::parse::Unverified;
 use crate::jwt::verify::Verified;
 use crate::rejection::{Reason, Rejection, quoted};

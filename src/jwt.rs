@@ -1,9 +1,7 @@
 //! JSON Web Tokens: compact JWS (RFC 7515) with JWT claims (RFC 7519), judged as RFC 8725 asks. Read in this order:
-//! [`json`], [`parse`], [`signature`], [`claims`], [`verify`]. A [`verify::Verified`] is made in one
-//! function only.
+//! [`parse`], [`signature`], [`claims`], [`verify`]. A [`verify::Verified`] is made in one function only.
 
 pub mod claims;
-pub mod json;
 pub mod parse;
 pub mod signature;
 pub mod verify;

@@ -20,6 +20,7 @@ pub mod forwarding;
 pub mod http1;
 pub mod identity;
 pub mod issuers;
+pub mod json;
 pub mod jwks_refresh;
 pub mod jwt;
 pub mod keys;

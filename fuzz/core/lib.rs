@@ -16,6 +16,7 @@ mod parts {
     pub mod forwarding;
     pub mod identity;
     pub mod issuers;
+    pub mod json;
     pub mod jwt;
     pub mod keys {
         pub mod document;

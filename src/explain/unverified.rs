@@ -6,8 +6,8 @@ use std::io::{self, Write};
 use serde_json::json;
 
 use crate::clock::{UnixTime, brief};
+use crate::json::Value;
 use crate::jwt::claims::{Round, time};
-use crate::jwt::json::Value;
 use crate::jwt::parse::{Parts, Unverified};
 use crate::rejection::{Rejection, quoted};
 use crate::request::SingletonField;

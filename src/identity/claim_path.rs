@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::jwt::json::{Object, Value};
+use crate::json::{Object, Value};
 
 /// The way to a claim: a name, or a JSON pointer (RFC 6901) into nested objects when it begins with `/`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 
 use super::claim_path::ClaimPath;
 use crate::http1::fields::letters;
-use crate::jwt::json::{Number, Object, Value};
+use crate::json::{Number, Object, Value};
 use crate::rejection::{Reason, Rejection, quoted};
 
 /// A claim that is passed on under a header.

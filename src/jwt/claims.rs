@@ -1,9 +1,9 @@
 //! One check for each thing asked of a token, in one list that the verifier and an explanation walk alike. A check judges
 //! without words; what was wanted and found is put into words only for a refusal or an explanation.
 
-use super::json::{Number, Object, Value};
 use super::parse::Unverified;
 use crate::clock::{UnixTime, brief};
+use crate::json::{Number, Object, Value};
 use crate::rejection::{Reason, Rejection, quoted};
 use crate::requirement::{Exact, Requirement, Subject, same_media_type, trust_domain};
 

@@ -8,8 +8,8 @@ use std::ops::Range;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::json::{Object, Value};
 use crate::issuers::{IssuerIndex, PerIssuer};
+use crate::json::{Object, Value};
 use crate::rejection::nearest_issuer::untrusted;
 use crate::rejection::{Reason, Rejection, quoted};
 use crate::requirement::{Requirement, trust_domain};

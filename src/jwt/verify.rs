@@ -5,11 +5,11 @@ use super::claims::{CHECKS, Case, Finding, Round, Validity, time};
 
 pub(crate) use super::claims::confirmation;
 
-use super::json::Object;
 use super::parse::Unverified;
 use super::signature::PublicKey;
 use crate::algorithm::Algorithm;
 use crate::clock::UnixTime;
+use crate::json::Object;
 use crate::rejection::{Reason, Rejection, quoted};
 use crate::requirement::Requirement;
 

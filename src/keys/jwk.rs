@@ -6,7 +6,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use super::document::Numbers;
 use crate::algorithm::{Algorithm, KeyKind};
-use crate::jwt::json::{JsonError, Object, Value};
+use crate::json::{JsonError, Object, Value};
 use crate::jwt::parse::KID_MAX;
 use crate::jwt::signature::{KeyError, PublicKey, without_leading_zeros};
 

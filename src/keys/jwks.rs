@@ -8,7 +8,7 @@ use super::document::{DocumentKind, pem_keys, without_bom};
 use super::jwk::kid;
 pub use super::jwk::{ENTRIES_MAX, JwkError, KEYS_MAX, Key, KeyUse};
 use crate::algorithm::Algorithm;
-use crate::jwt::json::Object;
+use crate::json::Object;
 
 /// The parsed keys of one issuer. It has at least one.
 #[derive(Debug)]

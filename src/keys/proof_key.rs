@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use super::jwk::{JwkError, Key, KeyUse, PRIVATE_MEMBERS};
 use crate::algorithm::{Algorithm, KeyKind};
 use crate::confirmation::KeyThumbprint;
-use crate::jwt::json::Object;
+use crate::json::Object;
 use crate::jwt::signature::PublicKey;
 
 /// A sound public key with its thumbprint.

@@ -13,7 +13,7 @@ use super::uri::ExternalUrl;
 use super::*;
 use crate::algorithm::Algorithm;
 use crate::confirmation::KeyThumbprint;
-use crate::jwt::json::Object;
+use crate::json::Object;
 use crate::keys::proof_key::ProofKey;
 
 const NOW: u64 = 1_767_225_600;

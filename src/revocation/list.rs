@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, Guard};
 
 use crate::clock::UnixTime;
-use crate::jwt::json::{JsonError, Number, Object, Value};
+use crate::json::{JsonError, Number, Object, Value};
 
 /// What is revoked. It may be empty.
 ///

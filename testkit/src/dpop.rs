@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use callgate::algorithm::Algorithm;
-use callgate::jwt::json::Object;
+use callgate::json::Object;
 use callgate::keys::proof_key::ProofKey;
 use serde_json::{Value, json};
 

@@ -22,11 +22,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("token", &["rejection", "request"]),
     ("route", &["request"]),
     ("http1", &["rejection"]),
-    ("jwt", &["algorithm", "clock", "confirmation", "issuers", "rejection", "requirement"]),
-    ("identity", &["http1", "jwt", "rejection"]),
-    ("keys", &["algorithm", "clock", "confirmation", "jwt"]),
+    ("json", &["rejection"]),
+    ("jwt", &["algorithm", "clock", "confirmation", "issuers", "json", "rejection", "requirement"]),
+    ("identity", &["http1", "json", "jwt", "rejection"]),
+    ("keys", &["algorithm", "clock", "confirmation", "json", "jwt"]),
     // The list is core; the watcher of its file is an edge and has a rule of its own below.
-    ("revocation", &["clock", "jwt"]),
+    ("revocation", &["clock", "json"]),
     (
         "authenticator",
         &[
@@ -35,6 +36,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "confirmation",
             "identity",
             "issuers",
+            "json",
             "jwt",
             "keys",
             "proof",
@@ -46,9 +48,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "token",
         ],
     ),
-    ("explain", &["authenticator", "clock", "confirmation", "jwt", "keys", "proof", "rejection", "request", "token"]),
+    (
+        "explain",
+        &["authenticator", "clock", "confirmation", "json", "jwt", "keys", "proof", "rejection", "request", "token"],
+    ),
     ("mode", &["issuers", "request", "route"]),
-    ("proof", &["algorithm", "clock", "confirmation", "jwt", "keys", "rejection", "request"]),
+    ("proof", &["algorithm", "clock", "confirmation", "json", "jwt", "keys", "rejection", "request"]),
     ("protected_resource", &["algorithm", "request", "requirement"]),
     ("audit", &["clock", "rejection"]),
     ("trace", &[]),
@@ -149,6 +154,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "explain",
             "issuers",
             "jwks_refresh",
+            "json",
             "jwt",
             "keys",
             "probe",
@@ -178,6 +184,7 @@ const CORE: &[&str] = &[
     "token",
     "route",
     "http1",
+    "json",
     "jwt",
     "identity",
     "keys",
@@ -214,7 +221,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("rustls", &["cli", "config", "keys", "probe", "server", "jwks_refresh"]),
     ("rustls_platform_verifier", &["probe"]),
     ("schemars", &["audit", "config", "status"]),
-    ("serde", &["admin", "audit", "config", "jwt", "keys", "jwks_refresh", "protected_resource", "proxy", "status"]),
+    ("serde", &["admin", "audit", "config", "json", "keys", "jwks_refresh", "protected_resource", "proxy", "status"]),
     (
         "serde_json",
         &[
@@ -222,7 +229,7 @@ const CRATES: &[(&str, &[&str])] = &[
             "audit",
             "config",
             "explain",
-            "jwt",
+            "json",
             "keys",
             "jwks_refresh",
             "probe",
@@ -241,6 +248,7 @@ const CRATES: &[(&str, &[&str])] = &[
             "config",
             "file_watcher",
             "identity",
+            "json",
             "jwt",
             "keys",
             "jwks_refresh",
@@ -505,7 +513,7 @@ fn dependencies() -> Vec<String> {
 }
 
 /// Lines of code in `jwt` and `token` together, less than.
-const VERIFIER_MAX: usize = 1080;
+const VERIFIER_MAX: usize = 1000;
 
 /// Lines of code in one file, tests, comments and blank lines aside.
 const LINES_MAX: usize = 300;

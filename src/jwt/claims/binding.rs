@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::confirmation::{CertificateHash, Confirmation, KeyThumbprint};
-use crate::jwt::json::{Object, Value};
+use crate::json::{Object, Value};
 use crate::rejection::{Reason, quoted};
 use crate::requirement::Binding;
 

@@ -1,6 +1,6 @@
 use super::*;
 use crate::algorithm::Algorithm;
-use crate::jwt::json::{DEPTH_MAX, MEMBERS_MAX};
+use crate::json::{DEPTH_MAX, MEMBERS_MAX};
 
 fn encode(text: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(text)

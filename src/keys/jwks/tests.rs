@@ -4,7 +4,7 @@ use base64::Engine as _;
 
 use super::*;
 use crate::algorithm::KeyKind;
-use crate::jwt::json::JsonError;
+use crate::json::JsonError;
 use crate::jwt::parse::KID_MAX;
 use crate::jwt::signature::KeyError;
 use crate::keys::jwk::{BASE64URL, PRIVATE_MEMBERS};

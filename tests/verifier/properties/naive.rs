@@ -1,7 +1,7 @@
-//! A second implementation of what `jwt/json.rs` and `jwt/parse.rs` read, written from the RFCs without looking at speed: plain
+//! A second implementation of what `json.rs` and `jwt/parse.rs` read, written from the RFCs without looking at speed: plain
 //! recursion over characters for JSON (RFC 8259), a table for base64url (RFC 4648 §5).
 
-use callgate::jwt::json::{DEPTH_MAX, MEMBERS_MAX, Number, Value};
+use callgate::json::{DEPTH_MAX, MEMBERS_MAX, Number, Value};
 
 /// A JSON value. Names and texts are whole, numbers are as they were written.
 #[derive(Clone, Debug, PartialEq)]
@@ -218,7 +218,7 @@ pub(crate) fn same(naive: &Naive, value: &Value<'_>) -> bool {
 }
 
 /// Whether two objects have the same members in the same order.
-pub(crate) fn same_members(naive: &[(String, Naive)], value: &callgate::jwt::json::Object<'_>) -> bool {
+pub(crate) fn same_members(naive: &[(String, Naive)], value: &callgate::json::Object<'_>) -> bool {
     let members: Vec<_> = value.members().collect();
     naive.len() == members.len()
         && naive.iter().zip(members).all(|((name, naive), (other, value))| name == other && same(naive, value))

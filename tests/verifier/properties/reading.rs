@@ -1,6 +1,6 @@
 //! The strict reader and the naive one of the tests agree: on what is JSON, on what it says, and on what is a token.
 
-use callgate::jwt::json::Object;
+use callgate::json::Object;
 use callgate::jwt::parse::{Parts, Unverified};
 use proptest::prelude::*;
 
