@@ -389,9 +389,10 @@ fn leaves_waiting(world: &World, caller: &mut Caller) -> io::Result<()> {
     let (token, mark) = (caller.token(world), world.mark("waited"));
     let mut connection = Connection::open(world.http().listen())?;
     connection.send(request("GET", "/leaves-waiting/hang", &mark).bearer(&token).bytes())?;
-    // Within a second it would be taken for a client that has only closed its side.
+    leave(world, "leaves-waiting", &mark, 0)?;
+    // Within a second after its request was read it would be taken for a client that has only closed its side.
     thread::sleep(Duration::from_millis(1300));
-    leave(world, "leaves-waiting", &mark, 0)
+    Ok(())
 }
 
 /// The service has got the request; its client leaves when this returns.
