@@ -27,7 +27,7 @@ impl WithoutTokens {
         Self { known: Mutex::default(), are_kept }
     }
 
-    /// Counts one. What comes when all places are taken is counted under [`OTHER`].
+    /// Counts one. What comes when all places are taken is counted under `other`.
     pub fn add(&self, client: &str, method: &str, path: &str, now: UnixTime) {
         if !self.are_kept {
             return;
