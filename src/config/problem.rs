@@ -6,6 +6,7 @@ use std::fmt;
 /// One finding about a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
+    /// Whether it keeps the configuration from being used.
     pub severity: Severity,
     /// The configuration file as it was named by the user.
     pub file: String,

@@ -35,6 +35,7 @@ pub struct Compiled {
     pub http2: bool,
     /// TLS there.
     pub tls: Option<Tls>,
+    /// Where accepted requests go.
     pub upstream: Upstream,
     /// Where operators look. Port 0 means any.
     pub admin: SocketAddr,
@@ -46,10 +47,13 @@ pub struct Compiled {
     pub own_tokens: Vec<OwnToken>,
     /// The field that carries the token.
     pub token: TokenField,
+    /// How callers are named, and in which headers.
     pub caller: CallerRule,
+    /// What needs no token.
     pub public: PublicRoutes,
     /// The deny-list's file and what it said, if there is one.
     pub revocation: Option<Revocation>,
+    /// What the upstream is told about a request besides its caller's name.
     pub forwarding: ForwardingPolicy,
     /// The proxies that tell clients' certificates, if there are any.
     pub certificate_hops: Option<CertificateHops>,
@@ -63,14 +67,19 @@ pub struct Compiled {
     pub refusals: Disclosure,
     /// What the service is called outside, if clients are told.
     pub protected_resource: Option<ResourceIdentifier>,
+    /// The bounds on requests and connections.
     pub limits: Limits,
     /// The bytes for accepted tokens; 0 for none.
     pub cache: u64,
+    /// Where records go.
     pub audit: Audit,
+    /// What is logged, and how.
     pub log: Log,
     /// `None` if nothing is traced.
     pub tracing: Option<Tracing>,
+    /// When the configuration is loaded again.
     pub reload: Reload,
+    /// What happens after SIGTERM.
     pub shutdown: Shutdown,
     /// What is allowed and somebody should know, ordered by place.
     pub warnings: Vec<Problem>,
@@ -81,18 +90,29 @@ pub struct Compiled {
 pub enum ListenAddress {
     /// Port 0 means any.
     Tcp(SocketAddr),
-    /// The absolute path of a socket, and the permissions of its file.
-    Unix { path: PathBuf, mode: u32 },
+    /// A socket.
+    Unix {
+        /// Absolute.
+        path: PathBuf,
+        /// The permissions of its file.
+        mode: u32,
+    },
 }
 
 /// The service behind us.
 #[derive(Clone, Debug)]
 pub struct Upstream {
+    /// Where it listens.
     pub address: UpstreamAddress,
+    /// What is spoken with it.
     pub protocol: Protocol,
+    /// How long a connection may take to be made.
     pub connect_timeout: Duration,
+    /// How long it may be silent while its answer is awaited or read.
     pub read_timeout: Duration,
+    /// How long it may take none of what is sent.
     pub write_timeout: Duration,
+    /// How long an unused connection is kept.
     pub idle_timeout: Duration,
 }
 
@@ -101,9 +121,12 @@ pub struct Upstream {
 pub enum UpstreamAddress {
     /// A name to be resolved at start.
     Host {
+        /// As in the file: a name of DNS.
         name: String,
+        /// From 1.
         port: u16,
     },
+    /// An address that is used as it is.
     Ip(SocketAddr),
     /// The absolute path of a socket.
     Unix(PathBuf),
@@ -134,6 +157,7 @@ pub struct OwnToken {
 /// What is refused although it is valid.
 #[derive(Clone, Debug)]
 pub struct Revocation {
+    /// Where the list is. It is watched.
     pub file: PathBuf,
     /// The list at the time when the configuration was read.
     pub list: DenyList,
@@ -142,7 +166,9 @@ pub struct Revocation {
 /// TLS for the callers, as files of PEM.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tls {
+    /// The certificate with its chain.
     pub cert: PathBuf,
+    /// Its private key.
     pub key: PathBuf,
     /// A client without a certificate of one of these authorities is refused.
     pub client_ca: Option<PathBuf>,
@@ -153,6 +179,7 @@ pub struct Tls {
 /// Proofs of keys.
 #[derive(Clone, Debug)]
 pub struct Dpop {
+    /// What a proof must fulfil.
     pub rules: ProofRules,
     /// The bytes for proofs that were shown.
     pub memory: u64,
@@ -165,6 +192,7 @@ pub struct Audit {
     pub file: Option<PathBuf>,
     /// How many records may wait.
     pub queue: usize,
+    /// What happens to a record beyond that.
     pub when_full: WhenFull,
 }
 
@@ -189,7 +217,9 @@ pub struct Reload {
 /// Our own log.
 #[derive(Clone, Copy, Debug)]
 pub struct Log {
+    /// The least important lines that are written.
     pub level: LogLevel,
+    /// How a line looks.
     pub format: LogFormat,
 }
 

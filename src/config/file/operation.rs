@@ -66,6 +66,7 @@ pub(crate) struct Shutdown {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(title = "choice")]
+#[allow(missing_docs, reason = "each is explained at its key in the published schema")]
 pub enum WhenFull {
     Drop,
     Wait,
@@ -75,6 +76,7 @@ pub enum WhenFull {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(title = "level")]
+#[allow(missing_docs, reason = "each is explained at its key in the published schema")]
 pub enum Level {
     Error,
     Warn,
@@ -87,6 +89,7 @@ pub enum Level {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(title = "format")]
+#[allow(missing_docs, reason = "each is explained at its key in the published schema")]
 pub enum Format {
     Auto,
     Human,

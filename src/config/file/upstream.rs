@@ -34,6 +34,7 @@ pub(crate) struct Upstream {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(title = "protocol", extend("x-instead" = INSTEAD))]
+#[allow(missing_docs, reason = "each is explained at its key in the published schema")]
 pub enum Protocol {
     #[default]
     Http1,
