@@ -36,6 +36,7 @@ pub const UNREACHABLE: u8 = 69;
 /// What is asked.
 #[derive(Debug)]
 pub struct Options {
+    /// What is probed.
     pub target: TargetOptions,
     /// PEM of the authorities to trust instead of the system's.
     pub ca_file: Option<PathBuf>,
@@ -49,7 +50,9 @@ pub struct Options {
     pub dry_run: bool,
     /// Only the cases whose class or description contains this.
     pub only: Option<String>,
+    /// Print the result as JSON.
     pub json: bool,
+    /// Write the result as JUnit's XML to this file too.
     pub junit: Option<PathBuf>,
 }
 

@@ -4,18 +4,23 @@ use super::target::Target;
 
 /// One attempt.
 pub struct Case {
+    /// What it is about.
     pub class: Class,
     /// An RFC and section, a CVE, a product's documentation, or `own`.
     pub source: &'static str,
     /// What is special about it. No part of the token.
     pub what: String,
+    /// What it means if it gets through.
     pub weight: Weight,
+    /// What is sent.
     pub request: Request,
+    /// What shows that it got through.
     pub proof: Proof,
 }
 
 /// What a case is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs, reason = "`name` says each in words")]
 pub enum Class {
     NoToken,
     Signature,
@@ -32,6 +37,7 @@ pub enum Class {
 }
 
 impl Class {
+    /// In the order of the report.
     pub const ALL: [Self; 12] = [
         Self::NoToken,
         Self::Signature,
@@ -48,7 +54,7 @@ impl Class {
     ];
 
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::NoToken => "no token",
             Self::Signature => "signature",
@@ -78,7 +84,7 @@ pub enum Weight {
 
 impl Weight {
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Bypass => "bypass",
             Self::Leniency => "leniency",
@@ -91,7 +97,12 @@ pub enum Request {
     /// The bytes on a connection of HTTP/1.
     Http1(Vec<u8>),
     /// The fields and the data of one stream.
-    Http2 { fields: Vec<(Vec<u8>, Vec<u8>)>, body: Vec<u8> },
+    Http2 {
+        /// Names and values, in the order in which they are sent.
+        fields: Vec<(Vec<u8>, Vec<u8>)>,
+        /// Empty for none.
+        body: Vec<u8>,
+    },
     /// A request without a token to the service's own address.
     Direct(String),
 }
@@ -106,20 +117,30 @@ pub enum Proof {
     /// A second success on the connection, for the request that was hidden in the first.
     SecondAnswer,
     /// The service was told this name, or nothing of its caller in this header.
-    Told { planted: &'static str, header: String },
+    Told {
+        /// The name that the request claimed for its caller.
+        planted: &'static str,
+        /// The name of the header.
+        header: String,
+    },
 }
 
 /// A changed token, before it is put into a request.
 pub struct TokenCase {
+    /// What it is about.
     pub class: Class,
+    /// As in [`Case`].
     pub source: &'static str,
+    /// What is special about it. No part of the token.
     pub what: String,
+    /// What it means if it gets through.
     pub weight: Weight,
     /// The value of `Authorization`.
     pub field: Vec<u8>,
 }
 
 impl TokenCase {
+    /// The request with this token to the target.
     #[must_use]
     pub fn at(self, target: &Target) -> Case {
         let line = [b"Authorization: ", self.field.as_slice()].concat();

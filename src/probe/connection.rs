@@ -23,6 +23,7 @@ pub struct Connector {
 
 /// Why no connection can be tried.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "each message says it")]
 pub enum ConnectError {
     #[error("the authorities in {0:?} cannot be used: {1}")]
     Authorities(PathBuf, String),

@@ -16,15 +16,17 @@ pub(super) struct Baseline {
 /// Whether a case was withstood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
+    /// It got through.
     Fail,
     /// What came says nothing.
     Unknown,
+    /// It was refused.
     Pass,
 }
 
 impl Verdict {
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Fail => "fail",
             Self::Unknown => "not to tell",
@@ -35,14 +37,16 @@ impl Verdict {
 
 /// A case with what came of it.
 pub struct Finding {
+    /// What was sent.
     pub case: Case,
+    /// What its answer means.
     pub verdict: Verdict,
     /// The statuses, or how the exchange ended. Nothing else of what came.
     pub came: String,
 }
 
 impl Finding {
-    pub fn unknown(case: Case, why: String) -> Self {
+    pub(super) fn unknown(case: Case, why: String) -> Self {
         Self { case, verdict: Verdict::Unknown, came: why }
     }
 

@@ -17,6 +17,7 @@ pub struct TargetOptions {
     pub token_file: PathBuf,
     /// The only method that is ever sent.
     pub method: String,
+    /// The file with the body of every request; none for an empty one.
     pub body_file: Option<PathBuf>,
     /// `Name: value`.
     pub headers: Vec<String>,
@@ -32,21 +33,29 @@ pub struct TargetOptions {
 
 /// A target that can be probed.
 pub struct Target {
+    /// Whether it is `https`.
     pub is_tls: bool,
     /// The name for TLS, and of the address.
     pub host: String,
+    /// Of the URL, or the scheme's own.
     pub port: u16,
     /// As in `Host`.
     pub authority: String,
     /// Path and query.
     pub path: String,
+    /// The only one that is ever sent.
     pub method: String,
+    /// Of every request.
     pub body: Vec<u8>,
     /// Whole lines, without their ends.
     pub headers: Vec<String>,
+    /// As in [`TargetOptions`].
     pub echo_path: Option<String>,
+    /// As in [`TargetOptions`].
     pub public_paths: Vec<String>,
+    /// As in [`TargetOptions`].
     pub caller_header: String,
+    /// The token that passes.
     pub token: GoodToken,
     /// What an attacker would try as the key of an HMAC, because it is public: its name and its bytes.
     pub public_secrets: Vec<(String, Vec<u8>)>,
@@ -64,6 +73,7 @@ pub struct GoodToken {
 
 /// Why a target cannot be probed. Repeats no part of the token.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "each message says it")]
 pub enum TargetError {
     #[error("{0:?} cannot be read: {1}")]
     File(PathBuf, io::Error),
