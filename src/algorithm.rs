@@ -8,18 +8,29 @@ use std::fmt;
 pub enum Algorithm {
     /// EdDSA with curve Ed25519 (RFC 8037): `Ed25519`, or `EdDSA` by its deprecated name (RFC 9864 §2.2, §4.1.2).
     Ed25519,
+    /// ECDSA with curve P-256 and SHA-256 (RFC 7518 §3.4).
     Es256,
+    /// ECDSA with curve P-384 and SHA-384.
     Es384,
+    /// ECDSA with curve P-521 and SHA-512.
     Es512,
     /// ML-DSA-44, -65 and -87 (FIPS 204), which a quantum computer does not break.
     MlDsa44,
+    /// ML-DSA of security category 3.
     MlDsa65,
+    /// ML-DSA of security category 5.
     MlDsa87,
+    /// RSASSA-PSS with SHA-256 (RFC 7518 §3.5).
     Ps256,
+    /// RSASSA-PSS with SHA-384.
     Ps384,
+    /// RSASSA-PSS with SHA-512.
     Ps512,
+    /// RSASSA-PKCS1-v1_5 with SHA-256 (RFC 7518 §3.3).
     Rs256,
+    /// RSASSA-PKCS1-v1_5 with SHA-384.
     Rs384,
+    /// RSASSA-PKCS1-v1_5 with SHA-512.
     Rs512,
 }
 

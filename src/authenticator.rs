@@ -72,7 +72,9 @@ pub enum CacheStatus {
 
 /// A refusal, and whether fresher keys could change it.
 pub struct Refused {
+    /// What the caller is answered.
     pub rejection: Rejection,
+    /// What was learnt of the token before it was refused.
     pub facts: Facts,
     /// The issuer whose current keys do not settle the matter: worth one refresh.
     pub keys_wanted: Option<IssuerIndex>,

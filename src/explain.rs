@@ -35,14 +35,19 @@ pub struct Explanation {
     pub keys: Vec<TriedKey>,
     /// What its own times say, proven or not.
     pub times: Times,
+    /// What all this comes to.
     pub verdict: Verdict,
 }
 
 /// One check.
 pub struct CheckResult {
+    /// What is checked, in words.
     pub name: &'static str,
+    /// How it ended.
     pub outcome: Outcome,
+    /// What the configuration asks for, in words.
     pub wanted: String,
+    /// What the token has there, in words.
     pub found: String,
 }
 
@@ -51,6 +56,7 @@ pub struct CheckResult {
 pub enum Outcome {
     /// It would refuse the token too, but an earlier check did.
     AlsoRefused(Reason),
+    /// The token fulfils it.
     Passed,
     /// It refuses the token: this is the reason of the answer.
     Refused(Reason),
@@ -60,6 +66,7 @@ pub enum Outcome {
 
 /// A key that was tried.
 pub struct TriedKey {
+    /// Its `kid` in the key set, if it has one.
     pub kid: Option<String>,
     /// What kind of key it is.
     pub kind: String,
@@ -70,8 +77,11 @@ pub struct TriedKey {
 /// The times that a token states.
 #[derive(Default)]
 pub struct Times {
+    /// `iat`.
     pub issued: Option<UnixTime>,
+    /// `nbf`.
     pub not_before: Option<UnixTime>,
+    /// `exp`.
     pub expires: Option<UnixTime>,
 }
 
@@ -86,7 +96,10 @@ impl Times {
 /// What the proxy does with the token.
 pub enum Verdict {
     /// It forwards the request with this caller's name.
-    Accepted { caller: String },
+    Accepted {
+        /// As the upstream is told it.
+        caller: String,
+    },
     /// It answers with this refusal.
     Refused(Rejection),
 }

@@ -25,7 +25,9 @@ pub enum RequestIds {
 /// Whether the token goes on to the upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenForwarding {
+    /// The upstream gets it too, and could show it elsewhere.
     Forward,
+    /// The upstream gets the caller's name alone.
     Withhold,
 }
 

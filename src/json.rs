@@ -13,11 +13,17 @@ use crate::rejection::quoted;
 /// A JSON value.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value<'a> {
+    /// Its elements, in the order of the text.
     Array(Vec<Value<'a>>),
+    /// `true` or `false`.
     Bool(bool),
+    /// `null`.
     Null,
+    /// Any number of finite value.
     Number(Number),
+    /// Its members.
     Object(Object<'a>),
+    /// Without its escapes.
     String(Cow<'a, str>),
 }
 
@@ -26,7 +32,9 @@ pub enum Value<'a> {
 pub enum Number {
     /// Has a fraction or an exponent, or is an integer beyond 64 bits. Always finite.
     Float(f64),
+    /// An integer below 0.
     Negative(i64),
+    /// An integer from 0.
     Unsigned(u64),
 }
 
@@ -129,6 +137,7 @@ impl Value<'_> {
 
 /// Why a text is not a strict JSON object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "each message says it")]
 pub enum JsonError {
     #[error("it begins with a byte order mark")]
     Bom,

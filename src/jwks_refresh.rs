@@ -70,6 +70,7 @@ struct IssuerTask {
 /// How an issuer's keys are doing, for whoever asks whether this sidecar is ready.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IssuerStatus {
+    /// Its name, as in the configuration.
     pub issuer: String,
     /// Whether the instance needs its keys to be ready.
     pub required: bool,

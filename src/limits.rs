@@ -31,13 +31,16 @@ pub struct Limits {
     pub body_size: u64,
     /// How long a request may wait for keys that are not in the current set.
     pub key_wait: Duration,
+    /// What a token's expiry ends.
     pub close_at_expiry: CloseAtExpiry,
 }
 
 /// Which streams end when the token that opened them expires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CloseAtExpiry {
+    /// All: bodies and answers too.
     Always,
+    /// None: a token counts only when the request begins.
     Never,
     /// Upgraded connections, such as WebSockets.
     Upgrades,

@@ -25,7 +25,9 @@ use replay::{Possession, ReplayMemory, SpendError};
 
 /// What is kept between proofs. It outlives a configuration: another one must not take a proof twice.
 pub struct ProofState {
+    /// The proofs that were shown.
     pub memory: ReplayMemory,
+    /// What makes and knows our nonces.
     pub nonces: Nonces,
 }
 

@@ -23,6 +23,7 @@ pub struct ResourceIdentifier {
 
 /// Why a text names no resource.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "each message says it")]
 pub enum ResourceIdentifierError {
     #[error("is no URL; for example \"https://mail.example\"")]
     NoUrl,

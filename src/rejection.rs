@@ -11,6 +11,7 @@ pub use disclosure::Disclosure;
 
 /// Why a request was answered by us and not by the upstream. The words are stable: callers may match on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs, reason = "docs/reasons.md explains each")]
 pub enum Reason {
     AlgorithmRefused,
     AudienceMismatch,

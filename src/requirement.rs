@@ -77,8 +77,11 @@ pub enum Subject {
 pub enum Exact {
     /// Any value but `null`.
     Any,
+    /// `true` or `false`.
     Bool(bool),
+    /// A number without fraction and exponent.
     Integer(i64),
+    /// Compared byte by byte.
     String(String),
 }
 

@@ -26,6 +26,7 @@ enum Paths {
 
 /// Why a path cannot be public.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "each message says it")]
 pub enum PathError {
     #[error("it must begin with '/'")]
     NotAbsolute,

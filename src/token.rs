@@ -14,7 +14,9 @@ pub struct Token<'a>(&'a str);
 /// What stands where the token must, as sent. It may be anything.
 #[derive(Clone, Copy)]
 pub struct Presented<'a> {
+    /// As what it is presented.
     pub token_type: TokenType,
+    /// The bytes of the token's place, without the scheme.
     pub text: &'a [u8],
 }
 

@@ -15,7 +15,9 @@ use crate::revocation::list::Credential;
 
 /// An accepted token: who calls, and until when that is proven.
 pub struct Accepted {
+    /// Who calls.
     pub identity: Identity,
+    /// What the record says of the token.
     pub facts: Facts,
     /// The algorithm of its signature, for which the token may have used a deprecated name.
     pub algorithm: Algorithm,
@@ -31,7 +33,9 @@ pub struct Accepted {
 pub struct Facts {
     /// The configured issuer that the token names.
     pub issuer: Option<IssuerIndex>,
+    /// The `kid` of the token's header, bounded.
     pub kid: Option<Arc<str>>,
+    /// The `alg` of the token's header, bounded.
     pub alg: Option<Cow<'static, str>>,
     /// The token's `jti`, if it is verified and has a sound one.
     pub jti: Option<Arc<str>>,

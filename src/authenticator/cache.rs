@@ -20,7 +20,9 @@ pub(super) struct TokenCache {
 /// How full a cache is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {
+    /// How many tokens are remembered.
     pub tokens: usize,
+    /// The memory that they take.
     pub bytes: u64,
 }
 

@@ -9,7 +9,9 @@ use crate::requirement::Requirement;
 /// A trusted issuer: what its tokens must fulfil, and where its keys are.
 #[derive(Clone, Debug)]
 pub struct Issuer {
+    /// What its tokens must fulfil.
     pub requirement: Requirement,
+    /// Where its keys of the moment are read.
     pub keys: Arc<KeySlot>,
     /// How its callers are named, if not by the common rule.
     pub naming: Option<Naming>,

@@ -8,7 +8,9 @@ use crate::clock::{UnixTime, brief};
 /// Whether colours are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Colour {
+    /// For a terminal that shows them.
     Always,
+    /// Plain text.
     Never,
 }
 

@@ -13,6 +13,7 @@ pub struct ClaimPath {
 
 /// Why a text is no way to a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "each message says it")]
 pub enum ClaimPathError {
     #[error("it is empty")]
     Empty,

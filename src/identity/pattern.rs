@@ -25,6 +25,7 @@ enum Part {
 
 /// Why a text is not a pattern, or gives no unambiguous name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "each message says it")]
 pub enum CallerPatternError {
     #[error("a variable stands in braces and has letters only, such as {{name}}")]
     Brace,

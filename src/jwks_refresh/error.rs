@@ -12,6 +12,7 @@ use crate::keys::source::AddressError;
 
 /// Why a refresh brought no key set.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "each message says it")]
 pub enum FetchError {
     #[error("the SPIFFE Workload API {0}")]
     Agent(AgentError),
@@ -53,6 +54,7 @@ pub enum FetchError {
 
 /// Why the SPIFFE Workload API gives no keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "each message says it")]
 pub enum AgentError {
     #[error("has a socket that this user may not open")]
     Closed,
@@ -71,6 +73,7 @@ pub enum AgentError {
 /// What a fetch asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asked {
+    /// What was to be had there, in words.
     pub what: &'static str,
     /// Where, without query and shortened.
     pub url: String,

@@ -15,6 +15,7 @@ use crate::keys::store::KeySlot;
 
 /// What a request learns that asked for fresher keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the variants say what `retry_after` is")]
 pub enum Freshness {
     /// The keys are others now, or there are keys now: decide again.
     Changed,

@@ -30,7 +30,9 @@ pub struct Validity {
 pub struct Finding {
     /// What is checked.
     pub check: &'static str,
+    /// What the issuer's rules ask for, in words.
     pub wanted: String,
+    /// What the token has there, in words.
     pub found: String,
     /// The reason with which the check refuses the token, if it does.
     pub refused: Option<Reason>,

@@ -31,6 +31,7 @@ pub struct Parts<'t> {
 pub enum Document {
     /// It shows that a client has a key (RFC 9449).
     Proof,
+    /// It says who calls (RFC 7519).
     Token,
 }
 

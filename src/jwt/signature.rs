@@ -187,6 +187,7 @@ pub struct SignatureError;
 
 /// Why a public key cannot be trusted with anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "each message says it")]
 pub enum KeyError {
     #[error("a coordinate does not have {wanted} bytes")]
     CoordinateLength { wanted: usize },

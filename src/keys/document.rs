@@ -10,6 +10,7 @@ use crate::jwt::signature::rsa_components;
 
 /// What a document is that is not a JWK Set (RFC 7517 §5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the advice for each says what it is")]
 pub enum DocumentKind {
     Certificate,
     CertificateMap,

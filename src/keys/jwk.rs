@@ -35,6 +35,7 @@ pub enum KeyUse {
 
 /// Why one key of a document is not used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "each message says it")]
 pub enum JwkError {
     #[error("its alg is none of the issuer's configured algorithms that fit such a key")]
     Algorithm,

@@ -22,7 +22,9 @@ pub struct KeySet {
 /// first ones that fit, and the first [`ENTRIES_MAX`] entries are looked at.
 #[derive(Debug)]
 pub struct Reading {
+    /// The keys that can be used.
     pub keys: KeySet,
+    /// The others, in the order of the document.
     pub left_out: Vec<LeftOut>,
 }
 
@@ -39,6 +41,7 @@ pub struct LeftOut {
 
 /// Why a document is not a usable key set.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "each message says it")]
 pub enum KeySetError {
     #[error("no key in it can be used ({} left out)", .0.len())]
     NoKeys(Vec<LeftOut>),

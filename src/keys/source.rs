@@ -14,6 +14,7 @@ use crate::algorithm::Algorithm;
 
 /// One issuer's keys: where they come from, where they go.
 pub struct Source {
+    /// Where they come from.
     pub origin: Origin,
     /// Where the keys are published for the requests.
     pub slot: Arc<KeySlot>,
@@ -31,7 +32,12 @@ pub enum Location {
     /// At this URL.
     Url(FetchUrl),
     /// In what the SPIFFE Workload API at this socket says of a trust domain.
-    WorkloadApi { socket: PathBuf, trust_domain: String },
+    WorkloadApi {
+        /// Its absolute path.
+        socket: PathBuf,
+        /// Its name, without `spiffe://`.
+        trust_domain: String,
+    },
 }
 
 /// A URL that keys may be fetched from: by `https`, or by plain `http` from this machine or by permission. Whoever can change the
@@ -48,7 +54,9 @@ pub struct Origin {
     pub algorithms: Vec<Algorithm>,
     /// What its keys must be meant for.
     pub usage: KeyUse,
+    /// Where the document with the keys is.
     pub location: Location,
+    /// How and how often it is fetched.
     pub settings: FetchSettings,
 }
 
@@ -155,6 +163,7 @@ pub struct FetchSettings {
     pub client: Option<ClientCertificate>,
     /// The host to fetch the keys from, instead of the one in the discovery document.
     pub jwks_host: Option<JwksHost>,
+    /// Whether a proxy may be in between.
     pub proxy: ProxyUse,
     /// A directory in which the last good document is kept, for a restart while the issuer is down. Not for files.
     pub snapshot_dir: Option<PathBuf>,
@@ -163,7 +172,9 @@ pub struct FetchSettings {
 /// A certificate with its chain and its private key, each a PEM file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientCertificate {
+    /// The certificate, and then its chain.
     pub certificate: PathBuf,
+    /// The private key of the former.
     pub key: PathBuf,
 }
 
@@ -255,6 +266,7 @@ impl Default for FetchSettings {
 
 /// Why an address is not one to fetch keys from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "each message says it")]
 pub enum AddressError {
     #[error("it contains credentials")]
     Credentials,

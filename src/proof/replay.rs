@@ -44,6 +44,7 @@ struct Entries {
 /// How full the memory is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReplayUsage {
+    /// How many proofs are held.
     pub proofs: usize,
     /// How many there may be.
     pub limit: usize,
@@ -51,6 +52,7 @@ pub struct ReplayUsage {
 
 /// Why a proof does not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "each message says it")]
 pub enum SpendError {
     #[error("proofs of its time are held no more")]
     Forgotten,

@@ -22,6 +22,7 @@ pub struct ProofRules {
 /// The request that a proof must be for.
 #[derive(Clone, Copy)]
 pub struct ProvenRequest<'r> {
+    /// As sent: `htm` must equal it (RFC 9449 §4.3).
     pub method: &'r str,
     /// As sent, without query; `None` if the target is not in origin form.
     pub path: Option<&'r str>,

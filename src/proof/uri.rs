@@ -20,6 +20,7 @@ pub(super) struct NormalUri {
 
 /// Why a text is no URL of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "each message says it")]
 pub enum ExternalUrlError {
     #[error("is no URL with http:// or https://; for example \"https://mail.example\"")]
     NoUrl,

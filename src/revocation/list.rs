@@ -30,18 +30,24 @@ pub struct DenyList {
 /// By what a credential is revoked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Member {
+    /// One token.
     Jti,
+    /// All tokens that a key verifies.
     Kid,
+    /// All tokens of a subject.
     Sub,
 }
 
 /// What is known of a token whose signature and claims hold.
 #[derive(Clone, Copy, Debug)]
 pub struct Credential<'c> {
+    /// The configured name of its issuer.
     pub issuer: &'c str,
+    /// Its `jti`, if it has one.
     pub jti: Option<&'c str>,
     /// The name of the key that verified it, and the one that the token gave: a token may leave its own out.
     pub kids: [Option<&'c str>; 2],
+    /// Its `sub`, if it has one.
     pub sub: Option<&'c str>,
 }
 
@@ -58,11 +64,13 @@ struct EntryScope {
 pub struct DenyListError {
     /// Counted from 1.
     pub line: usize,
+    /// What is wrong with the line.
     pub why: LineError,
 }
 
 /// What is wrong with a line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "each message says it")]
 pub enum LineError {
     #[error("is not one JSON object: {0}")]
     Malformed(JsonError),
