@@ -23,6 +23,7 @@ pub use exchange::{Answer, Read, Request, read, write};
 
 /// What is answered on the admin port.
 pub struct Admin {
+    /// What `/metrics` shows.
     pub metrics: Arc<Metrics>,
     /// What keeps the keys of the configuration in force.
     pub keys: Box<dyn Fn() -> Arc<JwksRefresher> + Send + Sync>,
@@ -192,7 +193,9 @@ fn alive_tasks() -> i64 {
 /// here too, and browsers name the page's origin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
+    /// Another machine or pod, or a page in a browser.
     Elsewhere,
+    /// This machine or pod.
     Here,
 }
 

@@ -23,6 +23,7 @@ pub type Content = Result<Vec<u8>, FileError>;
 
 /// Why a file cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "each message says it")]
 pub enum FileError {
     #[error("its content is not what it should be")]
     Content,

@@ -267,8 +267,11 @@ pub struct IssuerMetrics {
 /// How long the parts of a request took.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Times {
+    /// The decision, with the wait for keys.
     pub authentication: Duration,
+    /// From the head to the end of the answer.
     pub request: Duration,
+    /// From the decision to the head of the upstream's answer; `None` if there was none.
     pub upstream: Option<Duration>,
 }
 

@@ -14,6 +14,7 @@ use crate::http1::target::shown_path;
 /// A request, as far as it matters here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
+    /// As sent: names of methods are case-sensitive (RFC 9110 §9.1).
     pub method: String,
     /// Without query.
     pub path: String,
@@ -28,10 +29,13 @@ pub struct Request {
 /// What is answered.
 #[derive(Clone, Debug)]
 pub struct Answer {
+    /// The status of the response.
     pub status: StatusCode,
+    /// The value of `Content-Type`.
     pub content_type: &'static str,
     /// Further header fields, each with its line end.
     pub security: &'static str,
+    /// The content. For HEAD it is only measured.
     pub body: Vec<u8>,
     /// Whether only the length of the body is told (HEAD).
     pub is_bodiless: bool,
@@ -42,6 +46,7 @@ pub struct Answer {
 /// What a client has sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Read {
+    /// A whole and sound request.
     Request(Request),
     /// No request of HTTP/1: it is answered with this status, and the connection closed.
     Refused(StatusCode),

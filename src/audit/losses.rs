@@ -9,6 +9,7 @@ use prometheus::{IntCounter, IntGauge};
 pub struct Meters {
     /// Records that wait to be written.
     pub queued: IntGauge,
+    /// Records that the output took whole.
     pub written: IntCounter,
     /// Lost because the queue was full, or the process ended before they were written.
     pub lost_queue_full: IntCounter,

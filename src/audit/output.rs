@@ -29,6 +29,7 @@ struct Rotation {
 pub struct OutputError {
     /// Bytes that were written.
     pub written: usize,
+    /// What the operating system said.
     pub error: io::Error,
 }
 

@@ -78,10 +78,12 @@ pub struct Record<'a> {
 /// What the audit says about itself when records were lost, as soon as it can.
 #[derive(Debug, Serialize)]
 pub struct Lost {
+    /// When this line was made.
     #[serde(serialize_with = "time")]
     pub time: SystemTime,
     /// Always `lost`.
     pub event: &'static str,
+    /// As in [`Record`].
     pub version: u8,
     /// How many records are missing before this line, since the last such line.
     pub records: u64,

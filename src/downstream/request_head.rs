@@ -12,6 +12,7 @@ use crate::rejection::{Reason, Rejection};
 pub struct RequestHead {
     /// With names in lower case.
     pub header: RequestHeader,
+    /// Where the body ends.
     pub framing: Framing,
     /// Whether the client may send another request on its connection.
     pub persists: bool,

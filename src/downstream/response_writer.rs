@@ -15,6 +15,7 @@ use crate::http1::fields::elements;
 pub struct Request {
     /// HTTP/1.0: the client knows neither chunks nor interim responses (RFC 9112 §6.1, RFC 9110 §15.2).
     pub is_http10: bool,
+    /// HEAD: the response has no content (RFC 9110 §9.3.2).
     pub is_head: bool,
     /// Whether the request asks for an upgrade that the filters allow.
     pub asks_for_upgrade: bool,

@@ -78,6 +78,7 @@ pub struct Session {
 
 /// A stream on which the next request may come.
 pub struct Returned {
+    /// The client's connection, after the end of an answer.
     pub stream: Box<ClientStream>,
     /// So many bytes of the body were not read.
     pub unread: u64,

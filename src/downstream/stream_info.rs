@@ -44,6 +44,7 @@ pub struct Peer {
 /// One client connection.
 pub struct ConnectionInfo {
     slot: Held,
+    /// Who connected.
     pub peer: Peer,
     lingers: AtomicBool,
 }

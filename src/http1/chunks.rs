@@ -24,6 +24,7 @@ pub struct Piece {
 
 /// Why the end of a body cannot be known for sure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "each message says it")]
 pub enum ChunkError {
     #[error("a chunk's data does not end where its size says")]
     End,

@@ -8,11 +8,15 @@ use crate::rejection::{Reason, Rejection};
 /// A sound head, with its parts exactly as sent.
 #[derive(Clone, Debug)]
 pub struct Head<'a> {
+    /// A token (RFC 9110 §9.1), case-sensitive.
     pub method: &'a str,
+    /// The request target (RFC 9112 §3.2).
     pub target: &'a [u8],
+    /// Of HTTP, as the client speaks it.
     pub version: Version,
     /// Names and values, the latter without the white space around them.
     pub fields: Vec<(&'a [u8], &'a [u8])>,
+    /// Where the body ends.
     pub framing: Framing,
     /// Whether the client may send another request on its connection (RFC 9112 §9.3).
     pub persists: bool,
@@ -23,7 +27,9 @@ pub struct Head<'a> {
 /// The version of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
+    /// HTTP/1.0, without chunks and interim responses.
     Http10,
+    /// HTTP/1.1.
     Http11,
 }
 
@@ -47,6 +53,7 @@ pub struct Search {
 /// What a record says of a request whose head is refused, as far as it can be read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sketch {
+    /// Empty if it cannot be read.
     pub method: String,
     /// Without query.
     pub path: String,

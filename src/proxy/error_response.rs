@@ -25,7 +25,9 @@ use crate::rejection::{Challenge, Disclosure, Reason, Rejection};
 
 /// A response ready to be written, without what belongs to the connection.
 pub struct ErrorResponse {
+    /// The status and the fields that say what is wrong.
     pub head: ResponseHeader,
+    /// Problem details (RFC 9457); empty for gRPC.
     pub body: Bytes,
 }
 

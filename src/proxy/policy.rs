@@ -19,6 +19,7 @@ use crate::upstream::UpstreamPeer;
 
 /// Everything that one configuration says about requests.
 pub struct Policy {
+    /// What judges tokens.
     pub authenticator: Authenticator,
     /// The name of its token field, to look it up.
     pub token_header: HeaderName,
@@ -26,13 +27,17 @@ pub struct Policy {
     pub issuers: PerIssuer<IssuerMetrics>,
     /// What a refusal leads to.
     pub modes: Modes,
+    /// What keeps the issuers' keys.
     pub refresher: Arc<JwksRefresher>,
     /// Where accepted requests go, with the timeouts of that connection.
     pub upstream: UpstreamPeer,
+    /// How refusals are answered.
     pub refusals: RefusalPolicy,
     /// What clients are told of this service, if they are.
     pub protected_resource: Option<Arc<ProtectedResource>>,
+    /// The bounds on requests and connections.
     pub limits: Limits,
+    /// What the upstream is told about a request besides its caller's name.
     pub forward: ForwardingPolicy,
     /// The proxies that tell clients' certificates, if there are any.
     pub certificate_hops: Option<CertificateHops>,

@@ -23,7 +23,9 @@ use crate::trace::{Context, Span, SpanContext, Tracer};
 
 /// All that hears of a request that has ended.
 pub struct RecordSinks {
+    /// Where its audit record goes.
     pub audit: Audit,
+    /// Where it is counted.
     pub metrics: Arc<Metrics>,
     /// Where the latest refusals are noted.
     pub board: Arc<Board>,
@@ -57,7 +59,9 @@ pub struct RequestRecord {
 pub struct End {
     /// 0 if there was no answer.
     pub status: u16,
+    /// Of the request's body.
     pub request_bytes: u64,
+    /// Of the answer's body.
     pub response_bytes: u64,
 }
 

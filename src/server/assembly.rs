@@ -106,7 +106,9 @@ impl Assembly {
 
 /// What decides about tokens, with what feeds it.
 pub struct Verifier {
+    /// What judges tokens.
     pub authenticator: Authenticator,
+    /// Where each issuer's keys come from, and where they go.
     pub sources: PerIssuer<Source>,
     /// The deny-list's file and its place, if there is one.
     pub deny_list: Option<(PathBuf, Arc<DenyListSlot>)>,

@@ -8,6 +8,7 @@ use crate::config::ListenAddress;
 
 /// Why the sidecar could not start or go on.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "each message says it")]
 pub enum ServerError {
     #[error("the audit cannot be written to {0}: {1}")]
     Audit(String, io::Error),

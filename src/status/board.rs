@@ -11,9 +11,13 @@ use crate::clock::UnixTime;
 /// The notes of one instance.
 #[derive(Debug)]
 pub struct Board {
+    /// When the process began to listen.
     pub started: UnixTime,
+    /// The latest refusals.
     pub refusals: Refusals,
+    /// The senders of requests without a token.
     pub without_token: WithoutTokens,
+    /// The numbers of requests.
     pub traffic: Traffic,
     in_force: Mutex<Arc<InForce>>,
     last_reload: Mutex<Option<Reload>>,
@@ -22,13 +26,17 @@ pub struct Board {
 /// What the configuration in force says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InForce {
+    /// The configuration file as it was named by the user.
     pub file: String,
+    /// When it came into force.
     pub since: UnixTime,
+    /// What is protected, and how.
     pub service: Service,
     /// What is only reported, in words.
     pub reported: Vec<String>,
     /// The trusted issuers, as if nothing were known of their keys yet.
     pub issuers: Vec<Issuer>,
+    /// What is allowed and somebody should know.
     pub warnings: Vec<String>,
     /// The most bytes of remembered tokens.
     pub cache: u64,

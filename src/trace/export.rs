@@ -25,6 +25,7 @@ pub struct Tracer {
 /// What is counted about spans.
 #[derive(Clone)]
 pub struct SpanMeters {
+    /// The receiver took them.
     pub exported: IntCounter,
     /// The queue was full, or the receiver did not take them.
     pub dropped: IntCounter,
@@ -33,6 +34,7 @@ pub struct SpanMeters {
 /// Where spans go, and what holds for all of them.
 #[derive(Clone, Debug)]
 pub struct Receiver {
+    /// Of OTLP over HTTP, with the path of traces.
     pub url: Url,
     /// How many of a hundred requests without a trace are traced.
     pub sample: u8,
@@ -44,6 +46,7 @@ pub struct Receiver {
 
 /// Why spans cannot be sent.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "each message says it")]
 pub enum StartError {
     #[error("the HTTP client cannot be made: {0}")]
     Client(#[from] reqwest::Error),
