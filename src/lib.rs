@@ -4,6 +4,8 @@
 //! A request goes one way: head, token, unverified, key, verified, identity, decision. The core (`token`, `route`, `jwt`,
 //! `keys`, `identity`, `authenticator`) takes values and returns values; sockets, clocks and logs are the edges' business.
 
+#![deny(missing_docs)]
+
 pub mod admin;
 pub mod algorithm;
 pub mod audit;
