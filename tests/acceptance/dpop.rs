@@ -62,8 +62,14 @@ fn metric(stage: &Stage, name: &str) -> u64 {
     line.map_or(0, |value| value.parse().expect("a number"))
 }
 
-fn proofs(stage: &Stage, result: &str) -> u64 {
-    metric(stage, &format!("callgate_proofs_total{{binding=\"dpop\",result=\"{result}\"}}"))
+/// Asserts that so many proofs had this result. A request is counted when it has ended, a moment after its answer.
+fn assert_proofs(stage: &Stage, result: &str, wanted: u64) {
+    let name = format!("callgate_proofs_total{{binding=\"dpop\",result=\"{result}\"}}");
+    let end = Instant::now() + PATIENCE;
+    while metric(stage, &name) < wanted && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(metric(stage, &name), wanted, "{result}");
 }
 
 #[test]
@@ -90,7 +96,7 @@ fn a_token_passes_with_proofs_of_its_key_and_the_upstream_sees_none() {
     }
     let record = stage.audit(7);
     assert_eq!((&record["decision"], &record["caller"]), (&json!("forward"), &json!("billing")), "{record:#}");
-    assert_eq!(proofs(&stage, "accepted"), 8);
+    assert_proofs(&stage, "accepted", 8);
     assert_eq!(metric(&stage, "callgate_replay_memory_proofs"), 8);
     assert_eq!(metric(&stage, "callgate_replay_memory_limit_proofs"), 209_715);
     stage.end();
@@ -139,8 +145,9 @@ fn a_stolen_token_is_worth_nothing_without_its_key() {
         assert_eq!(record["claimed_caller"], "billing");
     }
     assert_eq!(stage.email.received().len(), 2);
-    assert_eq!((proofs(&stage, "proof_missing"), proofs(&stage, "proof_invalid")), (1, 8));
-    assert_eq!((proofs(&stage, "proof_expired"), proofs(&stage, "proof_replayed")), (2, 1));
+    for (result, wanted) in [("proof_missing", 1), ("proof_invalid", 8), ("proof_expired", 2), ("proof_replayed", 1)] {
+        assert_proofs(&stage, result, wanted);
+    }
     stage.end();
 }
 
@@ -220,7 +227,7 @@ fn a_proof_that_is_shown_a_hundred_times_at_once_passes_once() {
     assert_eq!(statuses.iter().filter(|status| **status == 202).count(), 1, "{statuses:?}");
     assert_eq!(statuses.iter().filter(|status| **status == 401).count(), 99, "{statuses:?}");
     assert_eq!(stage.email.received().len(), 1);
-    assert_eq!(proofs(&stage, "proof_replayed"), 99);
+    assert_proofs(&stage, "proof_replayed", 99);
     stage.end();
 }
 
@@ -277,7 +284,7 @@ fn with_a_full_memory_nothing_passes_and_everybody_is_told_whose_fault_it_is() {
     assert_problem(&refused, "proof_uncheckable");
     assert_eq!(refused.head.all("www-authenticate").len(), 0);
     assert_eq!(stage.ask(&with("Bearer", &stage.token(), &[])).status(), 202, "it concerns proofs alone");
-    assert_eq!(proofs(&stage, "proof_uncheckable"), 1);
+    assert_proofs(&stage, "proof_uncheckable", 1);
     assert_eq!(metric(&stage, "callgate_replay_memory_proofs"), limit);
     assert_eq!(stage.email.received().len() as u64, limit + 1);
     stage.end();
@@ -305,7 +312,7 @@ fn a_nonce_is_asked_for_and_given_with_every_answer() {
     let free = stage.ask(&with("Bearer", &stage.token(), &[]));
     assert_eq!((free.status(), free.header("dpop-nonce")), (202, None), "a bearer token needs none");
     assert_eq!(stage.email.received().len(), 2);
-    assert_eq!(proofs(&stage, "proof_nonce_wanted"), 2);
+    assert_proofs(&stage, "proof_nonce_wanted", 2);
     stage.end();
 }
 
