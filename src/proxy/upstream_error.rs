@@ -31,7 +31,10 @@ pub(super) fn rejection_of(error: &Error, ctx: &RequestContext) -> Option<Reject
         }
         (ErrorSource::Downstream, ReadTimedout) => (Reason::RequestTimeout, "the request's body did not come in time"),
         // `H2Error`: the client has reset the stream, or closed its connection.
-        (ErrorSource::Downstream, ConnectionClosed | H2Error | ReadError | WriteError | WriteTimedout) => return None,
+        (ErrorSource::Downstream, ConnectionClosed | H2Error | ReadError) => return None,
+        // Pingora says of each failed write to the upstream whose it is, but not of each to the client: not of HTTP/2's trailers, and
+        // not of what a session of one's own writes.
+        (ErrorSource::Downstream | ErrorSource::Unset, WriteError | WriteTimedout) => return None,
         (ErrorSource::Downstream, _) => (Reason::RequestMalformed, "the request cannot be read without doubt"),
         (ErrorSource::Upstream, ConnectTimedout | ReadTimedout | TLSHandshakeTimedout | WriteTimedout) => {
             (Reason::UpstreamTimeout, UPSTREAM_TIMEOUT)

@@ -60,6 +60,7 @@ fn a_client_that_does_not_take_its_answer_is_given_up_in_time() {
     let audit = sidecar.audit(0).expect("it is given up, and recorded");
     assert!(began.elapsed() < PATIENCE);
     assert_eq!((&audit["status"], &audit["caller"]), (&200.into(), &"billing".into()));
+    assert!(audit["reason"].is_null(), "it is the client's doing, and no fault of the proxy: {audit}");
     assert!(audit["response_bytes"].as_u64().unwrap() < LARGE as u64, "not all of it was taken: {audit}");
     // One that reads has all the time it needs.
     assert_eq!(sidecar.connect().exchange(&request).unwrap().body.len(), LARGE);
