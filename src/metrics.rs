@@ -1,6 +1,7 @@
 //! What is counted about requests, for Prometheus. Every label has a bounded set of values: configured names and our own
 //! words, and the first callers that were seen.
 
+pub mod bindings;
 mod bounded;
 pub mod cache;
 pub mod callers;
@@ -13,6 +14,7 @@ pub mod revocation;
 mod series;
 pub mod tokens;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus::core::Collector as _;
@@ -23,6 +25,7 @@ use crate::rejection::Reason;
 use crate::status::Counts;
 use crate::trace::SpanMeters;
 
+use bindings::{BindingMetrics, IssuerBindings};
 use cache::CacheMetrics;
 use callers::Callers;
 use config::ConfigMetrics;
@@ -54,6 +57,8 @@ pub struct Metrics {
     tokens: TokenMetrics,
     /// About the cache of accepted tokens.
     pub cache: CacheMetrics,
+    /// About what tokens are bound to.
+    pub bindings: BindingMetrics,
     /// About proofs of what tokens are bound to.
     pub proofs: ProofMetrics,
     /// About what is only reported.
@@ -117,6 +122,7 @@ impl Metrics {
             )?,
             tokens: TokenMetrics::register(&registrar)?,
             cache: CacheMetrics::register(&registrar)?,
+            bindings: BindingMetrics::register(&registrar)?,
             proofs: ProofMetrics::register(&registrar)?,
             report: ReportMetrics::register(&registrar)?,
             config: ConfigMetrics::register(&registrar)?,
@@ -130,13 +136,15 @@ impl Metrics {
         })
     }
 
-    /// The metrics that are looked up once for a configured issuer rather than at every request.
+    /// The metrics that are looked up once for a configured issuer rather than at every request. `may_be_bound` is whether its
+    /// tokens may be bound to something.
     #[must_use]
-    pub fn issuer(&self, issuer: &str) -> IssuerMetrics {
+    pub fn issuer(&self, issuer: &str, may_be_bound: bool) -> IssuerMetrics {
         IssuerMetrics {
             name: issuer.to_owned(),
             forwarded: self.requests.with_label_values(&[RecordedDecision::Forward.as_str(), NONE, issuer]),
             tokens: self.tokens.issuer(issuer),
+            bindings: may_be_bound.then(|| self.bindings.issuer(issuer)),
         }
     }
 
@@ -262,6 +270,8 @@ pub struct IssuerMetrics {
     forwarded: IntCounter,
     /// About its accepted tokens.
     pub tokens: IssuerTokenMetrics,
+    /// About what they are bound to; `None` if they may be bound to nothing.
+    pub bindings: Option<Arc<IssuerBindings>>,
 }
 
 /// How long the parts of a request took.
@@ -318,7 +328,7 @@ mod tests {
     #[test]
     fn requests_are_counted_by_outcome_reason_and_issuer() {
         let metrics = Metrics::new().unwrap();
-        metrics.request(RecordedDecision::Forward, None, Some(&metrics.issuer("https://a")), &Times::default());
+        metrics.request(RecordedDecision::Forward, None, Some(&metrics.issuer("https://a", false)), &Times::default());
         metrics.request(RecordedDecision::Reject, Some(Reason::TokenMissing), None, &Times::default());
         let text = String::from_utf8(metrics.encode().unwrap()).unwrap();
         for line in [

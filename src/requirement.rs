@@ -53,6 +53,12 @@ impl Binding {
         self.dpop && !self.certificate && !self.bearer
     }
 
+    /// Whether any token passes that is bound to something.
+    #[must_use]
+    pub const fn allows_bound(self) -> bool {
+        self.certificate || self.dpop
+    }
+
     /// Whether a token passes that is bound to this, with its proof.
     #[must_use]
     pub const fn accepts(self, confirmation: &Confirmation) -> bool {

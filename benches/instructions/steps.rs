@@ -90,7 +90,7 @@ fn main() {
         "decide public" => stage.decide("/healthz", None),
         "count" => {
             let (metrics, times) = (Metrics::new().expect("metrics"), Times::default());
-            let issuer = metrics.issuer(ISSUER);
+            let issuer = metrics.issuer(ISSUER, false);
             twice(|| {
                 metrics.request(RecordedDecision::Forward, None, Some(&issuer), black_box(&times));
                 metrics.callers.count("billing");

@@ -32,7 +32,7 @@ pub(super) fn status(
         },
         service: in_force.service.clone(),
         enforcement: Enforcement::new(in_force.reported.clone(), metrics.report.kinds(), total.forward),
-        issuers: issuers(&in_force, keys),
+        issuers: issuers(&in_force, metrics, keys),
         requests: Requests { total, interval_seconds: INTERVAL.as_secs(), intervals: board.traffic.intervals(total) },
         without_token: board.without_token.all(),
         refusals: board.refusals.all(),
@@ -46,10 +46,12 @@ pub(super) fn status(
     }
 }
 
-fn issuers(in_force: &InForce, keys: &JwksRefresher) -> Vec<Issuer> {
+fn issuers(in_force: &InForce, metrics: &Metrics, keys: &JwksRefresher) -> Vec<Issuer> {
     let mut issuers = in_force.issuers.clone();
     let mut statuses = keys.status();
     for issuer in &mut issuers {
+        let tokens = issuer.bound_tokens.take();
+        issuer.bound_tokens = tokens.map(|tokens| metrics.bindings.issuer(&issuer.issuer).add_to(tokens));
         // The two are swapped one after the other, so for a moment one may know an issuer that the other does not.
         let Some(at) = statuses.iter().position(|status| status.issuer == issuer.issuer) else { continue };
         let status = statuses.swap_remove(at);

@@ -241,6 +241,7 @@ impl RequestRecord {
         }
         if let (RecordedDecision::Forward, Some(identity)) = (self.decision, self.identity()) {
             metrics.callers.count(identity.caller());
+            self.count_binding(identity.caller());
         }
         if let (RecordedDecision::WouldReject, Some(reason)) = (self.decision, self.reason) {
             let now = UnixTime::from(SystemTime::now());
@@ -255,6 +256,14 @@ impl RequestRecord {
         metrics.request(self.decision, self.reason, issuer, times);
         self.emit_span(times, end);
         self.state = RecordState::Counted;
+    }
+
+    /// Counts what the accepted token is bound to, where it may be bound to something.
+    fn count_binding(&self, caller: &str) {
+        let Some(accepted) = &self.accepted else { return };
+        let metrics = accepted.facts.issuer.and_then(|index| self.policy.issuers.get(index));
+        let Some(bindings) = metrics.and_then(|metrics| metrics.bindings.as_ref()) else { return };
+        bindings.count(accepted.confirmation(), caller, || SystemTime::now().into());
     }
 
     /// Notes a refusal for whoever looks at the status.

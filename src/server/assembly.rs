@@ -88,7 +88,10 @@ impl Assembly {
         }
         let policy = Policy {
             token_header: token_header(token),
-            issuers: authenticator.issuers().map(|issuer| metrics.issuer(issuer.requirement.issuer())),
+            issuers: authenticator.issuers().map(|issuer| {
+                let requirement = &issuer.requirement;
+                metrics.issuer(requirement.issuer(), requirement.binding().allows_bound())
+            }),
             authenticator,
             modes: config.modes.clone(),
             refresher: Arc::new(refresher),

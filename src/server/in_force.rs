@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use crate::config::{self, Compiled};
-use crate::status::{InForce, Issuer, Service};
+use crate::status::{BoundTokens, InForce, Issuer, Service};
 
 /// The notes about a configuration that comes into force now.
 pub(super) fn in_force(file: &Path, config: &Compiled, listen: String) -> InForce {
@@ -28,6 +28,7 @@ pub(super) fn in_force(file: &Path, config: &Compiled, listen: String) -> InForc
 
 fn issuer(issuer: &config::Issuer) -> Issuer {
     let requirement = &issuer.rules.requirement;
+    let binding = requirement.binding();
     Issuer {
         issuer: requirement.issuer().to_owned(),
         audiences: requirement.audiences().to_vec(),
@@ -40,5 +41,6 @@ fn issuer(issuer: &config::Issuer) -> Issuer {
         next_refresh_seconds: None,
         failures: 0,
         detail: None,
+        bound_tokens: binding.allows_bound().then(|| BoundTokens::new(!binding.bearer)),
     }
 }

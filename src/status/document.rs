@@ -3,6 +3,7 @@
 #![allow(missing_docs, reason = "the schema publishes these docs, and leaves out those that would repeat a name")]
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -79,15 +80,15 @@ pub struct Enforcement {
     pub would_reject: Vec<WouldReject>,
 }
 
-/// May refusing begin?
+/// May something be refused from now on?
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
-    /// It has begun, for everything.
+    /// It is.
     Enforced,
     /// Somebody would be refused.
     NotYet,
-    /// No accepted token was seen.
+    /// None of those was seen that would still be accepted.
     Unknown,
     Yes,
 }
@@ -145,6 +146,32 @@ pub struct Issuer {
     pub failures: u32,
     /// Why the last one failed.
     pub detail: Option<String>,
+    /// What its accepted tokens are bound to; `null` if `binding` lets no bound token pass.
+    pub bound_tokens: Option<BoundTokens>,
+}
+
+/// What an issuer's accepted tokens are bound to, counted in requests.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BoundTokens {
+    /// May tokens be refused that are bound to nothing (`bearer = false`)?
+    pub answer: Answer,
+    /// Requests with a bound token, by what it is bound to, in the words of `binding`.
+    pub bound: BTreeMap<String, u64>,
+    /// Requests with a token that is bound to nothing.
+    pub unbound: u64,
+    /// Who sent these, the most frequent first.
+    pub unbound_callers: Vec<UnboundCaller>,
+}
+
+/// A proven caller with tokens that are bound to nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UnboundCaller {
+    /// The first 200 callers of each issuer are told apart, all others are `other`.
+    pub caller: String,
+    pub requests: u64,
+    #[serde(with = "rfc_3339")]
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    pub last: UnixTime,
 }
 
 /// Requests by what was decided.
@@ -258,6 +285,40 @@ impl Enforcement {
     }
 }
 
+impl BoundTokens {
+    /// Nothing is counted yet. `is_required` is whether tokens that are bound to nothing are refused.
+    #[must_use]
+    pub const fn new(is_required: bool) -> Self {
+        let answer = if is_required { Answer::Enforced } else { Answer::Unknown };
+        Self { answer, bound: BTreeMap::new(), unbound: 0, unbound_callers: Vec::new() }
+    }
+
+    /// With these counts.
+    #[must_use]
+    pub fn counted(self, bound: BTreeMap<String, u64>, unbound: u64, mut callers: Vec<UnboundCaller>) -> Self {
+        callers.sort_by_key(|caller| std::cmp::Reverse(caller.requests));
+        let answer = if self.answer == Answer::Enforced {
+            Answer::Enforced
+        } else if !callers.is_empty() {
+            Answer::NotYet
+        } else if bound.values().all(|requests| *requests == 0) {
+            Answer::Unknown
+        } else {
+            Answer::Yes
+        };
+        Self { answer, bound, unbound, unbound_callers: callers }
+    }
+
+    /// The same where callers that were last seen before `since` are solved and do not count.
+    #[must_use]
+    pub fn since(mut self, since: UnixTime) -> Self {
+        let mut callers = std::mem::take(&mut self.unbound_callers);
+        callers.retain(|caller| caller.last >= since);
+        let (bound, unbound) = (std::mem::take(&mut self.bound), self.unbound);
+        self.counted(bound, unbound, callers)
+    }
+}
+
 /// The JSON Schema of `/status`.
 #[must_use]
 pub fn schema() -> serde_json::Value {
@@ -309,6 +370,33 @@ mod tests {
         ] {
             assert_eq!(Enforcement::new(reported, would_reject, forwarded).answer, answer);
         }
+    }
+
+    fn caller(name: &str, requests: u64, hours_ago: u64) -> UnboundCaller {
+        let last = NOW.minus(Duration::from_secs(hours_ago * 3600));
+        UnboundCaller { caller: name.to_owned(), requests, last }
+    }
+
+    #[test]
+    fn bound_tokens_may_be_required_when_they_are_seen_and_no_others_are() {
+        let bound = |requests: u64| BTreeMap::from([("certificate".to_owned(), 0), ("dpop".to_owned(), requests)]);
+        for (is_required, bound, callers, answer) in [
+            (true, bound(0), vec![], Answer::Enforced),
+            (true, bound(1), vec![caller("billing", 7, 1)], Answer::Enforced),
+            (false, bound(0), vec![], Answer::Unknown),
+            (false, bound(1), vec![], Answer::Yes),
+            (false, bound(1), vec![caller("billing", 7, 1)], Answer::NotYet),
+        ] {
+            let unbound = callers.iter().map(|it| it.requests).sum();
+            assert_eq!(BoundTokens::new(is_required).counted(bound, unbound, callers).answer, answer);
+        }
+        let callers = vec![caller("billing", 7, 10), caller("orders", 9, 1)];
+        let tokens = BoundTokens::new(false).counted(bound(3), 16, callers);
+        assert_eq!(tokens.unbound_callers[0].caller, "orders");
+        let since = |hours: u64| tokens.clone().since(NOW.minus(Duration::from_secs(hours * 3600)));
+        assert_eq!((since(0).answer, since(0).unbound), (Answer::Yes, 16));
+        assert_eq!(since(6).unbound_callers, [caller("orders", 9, 1)]);
+        assert_eq!((since(24).answer, since(24).unbound_callers.len()), (Answer::NotYet, 2));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::samples::{sample, wait_for_sample};
+use testkit::email_service::EmailService;
 use testkit::http::{Answer, Connection};
 use testkit::issuer::{Issuer, now};
 use testkit::process::{Ended, Process, run};
@@ -18,7 +19,7 @@ use testkit::request::Request;
 use testkit::server::Server;
 use testkit::setup::{AUDIENCE, Setup};
 use testkit::sidecar::Sidecar;
-use testkit::stage::{Stage, binary};
+use testkit::stage::{Stage, binary, start_ready};
 use testkit::tools;
 
 /// Where the watchers' files are.
@@ -54,7 +55,12 @@ fn traffic(stage: &Stage) {
 fn stage() -> Stage {
     let reported = "[[report]]\npath = \"/reported\"\nmethods = [\"GET\"]";
     let public = "[[public]]\npath = \"/healthz\"\nmethods = [\"GET\"]";
-    Stage::set_with(|setup| setup.with(reported).with(public))
+    let (issuer, email) = (Issuer::start("https://auth.internal.example"), EmailService::start());
+    let keys = format!("keys = {{ url = \"{}\" }}\nbinding = [\"dpop\"]", issuer.jwks_url());
+    let urls = "[forwarding]\nexternal_urls = [\"https://mail.example\"]";
+    let setup = Setup::before(email.address()).trusting_with(&issuer, &keys).with(urls).with(reported).with(public);
+    let sidecar = start_ready(&setup);
+    Stage { issuer, email, sidecar }
 }
 
 #[test]

@@ -1,9 +1,12 @@
 //! `mode = "report"`: what would be refused gets through without a caller, and is told in every place. What `callgate rollout`
 //! says of it.
 
+use std::fs;
+
 use serde_json::{Value, json};
 
 use crate::samples::{sample, wait_for_sample};
+use testkit::dpop::Client;
 use testkit::email_service::EmailService;
 use testkit::http::Answer;
 use testkit::issuer::{Behaviour, Issuer, now};
@@ -199,6 +202,95 @@ fn rollout_says_whether_refusing_may_begin() {
     let wrong = run(binary(), &["rollout", "--admin", &stage.sidecar.listen().to_string()]).unwrap();
     assert_eq!(wrong.code, Some(69), "{}", wrong.stderr);
     stage.end();
+}
+
+#[test]
+fn rollout_says_of_each_issuer_whether_its_tokens_may_have_to_be_bound() {
+    let (binding, plain) = (Issuer::start("https://binding.example"), Issuer::start("https://plain.example"));
+    let email = EmailService::start();
+    let setup = |lines: &str| {
+        let lines = format!("keys = {{ url = \"{}\" }}\nbinding = [\"dpop\"]\n{lines}", binding.jwks_url());
+        let urls = "[forwarding]\nexternal_urls = [\"https://mail.example\"]";
+        Setup::before(email.address()).trusting_with(&binding, &lines).trusting(&plain).with(urls)
+    };
+    let sidecar = start_ready(&setup(""));
+    let admin = sidecar.admin().to_string();
+    let rollout = |more: &[&str]| run(binary(), &[&["rollout", "--admin", &admin], more].concat()).unwrap();
+    let assert_says = |words: &[&str]| {
+        let ended = rollout(&[]);
+        assert_eq!(ended.code, Some(0), "it is about refusing: {}", ended.stdout);
+        for word in words {
+            assert!(ended.stdout.contains(word), "{word} in {}", ended.stdout);
+        }
+        assert!(!ended.stdout.contains("plain.example"), "{}", ended.stdout);
+    };
+    let told = |place: &str| {
+        let status = sidecar.ask_admin("/status").json();
+        assert_eq!(status["issuers"][1]["bound_tokens"], Value::Null, "its tokens may be bound to nothing");
+        status["issuers"][0]["bound_tokens"][place].clone()
+    };
+    let send = |request: &Request| sidecar.connect().exchange(request.bytes()).unwrap();
+    let bearer = |issuer: &Issuer, caller: &str| {
+        let answer = send(&Request::send().bearer(&issuer.mint(&issuer.claims(caller, AUDIENCE))));
+        (answer.status(), answer)
+    };
+    let client = Client::new("ES256");
+    let proven = || {
+        let mut claims = binding.claims("billing", AUDIENCE);
+        claims["cnf"] = client.confirmation();
+        let token = binding.mint(&claims);
+        let proof = client.proof("POST", "https://mail.example/send", &token);
+        let request = Request::send().header("Authorization", &format!("DPoP {token}")).header("DPoP", &proof);
+        assert_eq!(send(&request).status(), 202);
+    };
+
+    assert_eq!(bearer(&plain, "reports").0, 202);
+    assert_says(&[
+        "0 bound by dpop, 0 bound to nothing",
+        "'bearer = false' for https://binding.example: not known yet",
+    ]);
+    proven();
+    proven();
+    let bound = ["https://binding.example", "binding=\"dpop\""];
+    wait_for_sample(&sidecar, "callgate_token_bindings_total", &bound, |count| count > 1.5);
+    assert_says(&["2 bound by dpop, 0 bound to nothing", "'bearer = false' for https://binding.example: yes"]);
+    assert_eq!(told("answer"), "yes");
+
+    for caller in ["orders", "billing", "billing"] {
+        assert_eq!(bearer(&binding, caller).0, 202);
+    }
+    for (caller, requests) in [("billing", 1.5), ("orders", 0.5)] {
+        let labels = [format!("caller=\"{caller}\""), "issuer=\"https://binding.example\"".to_owned()];
+        let labels = labels.each_ref().map(String::as_str);
+        wait_for_sample(&sidecar, "callgate_unbound_requests_total", &labels, |count| count > requests);
+    }
+    let no = "'bearer = false' for https://binding.example: not yet";
+    assert_says(&["2 bound by dpop, 3 bound to nothing", "2 × bound to nothing, caller: billing, last 20", no]);
+    assert_says(&["1 × bound to nothing, caller: orders, last 20"]);
+    assert_eq!(
+        (told("answer"), told("unbound"), told("bound")["dpop"].clone()),
+        (json!("not_yet"), json!(3), json!(2))
+    );
+    let callers = told("unbound_callers");
+    let callers: Vec<_> = callers.as_array().unwrap().iter().map(|it| (&it["caller"], &it["requests"])).collect();
+    assert_eq!(callers, [(&json!("billing"), &json!(2)), (&json!("orders"), &json!(1))]);
+    assert!(rollout(&["--within", "24"]).stdout.contains(no), "they were seen a moment ago");
+
+    fs::write(sidecar.config(), setup("bearer = false").toml()).unwrap();
+    assert_eq!(run(binary(), &["reload", "--admin", &admin]).unwrap().code, Some(0));
+    let (status, answer) = bearer(&binding, "billing");
+    assert_eq!((status, answer.json()["reason"].clone()), (401, json!("token_unbound")));
+    assert_eq!(bearer(&plain, "reports").0, 202, "another issuer's tokens need not be bound");
+    proven();
+    wait_for_sample(&sidecar, "callgate_token_bindings_total", &bound, |count| count > 2.5);
+    assert_says(&["3 bound by dpop, 3 bound to nothing", "'bearer = false' for https://binding.example: it is set"]);
+    assert!(!rollout(&[]).stdout.contains("caller: billing"), "it is settled");
+    let received: Vec<_> = email.received().iter().map(|request| request.callers().join(" ")).collect();
+    let wanted = ["reports", "billing", "billing", "orders", "billing", "billing", "reports", "billing"];
+    assert_eq!(received, wanted);
+    let refused = sidecar.audit_where(|record| record["reason"] == "token_unbound").expect("a record");
+    assert_eq!((&refused["decision"], &refused["caller"]), (&json!("reject"), &Value::Null));
+    assert_eq!(sidecar.stop().code, Some(0));
 }
 
 #[test]

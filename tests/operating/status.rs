@@ -7,21 +7,27 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use testkit::email_service::EmailService;
 use testkit::http::{Connection, PATIENCE};
-use testkit::issuer::now;
+use testkit::issuer::{Issuer, now};
 use testkit::process::run;
 use testkit::request::Request;
 use testkit::setup::Setup;
 use testkit::sidecar::Sidecar;
-use testkit::stage::{Stage, binary};
+use testkit::stage::{Stage, binary, start_ready};
 use testkit::tools;
 
 const REPORTED: &str = "[[report]]\npath = \"/reported\"\nmethods = [\"GET\"]";
+const BOUND: &str = "[forwarding]\nexternal_urls = [\"https://mail.example\"]";
 const PUBLIC: &str = "[[public]]\npath = \"/healthz\"\nmethods = [\"GET\"]";
 
 /// A stage on which every outcome can be had.
 fn stage() -> Stage {
-    Stage::set_with(|setup| setup.with(REPORTED).with(PUBLIC))
+    let (issuer, email) = (Issuer::start("https://auth.internal.example"), EmailService::start());
+    let keys = format!("keys = {{ url = \"{}\" }}\nbinding = [\"dpop\"]", issuer.jwks_url());
+    let setup = Setup::before(email.address()).trusting_with(&issuer, &keys).with(BOUND).with(REPORTED).with(PUBLIC);
+    let sidecar = start_ready(&setup);
+    Stage { issuer, email, sidecar }
 }
 
 /// The status, once it satisfies a condition.
@@ -121,6 +127,9 @@ fn the_status_says_what_was_sent_keeps_to_its_schema_and_holds_no_token() {
     let issuer = &status["issuers"][0];
     assert_eq!((&issuer["issuer"], &issuer["ready"]), (&json!(stage.issuer.name()), &json!(true)));
     assert_eq!(issuer["keys"], json!([stage.issuer.key().kid()]));
+    let bound = &issuer["bound_tokens"];
+    assert_eq!((&bound["answer"], &bound["unbound"]), (&json!("not_yet"), &json!(3)));
+    assert_eq!(bound["unbound_callers"][0]["caller"], "billing");
     let text = status.to_string();
     assert!(!text.contains("secret"), "a query is not shown");
     for token in tokens {
@@ -159,8 +168,7 @@ fn a_reload_is_shown_with_what_is_in_force_then() {
 
 #[test]
 fn without_the_page_there_is_none_and_no_refusal_is_kept() {
-    let (email, issuer) =
-        (testkit::email_service::EmailService::start(), testkit::issuer::Issuer::start("https://a.example"));
+    let (email, issuer) = (EmailService::start(), Issuer::start("https://a.example"));
     let toml = Setup::before(email.address()).trusting(&issuer).toml();
     let sidecar = Sidecar::start(binary(), &toml.replace("[admin]", "[admin]\npage = false")).unwrap();
     sidecar.wait_for_readiness(200).unwrap();
@@ -277,7 +285,10 @@ fn the_page_in_a_browser_says_what_was_sent_and_names_that_look_like_markup_stay
     assert_eq!(page.matches("<script").count(), 1, "the page's own");
     assert!(text_of(&page, "enforce").contains("Not yet"), "{page}");
     assert!(text_of(&page, "service").contains(&stage.sidecar.listen().to_string()));
-    assert!(text_of(&page, "issuers").contains(&stage.issuer.name()));
+    let issuers = text_of(&page, "issuers");
+    for words in [stage.issuer.name().as_str(), "nothing: 3", "dpop: 0", "not yet", "billing × 3"] {
+        assert!(issuers.contains(words), "{words} in {issuers}");
+    }
     assert!(!page.contains(&token), "no token is shown");
     stage.end();
 }

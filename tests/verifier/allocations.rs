@@ -90,7 +90,7 @@ fn each_step_allocates_no_more_than_is_known() {
 fn recording_and_refusing_allocate_no_more_than_is_known() {
     let metrics = Metrics::new().unwrap();
     let times = Times::default();
-    let issuer = metrics.issuer(ISSUER);
+    let issuer = metrics.issuer(ISSUER, false);
     let rejection = Rejection::new(Reason::TokenMissing, "send the token as 'Authorization: Bearer <token>'");
     // The first of a kind makes its time series; only what follows is every request's.
     metrics.request(RecordedDecision::Forward, None, Some(&issuer), &times);

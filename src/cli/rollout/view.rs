@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::clock::UnixTime;
-use crate::status::{Answer, Enforcement, Status, WithoutToken, WouldReject};
+use crate::status::{Answer, BoundTokens, Enforcement, Status, UnboundCaller, WithoutToken, WouldReject};
 
 /// What was learned of one instance.
 pub(super) struct View {
@@ -22,6 +22,32 @@ impl View {
             None => all,
         };
         Self { status, since, enforcement }
+    }
+
+    /// What each issuer's tokens are bound to, and whether those may be refused that are bound to nothing.
+    fn write_bound_tokens(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for issuer in &self.status.issuers {
+            let Some(tokens) = issuer.bound_tokens.clone() else { continue };
+            let BoundTokens { answer, bound, unbound, unbound_callers } = tokens.since(self.since.unwrap_or_default());
+            write!(f, "Accepted tokens of {} (requests): ", issuer.issuer)?;
+            for (binding, requests) in bound {
+                write!(f, "{requests} bound by {binding}, ")?;
+            }
+            writeln!(f, "{unbound} bound to nothing.")?;
+            if answer != Answer::Enforced {
+                for UnboundCaller { caller, requests, last } in unbound_callers {
+                    writeln!(f, "{requests:>9} × bound to nothing, caller: {caller}, last {last}")?;
+                }
+            }
+            let meaning = match answer {
+                Answer::Enforced => "it is set: tokens that are bound to nothing are refused.",
+                Answer::NotYet => "not yet: these callers would be refused with token_unbound.",
+                Answer::Unknown => "not known yet: no request with a bound token was seen.",
+                Answer::Yes => "yes: nobody was seen with a token that is bound to nothing.",
+            };
+            writeln!(f, "'bearer = false' for {}: {meaning}", issuer.issuer)?;
+        }
+        Ok(())
     }
 
     /// The answer.
@@ -59,6 +85,7 @@ impl fmt::Display for View {
         for WithoutToken { client, method, path, requests, last } in without_token.take(SENDERS_SHOWN) {
             writeln!(f, "{requests:>9} × without a token from {client}: {method} {path}, last {last}")?;
         }
+        self.write_bound_tokens(f)?;
         f.write_str(match answer {
             Answer::Enforced => "Nothing to do: requests that do not pass are already refused.",
             Answer::NotYet => {
