@@ -7,16 +7,21 @@ cd "$here/../.."
 . scripts/tools.sh
 have node npm || { echo "missing: $unmet" >&2 && exit 69; }
 home=$PWD/target/interop/node
+mkdir -p "$PWD/target/interop"
+# Tests call this at the same time.
+exec 9>"$home.lock"
+flock 9
 if ! cmp -s "$here/package.json" "$home/installed.json"; then
     rm -rf "$home"
     mkdir -p "$home"
     cp "$here/package.json" "$home/package.json"
     npm install --prefix "$home" --no-package-lock --no-audit --no-fund --silent >&2 ||
-        { echo "npm cannot install jose, dpop, oidc-provider and better-auth" >&2 && exit 69; }
+        { echo "npm cannot install the packages of package.json" >&2 && exit 69; }
     cp "$here/package.json" "$home/installed.json"
 fi
 # A module looks for others beside itself.
 cp "$here/$1" "$home/$1"
 script=$home/$1
 shift
+flock --unlock 9
 exec node "$script" "$@"

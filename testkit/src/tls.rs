@@ -1,4 +1,4 @@
-//! An issuer behind https: TLS with a certificate of an authority made at run time, then the plain issuer.
+//! Certificates of an authority that is made at run time, and an issuer behind https: TLS with such a certificate, then the plain issuer.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -6,13 +6,41 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer as Authority, KeyPair};
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer as Authority, KeyPair};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use tempfile::TempDir;
 
 use super::http::PATIENCE;
 use super::issuer::Issuer;
+
+/// An authority with what it has vouched for.
+pub struct Ca {
+    authority: Authority<'static, KeyPair>,
+    /// Its certificate.
+    pub pem: String,
+}
+
+impl Ca {
+    /// A fresh one.
+    pub fn generate() -> Self {
+        let key = KeyPair::generate().expect("a certificate can be made");
+        let mut parameters = CertificateParams::new([]).expect("a certificate can be made");
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // Another name than that of what it vouches for, which would look as if it vouched for itself.
+        parameters.distinguished_name.push(DnType::CommonName, "authority");
+        let pem = parameters.self_signed(&key).expect("a certificate can be made").pem();
+        Self { authority: Authority::new(parameters, key), pem }
+    }
+
+    /// A certificate and its key, as PEM.
+    pub fn issue(&self) -> (String, String) {
+        let key = KeyPair::generate().expect("a certificate can be made");
+        let parameters = CertificateParams::new(["localhost".to_owned()]).expect("a certificate can be made");
+        (parameters.signed_by(&key, &self.authority).expect("a certificate can be made").pem(), key.serialize_pem())
+    }
+}
 
 /// A TLS listener in front of an issuer. Its thread ends with the test's process.
 pub struct TlsFront {
@@ -76,23 +104,16 @@ fn relay(stream: TcpStream, server: Arc<ServerConfig>, issuer: SocketAddr) -> io
 
 /// A server's side of TLS, and the certificate of the authority that vouches for it.
 fn certify() -> (Arc<ServerConfig>, String) {
-    let key = KeyPair::generate().expect("a key can be made");
-    let mut parameters = CertificateParams::new([]).expect("no names are needed");
-    parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let certificate = parameters.self_signed(&key).expect("an authority vouches for itself");
-    let pem = certificate.pem();
-    let authority = Authority::new(parameters, key);
-
-    let key = KeyPair::generate().expect("a key can be made");
-    let parameters = CertificateParams::new(["localhost".to_owned()]).expect("the name is a good one");
-    let certificate = parameters.signed_by(&key, &authority).expect("the authority vouches for the server");
-    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let ca = Ca::generate();
+    let (certificate, key) = ca.issue();
+    let certificate = CertificateDer::from_pem_slice(certificate.as_bytes()).expect("a certificate");
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("a key");
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("the provider has the usual versions")
         .with_no_client_auth()
-        .with_single_cert(vec![certificate.der().clone()], key)
+        .with_single_cert(vec![certificate], key)
         .expect("key and certificate fit");
-    (Arc::new(config), pem)
+    (Arc::new(config), ca.pem)
 }

@@ -13,6 +13,7 @@
 
 mod configuration; // a bad sidecar.toml
 mod dpop; // tokens that are bound to a key
+mod foreign_bindings; // bound tokens of an issuer that others wrote, with a client of theirs
 mod foreign_issuers; // tokens and keys of issuers that others wrote
 mod forwarding; // what a valid token gets through, and how
 mod framing; // requests that two parties could read differently

@@ -18,9 +18,10 @@ use testkit::refusal::{assert_unauthorized, request_id};
 use testkit::request::Request;
 use testkit::setup::Setup;
 use testkit::stage::{Stage, start_ready};
+use testkit::tls::Ca;
 use testkit::tools;
 
-use crate::tls::{Ca, ask, client_config, confirmation, connect, der, write};
+use crate::tls::{ask, client_config, confirmation, connect, der, write};
 
 /// Where the tests are not, and where they are.
 const ELSEWHERE: &str = "10.9.8.7";
@@ -66,7 +67,7 @@ fn refused(stage: &Stage, request: &Request, reason: &str) -> Answer {
 
 #[test]
 fn what_a_declared_hop_tells_of_a_certificate_counts_for_each_request() {
-    let (own, thiefs) = (der(&Ca::new().issue().0), der(&Ca::new().issue().0));
+    let (own, thiefs) = (der(&Ca::generate().issue().0), der(&Ca::generate().issue().0));
     for ((kind, name, value), (.., stolen)) in fields(&own).into_iter().zip(fields(&thiefs)) {
         let stage = stage(kind, HERE);
         let request = Request::send().bearer(&bound_token(&stage, &own));
@@ -86,7 +87,7 @@ fn what_a_declared_hop_tells_of_a_certificate_counts_for_each_request() {
 
 #[test]
 fn the_same_fields_from_anybody_else_change_nothing_and_are_removed() {
-    let own = der(&Ca::new().issue().0);
+    let own = der(&Ca::generate().issue().0);
     for (kind, name, value) in fields(&own) {
         let stage = stage(kind, ELSEWHERE);
         let request = Request::send().bearer(&bound_token(&stage, &own)).header(name, &value);
@@ -108,7 +109,7 @@ fn the_same_fields_from_anybody_else_change_nothing_and_are_removed() {
 
 #[test]
 fn through_a_hop_nothing_passes_that_a_backend_could_take_for_its_word() {
-    let own = der(&Ca::new().issue().0);
+    let own = der(&Ca::generate().issue().0);
     let [(kind, name, value), (_, other, _)] = fields(&own);
     let stage = stage(kind, HERE);
     let request = Request::send()
@@ -135,7 +136,7 @@ impl Front {
     /// Starts it with a file of configuration, in which `@…@` stand for paths and addresses.
     fn start(program: &Path, arguments: &[&str], files: &[(&str, &str)], stage: &Stage) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let (server, clients) = (Ca::new(), Ca::new());
+        let (server, clients) = (Ca::generate(), Ca::generate());
         write(directory.path(), &server.issue());
         std::fs::write(directory.path().join("clients.pem"), &clients.pem).unwrap();
         // It is free again when the listener is dropped, and nobody else asks for just this one.

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer as Authority, KeyPair};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
@@ -23,31 +22,7 @@ use testkit::request::Request;
 use testkit::setup::{AUDIENCE, Setup};
 use testkit::sidecar::Sidecar;
 use testkit::stage::{Stage, start_ready};
-
-/// An authority with what it has vouched for.
-pub(crate) struct Ca {
-    authority: Authority<'static, KeyPair>,
-    pub(crate) pem: String,
-}
-
-impl Ca {
-    pub(crate) fn new() -> Self {
-        let key = KeyPair::generate().unwrap();
-        let mut parameters = CertificateParams::new([]).unwrap();
-        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        // Another name than that of what it vouches for, which would look as if it vouched for itself.
-        parameters.distinguished_name.push(DnType::CommonName, "authority");
-        let pem = parameters.self_signed(&key).unwrap().pem();
-        Self { authority: Authority::new(parameters, key), pem }
-    }
-
-    /// A certificate and its key, as PEM.
-    pub(crate) fn issue(&self) -> (String, String) {
-        let key = KeyPair::generate().unwrap();
-        let parameters = CertificateParams::new(["localhost".to_owned()]).unwrap();
-        (parameters.signed_by(&key, &self.authority).unwrap().pem(), key.serialize_pem())
-    }
-}
+use testkit::tls::Ca;
 
 /// Writes a pair where the configuration says it is.
 pub(crate) fn write(directory: &Path, pair: &(String, String)) {
@@ -114,7 +89,7 @@ pub(crate) fn ask(
 
 #[test]
 fn requests_over_tls_are_judged_like_any_other_and_the_upstream_is_told_of_it() {
-    let ca = Ca::new();
+    let ca = Ca::generate();
     let (stage, _directory) = stage(&ca, None);
     let good = Request::send().bearer(&stage.token());
     assert_eq!(ask(client(&stage, &ca, "http/1.1", None), &Request::send()).unwrap(), "HTTP/1.1 401");
@@ -122,7 +97,10 @@ fn requests_over_tls_are_judged_like_any_other_and_the_upstream_is_told_of_it() 
     assert_eq!(stage.only_received().head.all("x-forwarded-proto"), ["https"]);
     let malformed = Request::send().header("Transfer-Encoding", "chunked");
     assert_eq!(ask(client(&stage, &ca, "http/1.1", None), &malformed).unwrap(), "HTTP/1.1 400");
-    assert!(ask(client(&stage, &Ca::new(), "http/1.1", None), &good).is_err(), "another authority's client goes away");
+    assert!(
+        ask(client(&stage, &Ca::generate(), "http/1.1", None), &good).is_err(),
+        "another authority's client goes away"
+    );
     // Without TLS there is no answer at all.
     let mut plain = stage.sidecar.connect();
     plain.send(good.bytes()).unwrap();
@@ -132,7 +110,7 @@ fn requests_over_tls_are_judged_like_any_other_and_the_upstream_is_told_of_it() 
 
 #[test]
 fn http2_is_spoken_with_those_who_ask_for_it() {
-    let ca = Ca::new();
+    let ca = Ca::generate();
     let (stage, _directory) = stage(&ca, None);
     let mut stream = client(&stage, &ca, "h2", None);
     stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").unwrap();
@@ -145,7 +123,7 @@ fn http2_is_spoken_with_those_who_ask_for_it() {
 
 #[test]
 fn a_client_without_a_certificate_of_the_right_authority_is_not_listened_to() {
-    let (ca, clients) = (Ca::new(), Ca::new());
+    let (ca, clients) = (Ca::generate(), Ca::generate());
     let (stage, _directory) = stage(&ca, Some(&clients));
     let good = Request::send().bearer(&stage.token());
     let shown = clients.issue();
@@ -159,7 +137,7 @@ fn a_client_without_a_certificate_of_the_right_authority_is_not_listened_to() {
 
 #[test]
 fn a_new_certificate_is_used_without_a_restart_and_a_broken_one_never() {
-    let (old, new) = (Ca::new(), Ca::new());
+    let (old, new) = (Ca::generate(), Ca::generate());
     let (stage, directory) = stage(&old, None);
     let good = Request::send().bearer(&stage.token());
     assert_eq!(ask(client(&stage, &old, "http/1.1", None), &good).unwrap(), "HTTP/1.1 202");
@@ -183,7 +161,7 @@ fn a_new_certificate_is_used_without_a_restart_and_a_broken_one_never() {
 
 #[test]
 fn client_authorities_are_rotated_without_a_failed_handshake_of_a_good_client() {
-    let (ca, old, new) = (Ca::new(), Ca::new(), Ca::new());
+    let (ca, old, new) = (Ca::generate(), Ca::generate(), Ca::generate());
     let (stage, directory) = stage(&ca, Some(&old));
     let stage = &stage;
     let (of_old, of_new) = (old.issue(), new.issue());
@@ -262,7 +240,7 @@ struct Bound {
 impl Bound {
     fn set(issuer_more: &str) -> Self {
         let (email, issuer) = (EmailService::start(), Issuer::start("https://auth.internal.example"));
-        let (server, clients) = (Ca::new(), Ca::new());
+        let (server, clients) = (Ca::generate(), Ca::generate());
         let directory = tempfile::tempdir().unwrap();
         write(directory.path(), &server.issue());
         std::fs::write(directory.path().join("clients.pem"), &clients.pem).unwrap();
