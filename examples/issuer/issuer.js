@@ -6,15 +6,19 @@
 //     CLIENTS   id=secret, separated by commas
 //     TOKEN_TTL lifetime of a token in seconds        (300)
 //     KEYS_FILE see keys.js
+//     TLS       a directory with server.crt, server.key and ca.pem: listens with TLS, wants from each client a certificate of
+//               that authority, and ties its tokens to it (RFC 8705)
 
 import { createServer } from 'node:http';
-import { watchFile } from 'node:fs';
+import { createServer as createTlsServer } from 'node:https';
+import { readFileSync, watchFile } from 'node:fs';
 import Provider, { errors } from 'oidc-provider';
 
 import * as signing from './keys.js';
 
 const issuer = process.env.ISSUER ?? 'http://127.0.0.1:4000';
 const [host, port] = (process.env.LISTEN ?? '127.0.0.1:4000').split(/:(?=\d+$)/);
+const tls = process.env.TLS;
 const ttl = Number(process.env.TOKEN_TTL ?? 300);
 const clients = (process.env.CLIENTS ?? '').split(',').filter(Boolean).map((pair) => pair.split('='));
 
@@ -33,10 +37,16 @@ const configure = ({ signer, keys }) => ({
     response_types: [],
     // The default would ask for an RSA key.
     id_token_signed_response_alg: 'ES256',
+    tls_client_certificate_bound_access_tokens: tls !== undefined,
   })),
   features: {
     clientCredentials: { enabled: true },
     devInteractions: { enabled: false },
+    mTLS: {
+      enabled: true,
+      certificateBoundAccessTokens: true,
+      getCertificate: (context) => context.socket.getPeerX509Certificate?.(),
+    },
     resourceIndicators: {
       enabled: true,
       getResourceServerInfo(_context, resource) {
@@ -66,10 +76,14 @@ watchFile(signing.file, { interval: 200 }, () => {
   }
 });
 
-const server = createServer((request, response) => {
+const serve = (request, response) => {
   response.on('finish', () => console.error(`${request.method} ${request.url} ${response.statusCode}`));
   current(request, response);
-});
+};
+const file = (name) => readFileSync(`${tls}/${name}`);
+const server = tls
+  ? createTlsServer({ cert: file('server.crt'), key: file('server.key'), ca: file('ca.pem'), requestCert: true }, serve)
+  : createServer(serve);
 server.listen(Number(port), host, () => console.error(`Issuing as ${issuer} on ${host}:${port}`));
 process.on('SIGTERM', () => process.exit(0));
 process.on('SIGINT', () => process.exit(0));
