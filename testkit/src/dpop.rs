@@ -51,6 +51,11 @@ impl Client {
         self.sign(&self.claims(method, url, token))
     }
 
+    /// A proof with this header and this payload, as they are written.
+    pub fn sign_text(&self, header: &str, payload: &str) -> String {
+        self.key.mint_text(header, payload)
+    }
+
     /// A proof with these claims.
     pub fn sign(&self, claims: &Value) -> String {
         let header = json!({"typ": "dpop+jwt", "alg": self.key.alg(), "jwk": self.jwk()});

@@ -13,4 +13,5 @@
 mod allocations; // how often a decision asks for memory
 mod conformance; // one line for each case, with its source
 mod interop; // tokens of other implementations
+mod possession; // bound tokens, and what must be shown for them
 mod properties; // what holds for every input
