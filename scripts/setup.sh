@@ -15,4 +15,4 @@ need cmake cc || {
     echo '  Fedora: dnf install cmake gcc make    Alpine: apk add cmake build-base    macOS: brew install cmake' >&2
     exit 1
 }
-[[ ${1-} != tests ]] || need python3 venv node npm prometheus promtool chromium-headless-shell opentelemetry-proto envoy nginx njs || echo 'setup: the tests that ask them will be skipped.' >&2
+[[ ${1-} != tests ]] || need python3 venv node npm prometheus promtool chromium-headless-shell opentelemetry-proto envoy nginx njs redis-server || echo 'setup: the tests that ask them will be skipped.' >&2

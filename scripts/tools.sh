@@ -170,6 +170,7 @@ tools_fetch() { # TOOL
     mkdir -p "$tools/bin"
     case $1 in
     prometheus | promtool) tools_unpack prometheus /usr/bin "$1" ;;
+    redis-server) tools_link_redis ;;
     # Libraries without a program.
     helm-python-sdk | opentelemetry-proto) tools_pip_install "$1" ;;
     kubectl) tools_fetch_kubectl ;;
@@ -221,6 +222,13 @@ tools_unpack() { # PACKAGE DIRECTORY TOOL
     fi
     ln -sf "$directory$2/$3" "$tools/bin/$3"
     tools_installed "$3" "Debian's package $1 $(<"$directory/version"), unpacked into target/tools"
+}
+
+# Debian's package with the server's name would start one. Its tools are the same program, which goes by the name it is called.
+tools_link_redis() {
+    tools_apt_install redis-tools
+    ln -sf /usr/bin/redis-check-rdb "$tools/bin/redis-server"
+    tools_installed redis-server "the program of Debian's package redis-tools, linked into target/tools"
 }
 
 # A Python environment of our own. Its packages are noted by name and version.

@@ -17,6 +17,7 @@ pub mod http;
 pub mod issuer;
 pub mod keys;
 pub mod process;
+pub mod redis;
 pub mod refusal;
 pub mod request;
 pub mod server;
