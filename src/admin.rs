@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::jwks_refresh::{IssuerStatus, JwksRefresher};
 use crate::metrics::Metrics;
+use crate::replay_store::StoreStatus;
 use crate::status::Board;
 
 pub use exchange::{Answer, Read, Request, read, write};
@@ -27,6 +28,8 @@ pub struct Admin {
     pub metrics: Arc<Metrics>,
     /// What keeps the keys of the configuration in force.
     pub keys: Box<dyn Fn() -> Arc<JwksRefresher> + Send + Sync>,
+    /// How the store of proofs is, if there is one.
+    pub replay_store: Box<dyn Fn() -> Option<StoreStatus> + Send + Sync>,
     /// How many bytes the remembered tokens take.
     pub cache_bytes: Box<dyn Fn() -> u64 + Send + Sync>,
     /// Set when the process is on its way out: then it is not ready, and still alive.
@@ -161,7 +164,8 @@ impl Admin {
             "/status" => {
                 let is_stopping = self.draining.load(Ordering::Relaxed);
                 let (keys, cache_bytes) = ((self.keys)(), (self.cache_bytes)());
-                let status = state::status(&self.board, &self.metrics, &keys, cache_bytes, is_stopping);
+                let mut status = state::status(&self.board, &self.metrics, &keys, cache_bytes, is_stopping);
+                status.replay_store = (self.replay_store)().map(state::replay_store);
                 let mut body = serde_json::to_vec(&status).unwrap_or_default();
                 body.push(b'\n');
                 (StatusCode::OK, "application/json", body)

@@ -3,6 +3,7 @@
 
 mod accepted;
 mod cache;
+mod decision;
 mod doorkeeper;
 mod issuer;
 mod possession;
@@ -20,6 +21,7 @@ use crate::jwt::claims::{Round, time};
 use crate::jwt::parse::{Parts, Unverified};
 use crate::jwt::verify::{Verified, allowed_algorithm, confirmation};
 use crate::proof::ProofVerifier;
+use crate::proof::replay::Claim;
 use crate::rejection::{Reason, Rejection, quoted};
 use crate::request::{RequestHead, TokenField};
 use crate::requirement::Requirement;
@@ -29,6 +31,7 @@ use crate::token::{Presented, Token, presented};
 
 pub use accepted::{Accepted, Facts};
 pub use cache::Usage;
+pub use decision::{CacheStatus, Decision, Refused, Unclaimed};
 pub use issuer::Issuer;
 
 pub(crate) use possession::{prove as prove_possession, written as written_hash};
@@ -51,35 +54,6 @@ pub struct Authenticator {
     cache: Option<TokenCache>,
 }
 
-/// What is done with a request.
-pub enum Decision {
-    /// It goes to the upstream with its caller's name.
-    Forward(Arc<Accepted>, CacheStatus),
-    /// It needs no token and goes to the upstream without a caller's name.
-    Pass,
-    /// It is answered with a refusal.
-    Reject(Refused),
-}
-
-/// Whether an accepted token was found in the cache of verified tokens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CacheStatus {
-    /// The same token was accepted before, and nothing that the acceptance depends on has changed since.
-    Hit,
-    /// Its signature and claims were verified now.
-    Miss,
-}
-
-/// A refusal, and whether fresher keys could change it.
-pub struct Refused {
-    /// What the caller is answered.
-    pub rejection: Rejection,
-    /// What was learnt of the token before it was refused.
-    pub facts: Facts,
-    /// The issuer whose current keys do not settle the matter: worth one refresh.
-    pub keys_wanted: Option<IssuerIndex>,
-}
-
 /// What a verified token says.
 struct Proven<'t> {
     token: Token<'t>,
@@ -88,6 +62,7 @@ struct Proven<'t> {
     expires: UnixTime,
     issued: Option<UnixTime>,
     conditions: CacheConditions,
+    claim: Option<Claim>,
 }
 
 impl Authenticator {
@@ -198,7 +173,7 @@ impl Authenticator {
         if let Some(accepted) = self.recall(presented.text, now) {
             // Whoever shows it now may be another than before.
             return match prove(accepted.conditions.confirmation.as_ref(), presented, head, self.proofs.as_ref(), now) {
-                Ok(()) => Decision::Forward(accepted, CacheStatus::Hit),
+                Ok(claim) => Decision::accept(accepted, CacheStatus::Hit, claim),
                 Err(rejection) => {
                     Decision::Reject(Refused { rejection, facts: accepted.facts.clone(), keys_wanted: None })
                 }
@@ -206,7 +181,10 @@ impl Authenticator {
         }
         let mut facts = Facts::default();
         match self.verify_token(presented, head, now, &mut facts) {
-            Ok(proven) => Decision::Forward(self.remember(proven, facts), CacheStatus::Miss),
+            Ok(proven) => {
+                let (accepted, claim) = self.remember(proven, facts);
+                Decision::accept(accepted, CacheStatus::Miss, claim)
+            }
             Err(Refusal { rejection, keys_wanted }) => {
                 let keys_wanted = facts.issuer.filter(|_| keys_wanted);
                 Decision::Reject(Refused { rejection, facts, keys_wanted })
@@ -236,13 +214,13 @@ impl Authenticator {
             && self.revoked.latest().revokes(&conditions.credential(issuer.requirement.issuer()), now).is_none()
     }
 
-    fn remember(&self, proven: Proven<'_>, facts: Facts) -> Arc<Accepted> {
-        let Proven { token, identity, algorithm, expires, issued, conditions } = proven;
+    fn remember(&self, proven: Proven<'_>, facts: Facts) -> (Arc<Accepted>, Option<Claim>) {
+        let Proven { token, identity, algorithm, expires, issued, conditions, claim } = proven;
         let accepted = Arc::new(Accepted { identity, facts, algorithm, expires, issued, conditions });
         if let Some(cache) = &self.cache {
             cache.keep(token, &accepted);
         }
-        accepted
+        (accepted, claim)
     }
 
     /// The caller that a request's token claims to come from, cleaned and at most [`CLAIMED_MAX`] characters long. It is
@@ -310,7 +288,7 @@ impl Authenticator {
             .collect();
         // Last: what would not pass anyway needs no proof, and one that is good is used up.
         let confirmation = confirmation(verified.claims());
-        prove(confirmation.as_ref(), presented, head, self.proofs.as_ref(), now)?;
+        let claim = prove(confirmation.as_ref(), presented, head, self.proofs.as_ref(), now)?;
         let expires = verified.expires().plus(requirement.leeway());
         let conditions = CacheConditions {
             confirmation,
@@ -321,7 +299,7 @@ impl Authenticator {
             sub: subject(verified.claims()).map(Into::into),
         };
         let algorithm = verified.algorithm();
-        Ok(Proven { token, identity, algorithm, expires, issued: issued(&verified), conditions })
+        Ok(Proven { token, identity, algorithm, expires, issued: issued(&verified), conditions, claim })
     }
 
     /// Refuses a token with these claims if the deny-list does.

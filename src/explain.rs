@@ -114,6 +114,7 @@ pub fn explain(judge: &Authenticator, head: &RequestHead<'_>, at: UnixTime, keys
             Verdict::Refused(Rejection::new(Reason::InternalError, "a request to a public route needs no token"))
         }
         Decision::Reject(refused) => Verdict::Refused(refused.rejection),
+        Decision::Claim(_) => Verdict::Refused(Rejection::new(Reason::InternalError, "an explanation asks no store")),
     };
     let mut explainer =
         Explainer { judge, head, at, keys_fault, checks: Vec::new(), keys: Vec::new(), times: Times::default() };
@@ -258,7 +259,7 @@ impl Explainer<'_> {
             (Confirmation::Certificate(hash), _) => {
                 let wanted = format!("the client's certificate, with the SHA-256 {}", written_hash(&hash.0));
                 let proven = prove_possession(Some(bound), presented, self.head, None, self.at);
-                self.add("certificate", wanted, proven.map(|()| ("that one".to_owned(), ())));
+                self.add("certificate", wanted, proven.map(|_| ("that one".to_owned(), ())));
             }
             (Confirmation::DpopKey(key), Some(proofs)) => {
                 let found = if presented.token_type == TokenType::Dpop { "'DPoP'" } else { "another one" };

@@ -9,6 +9,7 @@ pub mod config;
 pub mod keys;
 pub mod proofs;
 mod registrar;
+pub mod replay_store;
 pub mod report;
 pub mod revocation;
 mod series;
@@ -31,6 +32,7 @@ use callers::Callers;
 use config::ConfigMetrics;
 use proofs::ProofMetrics;
 use registrar::Registrar;
+use replay_store::ReplayStoreMetrics;
 use report::ReportMetrics;
 use revocation::RevocationMetrics;
 use series::{NONE, label, whole};
@@ -61,6 +63,8 @@ pub struct Metrics {
     pub bindings: BindingMetrics,
     /// About proofs of what tokens are bound to.
     pub proofs: ProofMetrics,
+    /// About the store in which instances share them.
+    pub replay_store: ReplayStoreMetrics,
     /// About what is only reported.
     pub report: ReportMetrics,
     /// About reloads.
@@ -124,6 +128,7 @@ impl Metrics {
             cache: CacheMetrics::register(&registrar)?,
             bindings: BindingMetrics::register(&registrar)?,
             proofs: ProofMetrics::register(&registrar)?,
+            replay_store: ReplayStoreMetrics::register(&registrar)?,
             report: ReportMetrics::register(&registrar)?,
             config: ConfigMetrics::register(&registrar)?,
             revocation: RevocationMetrics::register(&registry)?,

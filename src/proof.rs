@@ -14,6 +14,7 @@ mod checks;
 pub mod nonce;
 pub mod replay;
 mod rules;
+pub mod store;
 pub mod uri;
 
 pub use checks::JTI_MAX;
@@ -21,7 +22,7 @@ pub use rules::{AHEAD, ProofRules, ProvenRequest};
 
 use checks::{CHECKS, Case, Unproven};
 use nonce::Nonces;
-use replay::{Possession, ReplayMemory, SpendError};
+use replay::{Claim, Possession, ReplayMemory, SpendError};
 
 /// What is kept between proofs. It outlives a configuration: another one must not take a proof twice.
 pub struct ProofState {
@@ -35,13 +36,21 @@ pub struct ProofState {
 pub struct ProofVerifier {
     rules: ProofRules,
     state: Arc<ProofState>,
+    /// Whether a store is asked too, which other instances share.
+    is_shared: bool,
 }
 
 impl ProofVerifier {
     /// Judges by these rules.
     #[must_use]
     pub const fn new(rules: ProofRules, state: Arc<ProofState>) -> Self {
-        Self { rules, state }
+        Self { rules, state, is_shared: false }
+    }
+
+    /// Has each proof claimed in a store too, which other instances share.
+    #[must_use]
+    pub fn with_store(self) -> Self {
+        Self { is_shared: true, ..self }
     }
 
     /// The rules.
@@ -61,7 +70,8 @@ impl ProofVerifier {
         self.rules.nonce.then(|| self.state.nonces.current(now))
     }
 
-    /// Lets a request pass whose `DPoP` field proves the key. Its proof is used up then.
+    /// Lets a request pass whose `DPoP` field proves the key. Its proof is used up then. Where instances share a store, there is a claim,
+    /// and the request must not pass before the store has granted it.
     ///
     /// # Errors
     /// `proof_missing`, `proof_invalid`, `proof_expired`, `proof_nonce_wanted`, `proof_replayed` or `proof_uncheckable`.
@@ -70,18 +80,10 @@ impl ProofVerifier {
         field: SingletonField<'_>,
         request: &ProvenRequest<'_>,
         now: UnixTime,
-    ) -> Result<(), Rejection> {
+    ) -> Result<Option<Claim>, Rejection> {
         let possession = verify(only(field)?, &self.rules, Some(&self.state.nonces), request, now)?;
-        self.state.memory.spend(possession, self.rules.window, now).map_err(|error| match error {
-            SpendError::Replayed => Rejection::new(
-                Reason::ProofReplayed,
-                "a proof with this jti was shown before; make a new one for each request, also when it is sent again",
-            ),
-            SpendError::Full | SpendError::Forgotten => Rejection::new(
-                Reason::ProofUncheckable,
-                "whether the proof was shown before cannot be told at the moment; try again with a new one",
-            ),
-        })
+        let claim = self.state.memory.spend(possession, self.rules.window, now)?;
+        Ok(self.is_shared.then_some(claim))
     }
 
     /// What each check of a proof wants and finds, in their order. It spends nothing.
@@ -98,6 +100,21 @@ impl ProofVerifier {
         let proof = Unproven::parse(&parts)?;
         let case = Case::new(&proof, &self.rules, Some(&self.state.nonces), request, now);
         Ok(CHECKS.iter().map(|check| check.explain(&case)).collect())
+    }
+}
+
+impl From<SpendError> for Rejection {
+    fn from(error: SpendError) -> Self {
+        match error {
+            SpendError::Replayed => Self::new(
+                Reason::ProofReplayed,
+                "a proof with this jti was shown before; make a new one for each request, also when it is sent again",
+            ),
+            SpendError::Full | SpendError::Forgotten | SpendError::Unanswered => Self::new(
+                Reason::ProofUncheckable,
+                "whether the proof was shown before cannot be told at the moment; try again with a new one",
+            ),
+        }
     }
 }
 

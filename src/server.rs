@@ -159,7 +159,7 @@ impl Service {
             .map_err(|_| ServerError::System("random bytes", std::io::ErrorKind::Unsupported.into()))?;
         let proofs = Arc::new(ProofState::new(&secret));
         let none = JwksRefresher::new(metrics.registry())?;
-        let (policy, deny_list) = Assembly::new(&config, &none, &proofs).await?.activate(&config, &metrics);
+        let (policy, deny_list) = Assembly::new(&config, &none, &proofs).await?.activate(&config, &metrics, None);
         let policy = Arc::new(ArcSwap::new(policy));
         let (watched, cached) = (Arc::clone(&policy), Arc::clone(&policy));
         CacheMetrics::watch(metrics.registry(), move || {
@@ -176,11 +176,12 @@ impl Service {
         let refusals = if config.page { Refusals::latest() } else { Refusals::none() };
         let board = Arc::new(Board::new(in_force::in_force(path, &config, listener.to_string()), refusals));
         let draining = Arc::new(AtomicBool::new(false));
-        let keys = Arc::clone(&policy);
+        let (keys, asked) = (Arc::clone(&policy), Arc::clone(&policy));
         let (ask_reload, reloads) = mpsc::channel(1);
         let admin = Admin {
             metrics: Arc::clone(&metrics),
             keys: Box::new(move || Arc::clone(&keys.load().refresher)),
+            replay_store: Box::new(move || asked.load().replay_store.as_ref().map(|store| store.status())),
             cache_bytes: Box::new(move || cached.load().authenticator.cache_usage().map_or(0, |usage| usage.bytes)),
             draining: Arc::clone(&draining),
             board: Arc::clone(&board),

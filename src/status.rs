@@ -10,8 +10,8 @@ mod without_token;
 
 pub use board::{Board, InForce};
 pub use document::{
-    Answer, BoundTokens, Configuration, Counts, Enforcement, Issuer, Limit, Refusal, Reload, Requests, Service, State,
-    Status, UnboundCaller, VERSION, WithoutToken, WouldReject, schema,
+    Answer, BoundTokens, Configuration, Counts, Enforcement, Issuer, Limit, Refusal, Reload, ReplayStore, Requests,
+    Service, State, Status, UnboundCaller, VERSION, WithoutToken, WouldReject, schema,
 };
 pub use refusals::Refusals;
 pub use traffic::{INTERVAL, Traffic};

@@ -97,7 +97,7 @@ pub fn judge(field: &[u8]) -> Option<Arc<Accepted>> {
             plain(&refused.rejection);
             None
         }
-        Decision::Pass => panic!("nothing is public"),
+        Decision::Pass | Decision::Claim(_) => panic!("nothing is public, and there is no store"),
     }
 }
 

@@ -10,7 +10,7 @@ pub(super) const SECURITY: &str = concat!(
     "content-security-policy: default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; ",
     "connect-src 'self'; require-trusted-types-for 'script'; trusted-types 'none'; ",
     "style-src 'sha256-CiDWdhIpcDimwquQ03CPDvDYizY5NEyYTyacZulC5ow='; ",
-    "script-src 'sha256-Mto5SNtuGXsY+ubva7vFLttDl0xD1zQCMCO60yUxeNI='\r\n",
+    "script-src 'sha256-aIZ6eU2DeDOyUtSqW2E4EzjxrebVAKTCDbBTbnk+YNA='\r\n",
     "referrer-policy: no-referrer\r\ncross-origin-resource-policy: same-origin\r\n",
     "cross-origin-opener-policy: same-origin\r\nx-content-type-options: nosniff\r\ncache-control: no-store\r\n",
 );

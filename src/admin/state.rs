@@ -6,8 +6,9 @@ use crate::clock::UnixTime;
 use crate::jwks_refresh::JwksRefresher;
 use crate::metrics::Metrics;
 use crate::metrics::callers::CALLERS_MAX;
+use crate::replay_store::StoreStatus;
 use crate::status::{
-    Board, Configuration, Enforcement, INTERVAL, InForce, Issuer, Limit, Requests, State, Status, VERSION,
+    Board, Configuration, Enforcement, INTERVAL, InForce, Issuer, Limit, ReplayStore, Requests, State, Status, VERSION,
 };
 
 /// What there is to say now.
@@ -34,6 +35,7 @@ pub(super) fn status(
         enforcement: Enforcement::new(in_force.reported.clone(), metrics.report.kinds(), total.forward),
         issuers: issuers(&in_force, metrics, keys),
         requests: Requests { total, interval_seconds: INTERVAL.as_secs(), intervals: board.traffic.intervals(total) },
+        replay_store: None,
         without_token: board.without_token.all(),
         refusals: board.refusals.all(),
         limits: limits(&in_force, metrics, cache_bytes),
@@ -44,6 +46,12 @@ pub(super) fn status(
             last_reload: board.last_reload(),
         },
     }
+}
+
+/// What is said of the store of proofs.
+pub(super) fn replay_store(status: StoreStatus) -> ReplayStore {
+    let StoreStatus { address, answers, detail } = status;
+    ReplayStore { address, answers, detail }
 }
 
 fn issuers(in_force: &InForce, metrics: &Metrics, keys: &JwksRefresher) -> Vec<Issuer> {

@@ -6,13 +6,15 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::clock::UnixTime;
 use crate::confirmation::{CertificateHash, Confirmation};
+use crate::proof::replay::Claim;
 use crate::proof::{ProofVerifier, ProvenRequest};
 use crate::rejection::{Reason, Rejection};
 use crate::request::RequestHead;
 use crate::token::{Presented, TokenType};
 
 /// Asks for the proof of what a token is bound to, presented as it is with this head. What is bound to nothing needs none, and must not
-/// be presented as if it did (RFC 9449 §7.1 and §7.2): the scheme says what the client takes it for. A proof is used up when it is good.
+/// be presented as if it did (RFC 9449 §7.1 and §7.2): the scheme says what the client takes it for. A proof is used up when it is good;
+/// with a claim, the request must not pass before the store that instances share has granted that.
 ///
 /// # Errors
 /// `certificate_missing`, `certificate_mismatch`, `token_bound`, `token_unbound`, or as [`ProofVerifier::prove`].
@@ -22,10 +24,12 @@ pub(crate) fn prove(
     head: &RequestHead<'_>,
     proofs: Option<&ProofVerifier>,
     now: UnixTime,
-) -> Result<(), Rejection> {
+) -> Result<Option<Claim>, Rejection> {
     match (bound, presented.token_type) {
-        (None, TokenType::Bearer) => Ok(()),
-        (Some(Confirmation::Certificate(bound)), TokenType::Bearer) => certificate(bound, head.certificate.as_ref()),
+        (None, TokenType::Bearer) => Ok(None),
+        (Some(Confirmation::Certificate(bound)), TokenType::Bearer) => {
+            certificate(bound, head.certificate.as_ref()).map(|()| None)
+        }
         (Some(Confirmation::DpopKey(key)), TokenType::Dpop) if let Some(proofs) = proofs => {
             let RequestHead { method, path, proof, .. } = *head;
             proofs.prove(proof, &ProvenRequest { method, path, token: presented.text, key: *key }, now)

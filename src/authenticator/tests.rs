@@ -11,6 +11,7 @@ use crate::algorithm::Algorithm;
 use crate::identity::ClaimPath;
 use crate::keys::jwks::Reading;
 use crate::keys::store::{KeySlot, Published};
+use crate::proof::replay::SpendError;
 use crate::request::SingletonField;
 use crate::revocation::list::DenyList;
 use crate::route::PublicRoute;
@@ -69,7 +70,7 @@ impl World {
         match self.decide(token, NOW) {
             Decision::Forward(accepted, _) => accepted,
             Decision::Reject(refused) => panic!("{}", refused.rejection),
-            Decision::Pass => panic!("no public route"),
+            Decision::Pass | Decision::Claim(_) => panic!("no public route and no store"),
         }
     }
 
@@ -103,6 +104,34 @@ fn good_token_names_its_caller_and_says_until_when() {
     assert_eq!(accepted.facts.kid.as_deref(), Some("k"));
     assert_eq!(accepted.facts.alg.as_deref(), Some("EdDSA"));
     assert_eq!(accepted.facts.jti.as_deref(), Some("j"));
+}
+
+#[test]
+fn a_proof_that_is_to_be_claimed_passes_only_if_the_store_grants_it() {
+    let world = World::new();
+    let accepted = world.accepted(&sign(&world.a, WITH_KID, &claims("a")));
+    let unclaimed = || {
+        let claim = Claim::new([7; 32], Duration::from_secs(80));
+        match Decision::accept(Arc::clone(&accepted), CacheStatus::Hit, Some(claim)) {
+            Decision::Claim(unclaimed) => *unclaimed,
+            _ => panic!("it passed without the store's word"),
+        }
+    };
+    assert_eq!(unclaimed().claim().fingerprint(), &[7; 32]);
+    match unclaimed().settle(Ok(())) {
+        Decision::Forward(forwarded, CacheStatus::Hit) => assert_eq!(forwarded.identity.caller(), "billing"),
+        _ => panic!("the store granted it"),
+    }
+    for (error, reason) in [
+        (SpendError::Replayed, Reason::ProofReplayed),
+        (SpendError::Unanswered, Reason::ProofUncheckable),
+        (SpendError::Full, Reason::ProofUncheckable),
+        (SpendError::Forgotten, Reason::ProofUncheckable),
+    ] {
+        let Decision::Reject(refused) = unclaimed().settle(Err(error)) else { panic!("{error}") };
+        assert_eq!(refused.rejection.reason(), reason);
+        assert_eq!((refused.facts.kid.as_deref(), refused.keys_wanted), (Some("k"), None));
+    }
 }
 
 #[test]

@@ -23,6 +23,7 @@ mod limits;
 mod listen;
 mod operation;
 mod protected_resource;
+mod replay;
 mod revocation;
 mod routes;
 mod token;
@@ -80,6 +81,11 @@ pub(super) fn compile(mut file: File, findings: &mut Findings<'_, '_>) -> Result
         _ => Ok(false),
     };
     let dpop = dpop::dpop(&file.dpop, external_urls?, &root.key("dpop"), findings);
+    let replay = replay::replay(&file.replay, &root.key("replay"), findings);
+    if takes_proofs.as_ref().is_ok_and(|takes| !takes) && replay.as_ref().is_ok_and(Option::is_some) {
+        let why = "is never asked: no issuer accepts proofs; add binding = [\"dpop\"] to one, or remove this";
+        findings.warning(&root.key("replay").key("store"), why);
+    }
     if let (Ok(issuers), Ok(limits)) = (&issuers, &limits) {
         keys::fit_wait(issuers, limits.key_wait, &root, findings);
     }
@@ -106,6 +112,7 @@ pub(super) fn compile(mut file: File, findings: &mut Findings<'_, '_>) -> Result
         revocation: revocation?,
         forwarding,
         certificate_hops: hops?,
+        replay: replay?.filter(|_| dpop.is_some()),
         dpop,
         modes: modes?,
         readiness: match file.readiness {

@@ -13,6 +13,7 @@ mod limits;
 mod listen;
 mod operation;
 mod protected_resource;
+mod replay;
 mod revocation;
 mod routes;
 mod token;
@@ -29,6 +30,7 @@ pub(super) use listen::{Admin, Listen};
 pub(super) use operation::{Audit, Log, Reload, Shutdown, Tracing};
 pub use operation::{Format, Level, WhenFull};
 pub(super) use protected_resource::ProtectedResource;
+pub(super) use replay::Replay;
 pub(super) use revocation::Revocation;
 pub(super) use routes::{Mode, PublicRoute, Refusals, ReportRoute};
 pub(super) use token::{Scheme, Token};
@@ -82,6 +84,9 @@ pub(super) struct File {
     /// What proofs of keys must fulfil (DPoP, RFC 9449), where `issuers[].binding` accepts them.
     #[serde(default)]
     pub dpop: Dpop,
+    /// Where the instances of a service tell each other which proofs were shown. Each remembers for itself without it.
+    #[serde(default)]
+    pub replay: Replay,
     /// What clients can learn of this service from itself. Off without it.
     pub protected_resource: Option<ProtectedResource>,
     /// Requests that are only reported, whatever `mode` says, one `[[report]]` for each path.

@@ -57,6 +57,7 @@ mod tests {
         "public",
         "readiness",
         "refusals",
+        "replay",
         "report",
         "revocation",
         "shutdown",
@@ -99,9 +100,13 @@ mod tests {
         ] {
             assert_eq!(changes("", more), [key]);
         }
-        for more in
-            ["mode = \"report\"", "limits.key_wait = \"2s\"", "log.level = \"debug\"", "shutdown.drain = \"1s\""]
-        {
+        for more in [
+            "mode = \"report\"",
+            "replay.store = \"redis://valkey\"",
+            "limits.key_wait = \"2s\"",
+            "log.level = \"debug\"",
+            "shutdown.drain = \"1s\"",
+        ] {
             assert!(changes("", more).is_empty(), "{more}");
         }
         let load = |text: &str| load_str("sidecar.toml", text, Path::new("")).unwrap();

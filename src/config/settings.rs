@@ -20,6 +20,7 @@ use crate::keys::source::{Origin, is_loopback};
 use crate::limits::Limits;
 use crate::mode::Modes;
 use crate::proof::ProofRules;
+use crate::proof::store::StoreSettings;
 use crate::protected_resource::ResourceIdentifier;
 use crate::rejection::Disclosure;
 use crate::request::TokenField;
@@ -59,6 +60,8 @@ pub struct Compiled {
     pub certificate_hops: Option<CertificateHops>,
     /// What proofs of keys must fulfil, if an issuer accepts them.
     pub dpop: Option<Dpop>,
+    /// The store in which instances tell each other of proofs, if there is one and proofs are accepted.
+    pub replay: Option<StoreSettings>,
     /// What is refused and what is only reported.
     pub modes: Modes,
     /// Whose missing keys make the instance not ready.

@@ -1,5 +1,6 @@
 //! The memory of proofs that were shown, so that each counts once (RFC 9449 §11.1). It is bounded in bytes, and knows when it cannot
-//! tell: where it is full, and about proofs that are older than what it has let go. Then nothing passes.
+//! tell: where it is full, and about proofs that are older than what it has let go. Then nothing passes. What other instances have
+//! seen it does not know: a [`Claim`] is for the store that they share, if there is one.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,8 +16,37 @@ use crate::confirmation::KeyThumbprint;
 /// it says whether it was the first time.
 #[derive(Debug)]
 pub struct Possession {
-    fingerprint: [u8; 16],
+    fingerprint: [u8; 32],
     issued: UnixTime,
+}
+
+/// What a store that several instances share is asked about a proof: that nobody has shown it before, and that nobody can show it
+/// again. It comes from this instance's own memory, where the proof is spent already.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "a proof that the store was not asked about may have been shown to another instance"]
+pub struct Claim {
+    fingerprint: [u8; 32],
+    good_for: Duration,
+}
+
+impl Claim {
+    /// One that no memory has made.
+    #[cfg(test)]
+    pub(crate) const fn new(fingerprint: [u8; 32], good_for: Duration) -> Self {
+        Self { fingerprint, good_for }
+    }
+
+    /// By what the proof is known again: a hash, of which nobody learns the key or the `jti`.
+    #[must_use]
+    pub const fn fingerprint(&self) -> &[u8; 32] {
+        &self.fingerprint
+    }
+
+    /// How long the store must remember it.
+    #[must_use]
+    pub const fn good_for(&self) -> Duration {
+        self.good_for
+    }
 }
 
 impl Possession {
@@ -60,6 +90,8 @@ pub enum SpendError {
     Full,
     #[error("it was shown before")]
     Replayed,
+    #[error("the store that the instances share did not say whether it was shown before")]
+    Unanswered,
 }
 
 impl ReplayMemory {
@@ -69,14 +101,18 @@ impl ReplayMemory {
         entries.limit = usize::try_from(bytes / ENTRY_BYTES).unwrap_or(usize::MAX);
     }
 
-    /// Uses up a proof, which is good for `window` after its `iat`. Of several that show the same one at once, one gets through.
+    /// Uses up a proof, which is good for `window` after its `iat`. Of several that show the same one at once, one gets through. What is
+    /// left to ask is the store that other instances share, if there is one.
     ///
     /// # Errors
     /// If it was shown before, or that cannot be told.
-    pub fn spend(&self, possession: Possession, window: Duration, now: UnixTime) -> Result<(), SpendError> {
-        let Possession { fingerprint, issued } = possession;
+    pub fn spend(&self, possession: Possession, window: Duration, now: UnixTime) -> Result<Claim, SpendError> {
+        let Possession { fingerprint: whole, issued } = possession;
+        let good_for = window.saturating_add(AHEAD).saturating_add(SLACK);
+        // A SHA-256 has more bytes than these.
+        let fingerprint: [u8; 16] = whole.first_chunk().copied().unwrap_or_default();
         let mut entries = self.entries();
-        entries.forget(now, window.saturating_add(AHEAD).saturating_add(SLACK));
+        entries.forget(now, good_for);
         if entries.spent.contains(&fingerprint) {
             return Err(SpendError::Replayed);
         }
@@ -89,7 +125,7 @@ impl ReplayMemory {
         }
         entries.spent.insert(fingerprint);
         entries.order.push_back((now, fingerprint));
-        Ok(())
+        Ok(Claim { fingerprint: whole, good_for })
     }
 
     /// How full it is.
@@ -121,12 +157,12 @@ impl Entries {
 
 /// By what a proof is known again: its key and its `jti`. A client chooses its own `jti`, and none can make one that collides with
 /// another client's.
-fn fingerprint(key: &KeyThumbprint, jti: &str) -> [u8; 16] {
+fn fingerprint(key: &KeyThumbprint, jti: &str) -> [u8; 32] {
     let mut hash = Context::new(&SHA256);
     hash.update(&key.0);
     hash.update(jti.as_bytes());
     let hash = hash.finish();
-    // A SHA-256 has more bytes than these.
+    // That many bytes a SHA-256 has.
     hash.as_ref().first_chunk().copied().unwrap_or_default()
 }
 
@@ -154,7 +190,8 @@ mod tests {
 
     fn spend(memory: &ReplayMemory, jti: &str, issued: u64, now: u64) -> Result<(), SpendError> {
         let fingerprint = fingerprint(&KeyThumbprint([1; 32]), jti);
-        memory.spend(Possession { fingerprint, issued: UnixTime::from_secs(issued) }, WINDOW, UnixTime::from_secs(now))
+        let possession = Possession { fingerprint, issued: UnixTime::from_secs(issued) };
+        memory.spend(possession, WINDOW, UnixTime::from_secs(now)).map(drop)
     }
 
     #[test]
@@ -169,6 +206,14 @@ mod tests {
         assert_eq!(memory.usage(), ReplayUsage { proofs: 1, limit: 10 });
         assert_eq!(spend(&memory, "b", NOW + 600, NOW + 600), Ok(()), "and lets the old one go");
         assert_eq!(memory.usage().proofs, 1);
+    }
+
+    #[test]
+    fn a_claim_lasts_as_long_as_the_proof_is_remembered() {
+        let possession = Possession::of(&KeyThumbprint([1; 32]), "a", UnixTime::from_secs(NOW));
+        let claim = memory(10).spend(possession, WINDOW, UnixTime::from_secs(NOW)).unwrap();
+        assert_eq!(claim.good_for(), WINDOW + AHEAD + SLACK);
+        assert_eq!(claim.fingerprint(), &fingerprint(&KeyThumbprint([1; 32]), "a"));
     }
 
     #[test]

@@ -418,6 +418,16 @@ fn a_proof_is_used_up_once_it_has_let_a_request_pass() {
     // Another signature over the same proof is the same proof.
     let again = Spec::new(&pair, "ES256").text();
     assert_eq!(reason(SingletonField::One(again.as_bytes()), &request), Some(Reason::ProofReplayed));
+    // Where instances share a store, there is something left to ask, and only then.
+    let shared = ProofVerifier::new(rules(false), Arc::clone(&state)).with_store();
+    let mut spec = Spec::new(&pair, "ES256");
+    spec.claims["jti"] = json!("another");
+    let text = spec.text();
+    let claim = shared.prove(SingletonField::One(text.as_bytes()), &request, at(NOW)).expect("it is new");
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &[&key.0[..], b"another"].concat());
+    assert_eq!(claim.expect("something to ask").fingerprint(), digest.as_ref());
+    let refused = shared.prove(proof, &request, at(NOW)).expect_err("it is known without asking");
+    assert_eq!(refused.reason(), Reason::ProofReplayed);
     // Another configuration has the same memory.
     let next = ProofVerifier::new(rules(false), state);
     let refused = next.prove(proof, &request, at(NOW)).expect_err("it is known");

@@ -11,13 +11,14 @@ use tokio::time::Instant;
 use super::admission::{InFlightLimit, share_without_caller};
 use super::context::RequestContext;
 use super::policy::Policy;
-use crate::authenticator::{Decision, Refused};
+use crate::authenticator::{Decision, Refused, Unclaimed};
 use crate::clock::UnixTime;
 use crate::confirmation::CertificateHash;
 use crate::http1::target::origin_path;
 use crate::issuers::IssuerIndex;
 use crate::jwks_refresh::Freshness;
 use crate::mode::Mode;
+use crate::proof::replay::SpendError;
 use crate::rejection::Rejection;
 use crate::request::{RequestHead, SingletonField};
 
@@ -51,6 +52,14 @@ pub(super) async fn authenticate(
             break decided;
         }
     };
+    let decision = match decision {
+        Decision::Claim(unclaimed) => {
+            // Nor has one that waits for the store.
+            ctx.permit = None;
+            claim(*unclaimed, &ctx.policy).await
+        }
+        decision => decision,
+    };
     ctx.record.decided();
     match decision {
         Decision::Forward(accepted, cache_status) => ctx.record.accept(accepted, cache_status, took),
@@ -67,11 +76,22 @@ pub(super) async fn authenticate(
             ctx.share = Some(without_caller.enter(share_without_caller(&ctx.policy.limits))?);
             ctx.record.would_reject(refused.rejection.reason());
         }
+        // It is settled above, and fails closed here.
+        Decision::Claim(_) => return Err(SpendError::Unanswered.into()),
     }
     if ctx.permit.is_none() {
         ctx.permit = Some(in_flight.enter(requests)?);
     }
     Ok(())
+}
+
+/// Asks the store whether a request's proof was shown to another instance, within the store's bound.
+async fn claim(unclaimed: Unclaimed, policy: &Policy) -> Decision {
+    let answer = match &policy.replay_store {
+        Some(store) => store.claim(unclaimed.claim()).await,
+        None => Err(SpendError::Unanswered),
+    };
+    unclaimed.settle(answer)
 }
 
 /// Returns once the client has reset the stream of HTTP/2 that this request is, or left the connection of HTTP/1.

@@ -15,6 +15,7 @@ use crate::metrics::IssuerMetrics;
 use crate::mode::Modes;
 use crate::protected_resource::ProtectedResource;
 use crate::rejection::{Disclosure, is_plain};
+use crate::replay_store::ReplayStore;
 use crate::upstream::UpstreamPeer;
 
 /// Everything that one configuration says about requests.
@@ -23,6 +24,8 @@ pub struct Policy {
     pub authenticator: Authenticator,
     /// The name of its token field, to look it up.
     pub token_header: HeaderName,
+    /// The store in which instances tell each other of proofs, if there is one.
+    pub replay_store: Option<Arc<ReplayStore>>,
     /// The metrics of its issuers.
     pub issuers: PerIssuer<IssuerMetrics>,
     /// What a refusal leads to.

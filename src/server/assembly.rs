@@ -21,6 +21,7 @@ use crate::metrics::Metrics;
 use crate::proof::{ProofState, ProofVerifier};
 use crate::protected_resource::ProtectedResource;
 use crate::proxy::policy::{Policy, RefusalPolicy};
+use crate::replay_store::ReplayStore;
 use crate::request::TokenField;
 use crate::revocation::list::DenyListSlot;
 use crate::revocation::watcher::DenyListWatcher;
@@ -48,15 +49,24 @@ impl Assembly {
         let upstream = upstream_peer(&config.upstream).await?;
         let Verifier { authenticator, sources, deny_list } = Verifier::new(config.clone(), Some(before));
         let authenticator = match &config.dpop {
-            Some(dpop) => authenticator.with_proofs(ProofVerifier::new(dpop.rules.clone(), Arc::clone(proofs))),
+            Some(dpop) => {
+                let verifier = ProofVerifier::new(dpop.rules.clone(), Arc::clone(proofs));
+                authenticator.with_proofs(if config.replay.is_some() { verifier.with_store() } else { verifier })
+            }
             None => authenticator,
         };
         let refresher = before.reconfigured(sources).with_readiness(config.readiness);
         Ok(Self { authenticator, refresher, deny_list, upstream })
     }
 
-    /// The policy for requests. From now on the metrics are about this configuration, and its deny-list is kept in force.
-    pub(super) fn activate(self, config: &Compiled, metrics: &Metrics) -> (Arc<Policy>, Option<DenyListWatcher>) {
+    /// The policy for requests. From now on the metrics are about this configuration, and its deny-list is kept in force. The replay
+    /// store of the one `before` serves on if it is the same.
+    pub(super) fn activate(
+        self,
+        config: &Compiled,
+        metrics: &Metrics,
+        before: Option<&Arc<ReplayStore>>,
+    ) -> (Arc<Policy>, Option<DenyListWatcher>) {
         let Self { authenticator, refresher, deny_list, upstream } = self;
         refresher.activate_metrics();
         metrics.report.scopes(&config.modes.reported());
@@ -93,6 +103,10 @@ impl Assembly {
                 metrics.issuer(requirement.issuer(), requirement.binding().allows_bound())
             }),
             authenticator,
+            replay_store: config.replay.as_ref().map(|settings| match before {
+                Some(store) if store.settings() == settings => Arc::clone(store),
+                _ => Arc::new(ReplayStore::start(settings.clone(), metrics.replay_store.clone())),
+            }),
             modes: config.modes.clone(),
             refresher: Arc::new(refresher),
             upstream,

@@ -258,13 +258,18 @@ impl Reloader {
             // The file may be read while it is being written. What it does not revoke any more is decided by who watches it.
             slot.publish(DenyList::clone(&slot.latest()).and(&before.authenticator.revoked().latest()));
         }
-        let (policy, watcher) = assembly.activate(&next, &self.told.metrics);
+        let (policy, watcher) = assembly.activate(&next, &self.told.metrics, before.replay_store.as_ref());
         self.log_level.set(next.log.level);
         self.policy.store(Arc::clone(&policy));
         self.told.board.replace(in_force(&self.path, &next, self.told.listen.clone()));
         // From here on what was replaced has no say any more, even where a stream keeps it in memory.
         before.refresher.retire(&policy.refresher);
         before.authenticator.forget_tokens();
+        if let Some(store) = &before.replay_store
+            && !policy.replay_store.as_ref().is_some_and(|kept| Arc::ptr_eq(store, kept))
+        {
+            store.retire(policy.replay_store.as_deref());
+        }
         *self.deny_list.lock().unwrap_or_else(PoisonError::into_inner) = watcher;
         for warning in &next.warnings {
             tracing::warn!(%warning, "Configuration warning.");

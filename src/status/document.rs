@@ -33,6 +33,8 @@ pub struct Status {
     pub enforcement: Enforcement,
     /// The trusted issuers, in the order of the configuration.
     pub issuers: Vec<Issuer>,
+    /// The store in which instances tell each other of proofs (`replay.store`); `null` without.
+    pub replay_store: Option<ReplayStore>,
     pub requests: Requests,
     /// The senders of requests without a token that are only reported, the most frequent first; `null` if `admin.page` is `false`.
     pub without_token: Option<Vec<WithoutToken>>,
@@ -172,6 +174,16 @@ pub struct UnboundCaller {
     #[serde(with = "rfc_3339")]
     #[schemars(with = "String", extend("format" = "date-time"))]
     pub last: UnixTime,
+}
+
+/// The store in which instances tell each other of proofs that were shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ReplayStore {
+    pub address: String,
+    /// Whether it takes claims. While it does not, requests with proofs are refused, and all others are not concerned.
+    pub answers: bool,
+    /// Why it does not.
+    pub detail: Option<String>,
 }
 
 /// Requests by what was decided.

@@ -132,6 +132,7 @@ pub fn judge_at(world: &Authenticator, field: &[u8], now: u64) -> Decision {
 pub fn verdict(decision: &Decision) -> String {
     match decision {
         Decision::Forward(accepted, _) => format!("-> {}", accepted.identity.caller()),
+        Decision::Claim(_) => "claim".to_owned(),
         Decision::Pass => "pass".to_owned(),
         Decision::Reject(refused) => refused.rejection.reason().as_str().to_owned(),
     }

@@ -26,6 +26,7 @@ mod operations; // metrics, readiness, audit
 mod presets; // issuers of known kinds
 mod protected_resource; // what the service tells of itself
 mod refusals; // what a caller learns from a 401
+mod replay_store; // proofs that count once across instances
 mod revocation; // what is valid, and taken away
 mod shutdown; // SIGTERM
 mod spoofing; // the caller's name is ours alone to write

@@ -293,6 +293,22 @@ fn the_page_in_a_browser_says_what_was_sent_and_names_that_look_like_markup_stay
     stage.end();
 }
 
+#[test]
+fn the_page_says_whether_the_replay_store_answers() {
+    let store = "[forwarding]\nexternal_urls = [\"https://mail.example\"]\n[replay]\nstore = \"redis://127.0.0.1:1\"";
+    let stage = Stage::set_with(|setup| setup.with("binding = [\"dpop\"]").with(store));
+    let wanted =
+        json!({"address": "redis://127.0.0.1:1", "answers": false, "detail": "no connection: connection refused"});
+    status_where(&stage.sidecar, |status| status["replay_store"] == wanted);
+    assert_eq!(stage.sidecar.ask_admin("/readyz").status(), 200, "only proofs need it");
+    let Some((page, _)) = shown(&stage.sidecar, &[]) else { return };
+    let service = text_of(&page, "service");
+    for words in ["Replay store", "redis://127.0.0.1:1", "does not answer", "connection refused"] {
+        assert!(service.contains(words), "{words} in {service}");
+    }
+    stage.end();
+}
+
 /// `cargo test --test operating -- --ignored pictures` puts them into target/pictures, to be looked at.
 #[test]
 #[ignore = "there is nothing to assert: people look at the pictures"]

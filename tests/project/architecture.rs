@@ -60,6 +60,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("status", &["audit", "clock"]),
     ("metrics", &["audit", "clock", "confirmation", "keys", "mode", "rejection", "status", "trace"]),
     ("file_watcher", &[]),
+    ("outage", &[]),
+    ("replay_store", &["file_watcher", "metrics", "outage", "proof", "rejection"]),
     ("jwks_refresh", &["algorithm", "clock", "file_watcher", "issuers", "jwt", "keys", "metrics", "rejection"]),
     ("revocation::watcher", &["file_watcher", "metrics", "revocation"]),
     ("upstream", &[]),
@@ -82,15 +84,18 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "limits",
             "metrics",
             "mode",
+            "outage",
+            "proof",
             "protected_resource",
             "rejection",
+            "replay_store",
             "request",
             "status",
             "trace",
             "upstream",
         ],
     ),
-    ("admin", &["clock", "http1", "jwks_refresh", "metrics", "status"]),
+    ("admin", &["clock", "http1", "jwks_refresh", "metrics", "replay_store", "status"]),
     (
         "config",
         &[
@@ -135,6 +140,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "protected_resource",
             "proxy",
             "rejection",
+            "replay_store",
             "request",
             "revocation",
             "status",
@@ -200,12 +206,12 @@ const CRATES: &[(&str, &[&str])] = &[
     ("arc_swap", &["keys", "proxy", "revocation", "server"]),
     ("async_trait", &["downstream", "proxy", "server", "upstream"]),
     ("aws_lc_rs", &["cli", "client_certificate", "jwt", "jwks_refresh", "keys", "probe", "proof", "server"]),
-    ("base64", &["authenticator", "client_certificate", "jwt", "keys", "probe", "proof"]),
+    ("base64", &["authenticator", "client_certificate", "jwt", "keys", "probe", "proof", "replay_store"]),
     ("bytes", &["jwks_refresh", "downstream", "proxy", "server"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
     ("clap_mangen", &["cli"]),
-    ("fastrand", &["jwks_refresh"]),
+    ("fastrand", &["jwks_refresh", "replay_store"]),
     ("futures_core", &["downstream"]),
     ("h2", &["downstream", "proxy", "server"]),
     ("http", &["admin", "config", "jwks_refresh", "downstream", "proxy", "server"]),
@@ -217,9 +223,10 @@ const CRATES: &[(&str, &[&str])] = &[
     ("prometheus", &["audit", "cli", "metrics", "jwks_refresh", "server", "trace"]),
     ("prost", &["jwks_refresh"]),
     ("quick_cache", &["authenticator"]),
+    ("redis", &["replay_store"]),
     ("reqwest", &["cli", "jwks_refresh", "server", "trace"]),
-    ("rustls", &["cli", "config", "keys", "probe", "server", "jwks_refresh"]),
-    ("rustls_platform_verifier", &["probe"]),
+    ("rustls", &["cli", "config", "keys", "probe", "server", "jwks_refresh", "replay_store"]),
+    ("rustls_platform_verifier", &["probe", "replay_store"]),
     ("schemars", &["audit", "config", "status"]),
     ("serde", &["admin", "audit", "config", "json", "keys", "jwks_refresh", "protected_resource", "proxy", "status"]),
     (
@@ -255,6 +262,7 @@ const CRATES: &[(&str, &[&str])] = &[
             "probe",
             "proof",
             "protected_resource",
+            "replay_store",
             "requirement",
             "revocation",
             "route",
@@ -275,16 +283,18 @@ const CRATES: &[(&str, &[&str])] = &[
             "jwks_refresh",
             "downstream",
             "proxy",
+            "replay_store",
             "server",
             "trace",
             "revocation::watcher",
             "upstream",
         ],
     ),
+    ("tokio_rustls", &["replay_store"]),
     ("toml", &["config"]),
     ("tonic", &["jwks_refresh"]),
     ("tonic_prost", &["jwks_refresh"]),
-    ("tracing", &["admin", "audit", "jwks_refresh", "proxy", "server", "trace", "revocation::watcher"]),
+    ("tracing", &["admin", "audit", "jwks_refresh", "proxy", "replay_store", "server", "trace", "revocation::watcher"]),
     ("tracing_subscriber", &["server"]),
     ("url", &["config", "keys", "probe", "protected_resource", "trace"]),
     ("uuid", &["proxy", "trace"]),
@@ -386,9 +396,13 @@ fn what_is_not_proven_is_read_only_to_be_shown() {
 
 #[test]
 fn what_is_proven_is_made_in_one_place() {
-    for (made, place) in
-        [("Verified {", "src/jwt/verify.rs"), ("Identity {", "src/identity.rs"), ("Possession::of(", "src/proof.rs")]
-    {
+    for (made, place) in [
+        ("Verified {", "src/jwt/verify.rs"),
+        ("Identity {", "src/identity.rs"),
+        ("Possession::of(", "src/proof.rs"),
+        ("Claim {", "src/proof/replay.rs"),
+        ("unclaimed.settle(", "src/proxy/authenticate.rs"),
+    ] {
         for source in sources() {
             let expression = source.code.lines().any(|line| {
                 let line = line.trim_start();

@@ -338,7 +338,7 @@ fn heading(table: &str) -> String {
 }
 
 /// Keys that name files which are not here, or that go with another kind of issuer than the example's.
-const FOR_OTHERS: [&str; 14] = [
+const FOR_OTHERS: [&str; 16] = [
     "preset",
     "trust_domain",
     "workload_api",
@@ -353,6 +353,8 @@ const FOR_OTHERS: [&str; 14] = [
     "client_ca",
     "client_certificate",
     "socket_mode",
+    "store",
+    "password_file",
 ];
 
 const HEADER: &str = "| key | type | default | meaning |\n|---|---|---|---|\n";

@@ -77,7 +77,7 @@ fn check_proofs(name: &str, script: &str) {
         let request = ProvenRequest { method: "POST", path: Some("/send"), token: TOKEN.as_bytes(), key };
         let field = SingletonField::One(made["proof"].as_str().expect("a proof").as_bytes());
         let judged = |request: &ProvenRequest<'_>| match verifier.prove(field, request, SystemTime::now().into()) {
-            Ok(()) => "proven".to_owned(),
+            Ok(_) => "proven".to_owned(),
             Err(refused) => refused.reason().as_str().to_owned(),
         };
         let found = judged(&request);

@@ -41,7 +41,7 @@ impl Remembering {
                 Ok(proof)
             }
             Decision::Reject(refused) => Err(refused.rejection.reason()),
-            Decision::Pass => panic!("no public route"),
+            Decision::Pass | Decision::Claim(_) => panic!("no public route and no store"),
         }
     }
 

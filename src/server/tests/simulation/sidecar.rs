@@ -106,7 +106,7 @@ impl Sidecar {
         let proofs = Arc::new(ProofState::new(&[0; 32]));
         let none = JwksRefresher::with(metrics.registry(), stage.clock(), fetchers(stage)).expect("metrics");
         let assembly = Assembly::new(&config, &none, &proofs).await.expect("an assembly");
-        let (policy, deny_list) = assembly.activate(&config, &metrics);
+        let (policy, deny_list) = assembly.activate(&config, &metrics, None);
         stage.set_policy(stage.model().swap(stage.now()));
         let policy = Arc::new(ArcSwap::new(policy));
         let board = Arc::new(Board::new(in_force(&path, &config, String::new()), Refusals::none()));
@@ -194,7 +194,7 @@ async fn decide(stage: &Stage, policy: &Policy, field: &str) -> Answer {
     };
     match decision {
         Decision::Forward(..) => Answer::Passed,
-        Decision::Pass => panic!("there are no public routes"),
+        Decision::Pass | Decision::Claim(_) => panic!("there are no public routes and no store"),
         Decision::Reject(refused) => Answer::Refused(refused.rejection.reason().as_str()),
     }
 }
