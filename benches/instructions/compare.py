@@ -15,6 +15,10 @@ BASELINE = HERE / "baseline.json"
 # What a count may differ from the baseline without anybody having changed anything: allocators and linkers vary a little.
 TOLERANCE = 0.02
 
+# What a proof may cost over its signature, and what a remembered token with nothing to verify may cost where proofs are configured.
+PROOF_OVER_SIGNATURE = 1.15
+WITHOUT_SIGNATURE = 100
+
 
 def main():
     program = build()
@@ -28,6 +32,8 @@ def main():
     for step, figure in found.items():
         change = f"{figure / known[step] - 1:+.1%}" if known.get(step) else "new"
         print(f"{step:22}{figure:14,}{known.get(step, 0):12,}{change:>9}")
+    if broken := broken_bounds(found):
+        sys.exit(f"bench-instructions: {broken}")
     if "--update" in sys.argv[1:]:
         BASELINE.write_text(json.dumps({"rustc": compiler, "instructions": found}, indent=1) + "\n")
         print(f"bench-instructions: written to {BASELINE.name}; commit it with what changed it.")
@@ -38,6 +44,19 @@ def main():
         sys.exit(f"bench-instructions: more than the baseline: {', '.join(more)}. If it is worth it: UPDATE=1.")
     elif less:
         print(f"bench-instructions: less than the baseline: {', '.join(less)}. Keep it: UPDATE=1.")
+
+
+def broken_bounds(found):
+    """Which bound the cost of bound tokens breaks, each against a remembered token where none may be bound; none if all hold."""
+    over = {kind: found[f"decide {kind}"] - found["decide remembered"] for kind in ("where bound", "certificate", "dpop")}
+    share = over["dpop"] / found["signature ES256"]
+    print(f"\nover a remembered token: bearer {over['where bound']:+,}, certificate {over['certificate']:+,}, "
+          f"DPoP {over['dpop']:+,}: {share:.3f} of a signature")
+    if share > PROOF_OVER_SIGNATURE:
+        return f"a DPoP proof costs more than {PROOF_OVER_SIGNATURE} signatures."
+    if max(over["where bound"], over["certificate"]) > WITHOUT_SIGNATURE:
+        return f"a token without a proof costs more than {WITHOUT_SIGNATURE} instructions more where proofs are configured."
+    return None
 
 
 def build():
