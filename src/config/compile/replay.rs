@@ -37,7 +37,8 @@ pub(super) fn replay(
     let key = at.key("store");
     let (address, user, database) = address(written, &key, findings)?;
     if table.ca_file.is_some() && !matches!(address, StoreAddress::Tcp { tls: true, .. }) {
-        findings.warning(&at.key("ca_file"), "has no effect without TLS; write replay.store with rediss://");
+        let message = "is for TLS, which is not spoken with replay.store; write that with rediss://, or remove this";
+        return Err(findings.error(&at.key("ca_file"), message));
     }
     if user.is_some() && table.password_file.is_none() {
         return Err(findings.error(&key, "names a user; add replay.password_file = \"…\" with its password"));

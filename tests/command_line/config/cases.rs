@@ -71,6 +71,7 @@ pub(crate) const REFUSED: &[(&str, &str, &str, &str, &str)] = &[
     ("", "[replay]\nstore = \"redis://valkey/?db=1\"", "16:9", "replay.store", "cannot be an address"),
     ("", "[replay]\nstore = \"redis://valkey/a\"", "16:9", "replay.store", "no number of a database"),
     ("", "[replay]\nstore = \"unix:valkey.sock\"", "16:9", "replay.store", "is not absolute"),
+    ("", "[replay]\nstore = \"redis://valkey\"\nca_file = \"ca.pem\"", "17:11", "replay.ca_file", "is for TLS"),
     ("", "[replay]\ntimeout = \"6s\"", "16:11", "replay.timeout", "too long; allowed: 10ms to 5s"),
     ("", "[replay]\npassword_file = \"nowhere\"", "16:17", "replay.password_file", "does not exist"),
     ("", "[replay]\npassword_file = \"ca.pem\"", "16:17", "replay.password_file", "does not hold one line of text"),
@@ -683,7 +684,7 @@ pub(crate) const ACCEPTED: &[(&str, &str)] = &[
     ("", "[replay]\nstore = \"redis://127.0.0.1\""),
     ("", "[replay]\nstore = \"redis://[::1]:6380/15\""),
     ("", "[replay]\nstore = \"rediss://valkey.internal.example:6379/\"\nca_file = \"ca.pem\""),
-    ("", "[replay]\nstore = \"rediss://a@valkey\"\npassword_file = \"revoked.jsonl\""),
+    ("", "[replay]\nstore = \"rediss://a@valkey\"\npassword_file = \"valkey-password\""),
     ("", "[replay]\nstore = \"unix:/run/valkey/valkey.sock\""),
     ("issuer = \"https://auth.example\"\n", "trust_domain = \"example.org\"\n"),
     ("issuer = \"https://auth.example\"\n", "preset = \"spiffe\"\ntrust_domain = \"example.org\"\n"),
@@ -800,5 +801,4 @@ pub(crate) const WARNED: &[(&str, &str, &str, &str)] = &[
     ("", "[tracing]\nsample = 5", "tracing.sample", "has no effect without endpoint"),
     ("", "[replay]\nstore = \"redis://valkey\"", "replay.store", "is never asked: no issuer accepts proofs"),
     ("", "[replay]\nca_file = \"ca.pem\"", "replay.ca_file", "has no effect without replay.store"),
-    ("", "[replay]\nstore = \"redis://valkey\"\nca_file = \"ca.pem\"", "replay.ca_file", "without TLS"),
 ];
