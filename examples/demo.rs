@@ -1,6 +1,6 @@
 //! Callgate at work: an embedded issuer, an embedded email service and the real `callgate` binary between them.
 //!
-//! It plays the acceptance scenarios with every request and answer shown, then stays up for your own `curl`. With `ONCE=1`
+//! It runs the acceptance scenarios with every request and answer shown, then keeps running for your own `curl`. With `ONCE=1`
 //! it ends after the scenarios: with exit code 0 if all of them went as they should, 1 otherwise.
 //!
 //! Start it with `make demo`, which builds the binary first.

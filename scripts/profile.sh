@@ -21,7 +21,7 @@ fi
 
 work=$PWD/target/profile
 rm -rf "$work/raw"
-echo 'profile: building a program that counts; this takes some minutes.'
+echo 'profile: building an instrumented program; this takes some minutes.'
 PROFILE_GENERATE=1 deploy/program.sh "$work/callgate"
 python3 benches/peers/train.py "$work/callgate" "$work/raw"
 mkdir -p deploy/profile

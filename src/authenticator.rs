@@ -224,7 +224,7 @@ impl Authenticator {
     }
 
     /// The caller that a request's token claims to come from, cleaned and at most [`CLAIMED_MAX`] characters long. It is
-    /// unverified, anybody's word, and there to be shown to people who look for a refused caller.
+    /// unverified, and there to be shown to people who look for a refused caller.
     #[must_use]
     pub fn claimed_caller(&self, head: &RequestHead<'_>) -> Option<String> {
         let token = Token::extract(head.authorization, &self.token_field, self.token_limit).ok()?;

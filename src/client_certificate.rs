@@ -84,7 +84,7 @@ impl CertificateHops {
 }
 
 /// The only `Hash` of a value that describes one client: elements are separated by commas, their pairs by semicolons, and a quoted
-/// value may hold either. Two elements are of two clients, and the first may be anybody's word.
+/// value may hold either. Two elements are of two clients, and anybody can have written the first.
 fn single_hash(value: &[u8]) -> Option<&[u8]> {
     let mut hashes = Vec::new();
     for pair in pairs(value)? {

@@ -1,5 +1,5 @@
 //! Traces: the W3C Trace Context that a request comes with, and the spans that it leaves, if they are wanted. A request is
-//! judged without it: what stands in `traceparent` is anybody's word and only names things.
+//! judged without it: what stands in `traceparent` can be written by anybody and only names things.
 
 mod context;
 mod environment;

@@ -37,13 +37,13 @@ pub struct Record<'a> {
     pub reason: Option<Reason>,
     /// Who called; only from a verified token.
     pub caller: Option<&'a str>,
-    /// Who a token that did not pass says is calling. Unverified: it may be anybody's word. Cleaned, at most 64 characters.
+    /// Who a token that did not pass says is calling. Unverified: anybody can write it. Cleaned, at most 64 characters.
     pub claimed_caller: Option<&'a str>,
     /// The configured issuer that the token names.
     pub issuer: Option<&'a str>,
-    /// The token's `kid`, bounded. In a refusal it may be anybody's word.
+    /// The token's `kid`, bounded. In a refusal anybody can have written it.
     pub kid: Option<&'a str>,
-    /// The token's `alg`, bounded. In a refusal it may be anybody's word.
+    /// The token's `alg`, bounded. In a refusal anybody can have written it.
     pub alg: Option<&'a str>,
     /// The token's `jti`; only from a verified token.
     pub jti: Option<&'a str>,

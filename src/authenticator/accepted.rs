@@ -28,7 +28,7 @@ pub struct Accepted {
     pub(super) conditions: CacheConditions,
 }
 
-/// What is known of a token for the record. `kid` and `alg` are bounded, and may be anybody's words in a refusal.
+/// What is known of a token for the record. `kid` and `alg` are bounded, and can be written by anybody in a refusal.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
     /// The configured issuer that the token names.

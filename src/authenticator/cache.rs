@@ -1,4 +1,4 @@
-//! Tokens that were accepted at least twice, so that a token which is shown again costs no signature. The whole token is compared.
+//! Tokens that were accepted at least twice, so that a token seen before is not verified again. The whole token is compared.
 //! It holds no refusal, so nobody can fill it who has no good tokens, and it is bounded by bytes. It judges nothing: whether what a
 //! token was accepted for still holds is asked by the authenticator at every use.
 

@@ -372,6 +372,6 @@ fn a_key_that_was_left_out_is_told_from_one_that_is_not_there() {
     ] {
         let refused = world.refused(&sign(&world.a, &format!(r#"{{"alg":"EdDSA","kid":"{kid}"}}"#), &claims("a")));
         assert_eq!((refused.rejection.reason(), refused.rejection.detail()), (Reason::KeyUnknown, said));
-        assert_eq!(refused.keys_wanted, world.index("a"), "the issuer may have mended it");
+        assert_eq!(refused.keys_wanted, world.index("a"), "the issuer may have corrected it");
     }
 }

@@ -74,7 +74,7 @@ impl Refusal {
         Self { rejection, keys_wanted: true }
     }
 
-    /// An answer for what cannot happen: refuse, and let the operator see it.
+    /// For an error of this program: the request is refused, and the record says so.
     pub(super) fn bug() -> Self {
         Rejection::new(Reason::InternalError, "an issuer vanished while its token was judged").into()
     }

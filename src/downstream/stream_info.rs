@@ -58,7 +58,7 @@ pub struct ConnectionInfo {
 /// | `peer` | the server, when the connection begins | the filters, for the record and for `X-Forwarded-For` |
 /// | `lingers` | the session or the server, when the client may still be sending | the stream, when it is dropped |
 /// | `deadline` | the filters, when a token limits its stream | the session in each read and write; the HTTP/2 server, which drops the stream |
-/// | `closing` | the filters and the server, when no further request shall follow | the session, when it writes the head of the response |
+/// | `closing` | the filters and the server, when no further request may follow | the session, when it writes the head of the response |
 /// | `too_many_fields` | the HTTP/2 server, before it hands over the head | the filters, which refuse the request |
 /// | `unread` | the filters, when the client's window does not take a refusal | the HTTP/2 server, which resets the stream in time |
 pub struct StreamInfo {

@@ -1,4 +1,4 @@
-//! Requests by caller. Callers are anybody's words, though proven ones, so the first so many are counted by name and all others
+//! Requests by caller. Callers are any words, though proven ones, so the first so many are counted by name and all others
 //! together.
 
 use std::collections::HashMap;

@@ -1,5 +1,5 @@
 //! What is counted about requests that are only reported: who would be refused, why, since when. The claimed callers are
-//! anybody's words: they are short, cleaned, and only the first so many have a time series of their own.
+//! not verified: they are short, cleaned, and only the first so many have a time series of their own.
 
 use prometheus::core::Collector as _;
 use prometheus::{IntCounterVec, IntGaugeVec};

@@ -24,7 +24,7 @@ pub enum Attempt {
     Second,
 }
 
-/// Names for connections that nobody else shall find.
+/// Unique pool keys, so that Pingora opens a new connection.
 #[derive(Clone, Default)]
 pub(super) struct PoolKeys(Arc<AtomicU64>);
 

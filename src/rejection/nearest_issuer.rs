@@ -5,7 +5,7 @@ use super::quoted;
 
 /// Why a token that claims to come from `claimed` is not trusted. Each name is compared in one pass: who sends it has shown nothing.
 pub fn untrusted<'i>(claimed: &str, trusted: impl Iterator<Item = &'i str>) -> String {
-    let found = format!("the token's iss is {}, and no issuer of this name is trusted here", quoted(claimed));
+    let found = format!("the token's iss is {}, and no issuer of this name is configured", quoted(claimed));
     let nearest = trusted.filter_map(|name| Some((Difference::between(claimed, name)?, name)));
     match nearest.min_by_key(|(difference, _)| *difference) {
         Some((difference, name)) => format!("{found}; the nearest, {}, differs {}", quoted(name), difference.words()),
@@ -88,7 +88,7 @@ mod tests {
             ("http://keycloak:8080/realms/a", "in its host"),
         ] {
             let wanted = format!(
-                "the token's iss is {}, and no issuer of this name is trusted here; the nearest, \
+                "the token's iss is {}, and no issuer of this name is configured; the nearest, \
                  'https://auth.example/realms/a', differs {difference}",
                 quoted(claimed)
             );
@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn a_name_that_is_like_none_is_shown_alone() {
         for claimed in ["", "https://eve.example", "https://eve.example/", "b", "https://auth.example.eve.example/"] {
-            let wanted = format!("the token's iss is {}, and no issuer of this name is trusted here", quoted(claimed));
+            let wanted = format!("the token's iss is {}, and no issuer of this name is configured", quoted(claimed));
             assert_eq!(said(claimed), wanted);
         }
     }

@@ -152,7 +152,7 @@ impl Reloader {
                     None => std::future::pending().await,
                 }
             };
-            let (occasion, request) = tokio::select! {
+            let (trigger, request) = tokio::select! {
                 _ = hangups.recv() => {
                     // Those that follow within a moment mean the same.
                     let _ = timeout(MOMENT, async { while hangups.recv().await.is_some() {} }).await;
@@ -167,13 +167,13 @@ impl Reloader {
                 () = due => (ReloadTrigger::Retry, None),
             };
             let content = content(&self.path).await;
-            let failed = retry.take().filter(|_| occasion == ReloadTrigger::Retry);
+            let failed = retry.take().filter(|_| trigger == ReloadTrigger::Retry);
             if failed.as_ref().is_some_and(|failed| failed.content != content) {
                 // Nobody has asked for what stands there now.
                 continue;
             }
             let pause = failed.map_or(RETRY_FIRST, |failed| (failed.pause * 2).min(RETRY_MAX));
-            let (outcome, may_pass) = self.reload(occasion, pause).await;
+            let (outcome, may_pass) = self.reload(trigger, pause).await;
             retry = may_pass.then(|| Retry { at: Instant::now() + pause, pause, content });
             if outcome.is_ok() {
                 // It may name others. After a failure the same tokens are no news.
@@ -204,12 +204,12 @@ impl Reloader {
 
     /// Tries to bring the file as it is now into force. Returns what is in force then, in words, and whether another attempt after
     /// the pause may succeed with the same file.
-    async fn reload(&self, occasion: ReloadTrigger, pause: Duration) -> (Result<String, String>, bool) {
+    async fn reload(&self, trigger: ReloadTrigger, pause: Duration) -> (Result<String, String>, bool) {
         let file = self.path.display();
         let (outcome, detail, may_pass) = match self.attempt().await {
             Ok(warnings) => {
                 self.told.metrics.config.succeeded(SystemTime::now().into());
-                tracing::info!(%file, occasion = occasion.as_str(), warnings, "The configuration was loaded again and is in force.");
+                tracing::info!(%file, trigger = trigger.as_str(), warnings, "The configuration was loaded again and is in force.");
                 let said = format!("{file} is in force, with {}", counted(warnings, "warning"));
                 (Ok(said.clone()), said, false)
             }
@@ -229,7 +229,7 @@ impl Reloader {
                         shown += &format!("\n{problem}");
                     }
                 }
-                tracing::error!(%file, occasion = occasion.as_str(), error = %error, retry_seconds = may_pass.then_some(pause.as_secs()), "The configuration was not loaded again; the old one stays in force.");
+                tracing::error!(%file, trigger = trigger.as_str(), error = %error, retry_seconds = may_pass.then_some(pause.as_secs()), "The configuration was not loaded again; the old one stays in force.");
                 (Err(said), shown, may_pass)
             }
         };

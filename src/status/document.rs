@@ -98,7 +98,7 @@ pub enum Answer {
 /// Requests that would be refused for the same reason and claim the same caller.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WouldReject {
-    /// Who their tokens say is calling: unverified, anybody's word. `none` without a name, `other` beyond a bound.
+    /// Who their tokens say is calling: unverified, anybody can write it. `none` without a name, `other` beyond a bound.
     pub claimed_caller: String,
     pub reason: String,
     /// The configured issuer that their tokens name, or `none`.
@@ -221,11 +221,11 @@ pub struct Refusal {
     pub decision: RecordedDecision,
     /// `null` if the client left before anything was decided.
     pub reason: Option<Cow<'static, str>>,
-    /// Who the token says is calling: unverified, anybody's word.
+    /// Who the token says is calling: unverified, anybody can write it.
     pub claimed_caller: Option<String>,
     /// The configured issuer that the token names.
     pub issuer: Option<String>,
-    /// The token's `kid`, bounded. It may be anybody's word.
+    /// The token's `kid`, bounded. Anybody can have written it.
     pub kid: Option<String>,
     pub method: String,
     /// Without query, at most 200 characters.

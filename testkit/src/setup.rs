@@ -64,7 +64,7 @@ impl Setup {
         self.trusting_with(issuer, &keys)
     }
 
-    /// Trusts an issuer, with these lines for its keys and whatever else its table shall hold.
+    /// Trusts an issuer, with these lines for its keys and whatever else its table holds.
     pub fn trusting_with(self, issuer: &Issuer, lines: &str) -> Self {
         let mut algorithms: Vec<_> = issuer.keys().iter().map(|key| format!("\"{}\"", key.alg())).collect();
         algorithms.dedup();

@@ -155,13 +155,13 @@ fn unknown_command_line_option_is_a_usage_error() {
 }
 
 #[test]
-fn configuration_that_was_refused_serves_once_it_is_mended() {
+fn configuration_that_was_refused_serves_once_it_is_corrected() {
     let (issuer, email) = (Issuer::start("https://auth.internal.example"), EmailService::start());
-    let mended = Setup::before(email.address()).trusting(&issuer);
-    let broken = mended.toml().replace(&format!("[\"{AUDIENCE}\"]"), "[]");
+    let corrected = Setup::before(email.address()).trusting(&issuer);
+    let broken = corrected.toml().replace(&format!("[\"{AUDIENCE}\"]"), "[]");
     let error = Sidecar::start(binary(), &broken).err().expect("it should not start");
     assert!(error.contains("exit code Some(78)"), "{error}");
-    let sidecar = start_ready(&mended);
+    let sidecar = start_ready(&corrected);
     let token = issuer.mint(&issuer.claims("billing", AUDIENCE));
     let answer = sidecar.connect().exchange(Request::send().bearer(&token).bytes()).unwrap();
     assert_eq!(answer.status(), 202);

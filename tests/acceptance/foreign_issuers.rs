@@ -20,7 +20,7 @@ fn tokens_of_oidc_provider_and_better_auth_are_accepted_under_their_own_defaults
     let mut said = String::new();
     BufReader::new(issuers.stdout.take().unwrap()).read_line(&mut said).unwrap();
     let Ok(made) = serde_json::from_str::<Value>(&said) else {
-        assert_eq!(issuers.wait().unwrap().code(), Some(69), "it says when they cannot be had");
+        assert_eq!(issuers.wait().unwrap().code(), Some(69), "it says when they cannot be installed");
         return testkit::tools::skip("the test of oidc-provider and better-auth", "node or its packages are missing");
     };
     let text = |of: &str, what: &str| made[of][what].as_str().unwrap_or_else(|| panic!("{said}")).to_owned();

@@ -1,4 +1,4 @@
-//! Issuers that fail in every way they can: old keys serve on up to their limit, a snapshot survives a restart, and nobody
+//! Issuers that fail in every way they can: the last keys stay in use up to their limit, a snapshot survives a restart, and nobody
 //! waits longer than the bound.
 
 use std::time::{Duration, Instant};

@@ -132,7 +132,7 @@ fn kubernetes_takes_the_name_of_the_cluster_from_the_pods_own_token() {
 
     renew("https://renamed.example");
     let in_force = "The configuration was loaded again and is in force.";
-    assert!(guarded.sidecar.log_where(in_force, |line| line["occasion"] == "renewal").is_some());
+    assert!(guarded.sidecar.log_where(in_force, |line| line["trigger"] == "renewal").is_some());
     guarded.assert_called_by(&here.mint(&claims("https://renamed.example", "orders")), "shop/orders");
     assert_unauthorized(&guarded.ask(&here.mint(&claims("https://here.example", "x"))), "issuer_untrusted");
     assert_eq!(guarded.email.received().len(), 3);

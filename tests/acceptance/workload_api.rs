@@ -247,7 +247,7 @@ fn an_agent_of_the_published_protocol_and_its_svids_are_understood() {
     let mut said = String::new();
     BufReader::new(agent.stdout.take().unwrap()).read_line(&mut said).unwrap();
     let Ok(tokens) = serde_json::from_str::<Value>(&said) else {
-        assert_eq!(agent.wait().unwrap().code(), Some(69), "it says when it cannot be had");
+        assert_eq!(agent.wait().unwrap().code(), Some(69), "it says when it cannot be installed");
         return testkit::tools::skip("the test of a SPIFFE agent by py-spiffe", "python3 or its packages are missing");
     };
     let sidecar = start_ready(&workload.setup(&["example.org"]));

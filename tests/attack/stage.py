@@ -38,7 +38,7 @@ def binary():
 
 
 class Memory:
-    """A bound on a process's memory: a control group, or where that cannot be had, a bound on its data."""
+    """A bound on a process's memory: a control group, or where there is none, a bound on its data."""
 
     def __init__(self, limit):
         self.limit, self.group = limit, None

@@ -172,7 +172,7 @@ fn a_reload_whose_new_issuer_is_down_for_a_moment_is_tried_again_by_itself_but_n
     assert_eq!(stage.ask(&Request::send().bearer(&token)).status(), 401);
     other.come_up();
     let message_after = "The configuration was loaded again and is in force.";
-    assert!(stage.sidecar.log_where(message_after, |line| line["occasion"] == "retry").is_some());
+    assert!(stage.sidecar.log_where(message_after, |line| line["trigger"] == "retry").is_some());
     assert_eq!(stage.ask(&Request::send().bearer(&token)).status(), 202);
 
     std::fs::write(stage.sidecar.config(), &good).unwrap();

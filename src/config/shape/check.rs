@@ -39,7 +39,7 @@ struct Checker<'d, 't> {
 }
 
 impl<'t> Checker<'_, 't> {
-    /// Checks a value, mends what is within it, and says whether it is itself of the right kind.
+    /// Checks a value, corrects what is within it, and says whether it is itself of the right kind.
     fn check(&mut self, shape: &Shape, path: &KeyPath, value: &mut DeValue<'t>) -> bool {
         if let DeValue::String(text) = &*value
             && let Some(variable) = variable(text)

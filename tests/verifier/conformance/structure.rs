@@ -127,7 +127,7 @@ fn many_claims(count: usize) -> TokenSpec {
     (6..count).fold(token(), |token, number| token.claim(&format!("c{number}"), "0"))
 }
 
-/// A good token of exactly this length. Some lengths cannot be had by the payload alone, so the header gives way too.
+/// A good token of exactly this length. Some lengths cannot be reached by the payload alone, so the header gives way too.
 fn sized(length: usize) -> TokenSpec {
     for spaces in 0..4 {
         let header = format!("{}{}", r#"{"alg":"ES256","kid":"p256"}"#, " ".repeat(spaces));
