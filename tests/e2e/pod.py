@@ -39,6 +39,21 @@ def changed(kustomization: Path, prefix: str, sidecar_toml: str) -> str:
         return render(Path(directory))
 
 
+def helm(component: Path, sidecar_toml: str) -> str:
+    """The chart of deploy/helm/example with this sidecar.toml, and a component over what it makes."""
+    values = json.dumps({"callgate": {"config": sidecar_toml}})
+    manifests = run(f"{ROOT}/target/tools/venv/bin/python", str(ROOT / "scripts/render_chart.py"), values)
+    with tempfile.TemporaryDirectory(dir=component.parent, prefix=".changed-") as directory:
+        Path(directory, "chart.yaml").write_text(manifests)
+        Path(directory, "kustomization.yaml").write_text(
+            "apiVersion: kustomize.config.k8s.io/v1beta1\n"
+            "kind: Kustomization\n"
+            "resources: [chart.yaml]\n"
+            f"components: [../{component.name}]\n"
+        )
+        return render(Path(directory))
+
+
 class Pod:
     def __init__(self, manifest: str, deployment: str, address: str, number: int) -> None:
         """Starts it, and gives it an address in our network. It is not ready then."""

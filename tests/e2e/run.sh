@@ -17,7 +17,7 @@ fi
     exit
 }
 scripts/setup.sh
-need git python3 node npm kubectl ip nsenter podman runc buildah catatonit netavark || {
+need git python3 node npm kubectl ip nsenter podman runc buildah catatonit netavark helm-python-sdk || {
     skip 'make e2e' "$unmet cannot be installed"
     exit
 }
