@@ -1,7 +1,7 @@
 # Everything a person or CI runs. `make` alone lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench idle-gaps slow-clients manifests e2e systemd guides image profile bench-instructions bench-requests bench-peers probe-peers bench-features fuzz attack soak fresh simulate
+.PHONY: help setup demo test bench idle-gaps slow-clients manifests e2e systemd guides image dist reproducible profile bench-instructions bench-requests bench-peers probe-peers bench-features fuzz attack soak fresh simulate
 
 # Building the binary together with the demo gives Cargo the same features as `cargo test`, so nothing is built twice.
 DEMO := cargo build --quiet --bin callgate --example demo
@@ -69,6 +69,13 @@ manifests: setup ## Check the Dockerfiles, the rendered manifests, the alerts an
 image: setup ## Build the images callgate:0.1.0 and email-service:latest with buildah, and measure the first.
 	@./scripts/images.sh
 	@./scripts/measure-image.sh
+
+dist: setup ## Pack the static program with completions, manual pages, licences, bill of materials and checksums into target/dist (PROGRAM=FILE: pack this one).
+	@tarball=$$(./scripts/dist.sh $(PROGRAM)) && ./scripts/tools.sh run-or-skip 'the check of make dist' cyclonedx -- \
+	    ./target/tools/venv/bin/python scripts/check_dist.py "$$tarball" && echo "$$tarball"
+
+reproducible: setup ## Build the tarball of make dist in two clean clones, and compare (an hour; CALLGATE_PROFILE=quick: some minutes).
+	@./scripts/reproducible.sh
 
 profile: setup ## Measure which ways a load takes, for the image's build to lay the program out by (15 minutes).
 	@./scripts/profile.sh

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Prints the licences of all crates in the program: which crate has which, then each text once.
+# Prints the licences of all that is in the program: which crate has which, then each text once.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -29,9 +29,23 @@ while IFS='|' read -r name version license; do
 done < <(cargo tree --locked --edges normal --prefix none --format '{p}|{l}' |
     sed -E 's/^([^ ]+) (v[^ |]+)[^|]*\|/\1|\2|/; s/ \(\*\)$//' | LC_ALL=C sort -u | grep -v '^callgate|')
 
+cat <<'BESIDE'
+
+Beside the crates, it holds Rust's standard library (MIT OR Apache-2.0) and, linked statically, the GNU C library
+(LGPL-2.1-or-later): whoever passes the program on must let the receiver link it anew with another version of that library, which
+deploy/program.sh does from the sources.
+BESIDE
+
 for text in "$texts"/*.text; do
     printf '\n%s\n' '--------------------------------------------------------------------------------'
     LC_ALL=C sort -u "${text%.text}.of"
     echo
     tr -d '\r' <"$text"
 done
+
+# Debian's own copy; elsewhere the C library's sources have it.
+lgpl=/usr/share/common-licenses/LGPL-2.1
+if [[ -f $lgpl ]]; then
+    printf '\n%s\nthe GNU C library\n\n' '--------------------------------------------------------------------------------'
+    cat "$lgpl"
+fi

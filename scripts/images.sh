@@ -93,5 +93,9 @@ build localhost/callgate:0.1.0 'Cargo.toml Cargo.lock rust-toolchain.toml src be
     --build-arg "PROFILE=$profile" \
     --volume "$cargo_home:$cargo_home" --volume "$rustup_home:$rustup_home:ro" --volume "$PWD/target/pod/cargo:/src/target" \
     --file deploy/Dockerfile .
+# What `make dist` packs where nothing else is built.
+container=$(buildah from localhost/callgate:0.1.0)
+install -m 755 "$(buildah mount "$container")/callgate" target/pod/callgate
+buildah rm "$container" >/dev/null
 build localhost/email-service:latest examples/nestjs-email --build-arg "BUILD_IMAGE=$build_image" --build-arg "RUN_IMAGE=$node_image" \
     --volume "$HOME/.npm:$HOME/.npm" examples/nestjs-email
