@@ -1,7 +1,7 @@
 # Everything a person or CI runs. `make` alone lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench idle-gaps slow-clients manifests e2e systemd guides image dist reproducible profile bench-instructions bench-requests bench-peers probe-peers bench-features fuzz attack soak fresh simulate
+.PHONY: help setup demo test bench idle-gaps slow-clients manifests e2e compose systemd guides image dist reproducible profile bench-instructions bench-requests bench-peers probe-peers bench-features fuzz attack soak fresh simulate
 
 # Building the binary together with the demo gives Cargo the same features as `cargo test`, so nothing is built twice.
 DEMO := cargo build --quiet --bin callgate --example demo
@@ -82,6 +82,9 @@ profile: setup ## Measure which ways a load takes, for the image's build to lay 
 
 e2e: ## Play with the email service behind Callgate in a real pod, with podman.
 	@./tests/e2e/run.sh
+
+compose: ## Play examples/compose as its README says, with podman and images that are made here.
+	@./tests/compose/run.sh
 
 systemd: setup ## Play deploy/systemd/README.md in a systemd of its own.
 	@$(DEMO)

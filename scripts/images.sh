@@ -2,6 +2,8 @@
 # Builds the images callgate:0.1.0 and email-service:latest from their Dockerfiles where no registry of images can be reached:
 # the base images are made of this machine's own files. Needs root, buildah and runc. Compiled things are kept in target/pod, so
 # a second run takes seconds. Prints nothing on standard output. CALLGATE_PROFILE=quick builds a larger and slower program sooner.
+#
+# `images.sh compose` makes those of examples/compose too, and writes the names of its two ready-made ones into target/pod/compose.env.
 set -euo pipefail
 shopt -s inherit_errexit
 cd "$(dirname "$0")/.."
@@ -57,6 +59,30 @@ node_root() {
     done < <(ldd "$node" | grep -oE '/[^ ]+')
 }
 
+# Python's program and library, where they are here.
+python_root() {
+    mkdir -p "$1/tmp" "$1/usr/bin"
+    local program standard library
+    read -r program standard < <(python3 -c 'import os, sys, sysconfig; print(os.path.realpath(sys.executable), sysconfig.get_path("stdlib"))')
+    install -D "$program" "$1$program"
+    [[ $program == /usr/bin/python3 ]] || ln -s "$program" "$1/usr/bin/python3"
+    mkdir -p "$1$standard"
+    tar -C "$standard" --exclude=__pycache__ --exclude=./site-packages --exclude=./test --exclude=./config-* -c . | tar -C "$1$standard" -x
+    while read -r library; do
+        install -D "$library" "$1$library"
+    done < <(ldd "$program" "$standard"/lib-dynload/*.so | grep -oE '/[^ :]+ \(' | cut -d ' ' -f 1 | sort -u)
+}
+
+prometheus_root() {
+    mkdir -p "$1"/{tmp,etc/prometheus,prometheus}
+    chmod 1777 "$1/tmp" "$1/prometheus"
+    install -D "$(realpath "$(scripts/tools.sh find prometheus)")" "$1/bin/prometheus"
+    local library
+    while read -r library; do
+        install -D "$library" "$1$library"
+    done < <(ldd "$1/bin/prometheus" | grep -oE '/[^ ]+')
+}
+
 mounts=(--volume /usr:/usr:ro --volume /etc/ssl:/etc/ssl:ro --volume /etc/alternatives:/etc/alternatives:ro
     --volume "$tools:$tools:ro")
 
@@ -99,3 +125,15 @@ install -m 755 "$(buildah mount "$container")/callgate" target/pod/callgate
 buildah rm "$container" >/dev/null
 build localhost/email-service:latest examples/nestjs-email --build-arg "BUILD_IMAGE=$build_image" --build-arg "RUN_IMAGE=$node_image" \
     --volume "$HOME/.npm:$HOME/.npm" examples/nestjs-email
+
+[[ ${1-} == compose ]] || exit 0
+need python3 prometheus
+for issuer in issuer better-auth; do
+    build "localhost/callgate-example-$issuer:latest" "examples/$issuer" --build-arg "BUILD_IMAGE=$build_image" \
+        --build-arg "RUN_IMAGE=$node_image" --volume "$HOME/.npm:$HOME/.npm" "examples/$issuer"
+done
+cat >target/pod/compose.env <<NAMES
+PYTHON_IMAGE=$(base localhost/base-python python_root "$(python3 --version)" --env PATH=/usr/bin)
+PROMETHEUS_IMAGE=$(base localhost/base-prometheus prometheus_root "$(prometheus --version 2>&1)" --user 65534:65534 \
+    --entrypoint '["/bin/prometheus", "--config.file=/etc/prometheus/prometheus.yml", "--storage.tsdb.path=/prometheus"]')
+NAMES

@@ -66,6 +66,7 @@ const configure = ({ signer, keys }) => ({
 
 const handler = () => new Provider(issuer, configure(signing.read())).callback();
 
+signing.init();
 let current = handler();
 watchFile(signing.file, { interval: 200 }, () => {
   try {

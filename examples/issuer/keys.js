@@ -28,12 +28,14 @@ const write = (keys) => {
   renameSync(part, file);
 };
 
+export const init = () => {
+  if (existsSync(file)) return;
+  const key = generate();
+  write({ signer: key.kid, keys: [key] });
+};
+
 const commands = {
-  init() {
-    if (existsSync(file)) return;
-    const key = generate();
-    write({ signer: key.kid, keys: [key] });
-  },
+  init,
   add() {
     const { signer, keys } = read();
     write({ signer, keys: [...keys, generate()] });
