@@ -7,11 +7,11 @@ pub mod error;
 pub(crate) mod fetch;
 mod file;
 mod http;
-mod missing_keys;
+mod negative_cache;
 mod refresh_log;
 mod schedule;
+mod shared_refresh;
 mod snapshot;
-mod state;
 mod task;
 mod waiting_room;
 mod workload_api;
@@ -29,9 +29,9 @@ use self::file::KeyFile;
 use self::http::{KeyServer, Start};
 use self::refresh_log::RefreshLog;
 use self::schedule::Schedule;
+pub use self::shared_refresh::Freshness;
+use self::shared_refresh::{KeyRequest, SharedRefresh};
 use self::snapshot::Snapshot;
-pub use self::state::Freshness;
-use self::state::{KeyRequest, RefreshState};
 pub(crate) use self::task::Clock;
 use self::task::{Aging, Task};
 use self::waiting_room::WaitingRoom;
@@ -62,7 +62,7 @@ pub struct JwksRefresher {
 struct IssuerTask {
     origin: Origin,
     slot: Arc<KeySlot>,
-    state: Arc<RefreshState>,
+    state: Arc<SharedRefresh>,
     handle: AbortHandle,
     metrics: KeyMetrics,
 }
@@ -282,7 +282,7 @@ impl JwksRefresher {
         let snapshot =
             snapshot.map(|at| Snapshot::new(at, &issuer, &origin.identity(), metrics.snapshot_failures().clone()));
         let room = WaitingRoom::new(self.configured, metrics.waiting().clone());
-        let state = RefreshState::new(cooldown, room, Instant::now());
+        let state = SharedRefresh::new(cooldown, room, Instant::now());
         if let Some(published) = slot.latest().as_ref() {
             state.write(|state| state.restored(published.confirmed, Instant::now()));
         }

@@ -10,8 +10,8 @@ use super::error::FetchError;
 use super::fetch::{Cause, Fetch, Fetched, Validators};
 use super::refresh_log::{RefreshLog, Service};
 use super::schedule::Schedule;
+use super::shared_refresh::SharedRefresh;
 use super::snapshot::{Remembered, Snapshot};
-use super::state::RefreshState;
 use crate::clock::UnixTime;
 use crate::keys::jwks::{KeySetError, Reading};
 use crate::keys::source::{Location, Source};
@@ -25,7 +25,7 @@ pub(crate) type Clock = Arc<dyn Fn() -> UnixTime + Send + Sync>;
 pub(super) struct Task {
     pub source: Source,
     pub fetcher: Box<dyn Fetch>,
-    pub state: Arc<RefreshState>,
+    pub state: Arc<SharedRefresh>,
     pub schedule: Schedule,
     pub aging: Aging,
     pub clock: Clock,

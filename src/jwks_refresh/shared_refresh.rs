@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use super::error::{Asked, FetchError};
-use super::missing_keys::MissingKeys;
+use super::negative_cache::NegativeCache;
 use super::waiting_room::WaitingRoom;
 use crate::clock::UnixTime;
 use crate::keys::store::KeySlot;
@@ -47,11 +47,11 @@ impl Freshness {
 }
 
 /// The shared state of one issuer's refresh.
-pub(super) struct RefreshState {
+pub(super) struct SharedRefresh {
     task: watch::Sender<TaskState>,
     /// The start of the latest decision that lacked a key.
     wanted: watch::Sender<Option<Instant>>,
-    missing: Mutex<MissingKeys>,
+    negative: Mutex<NegativeCache>,
     cooldown: Duration,
     room: WaitingRoom,
 }
@@ -115,7 +115,7 @@ enum NextMove {
     Wait,
 }
 
-impl RefreshState {
+impl SharedRefresh {
     pub(super) fn new(cooldown: Duration, room: WaitingRoom, now: Instant) -> Self {
         let state = TaskState {
             attempts: 0,
@@ -134,7 +134,7 @@ impl RefreshState {
         Self {
             task: watch::Sender::new(state),
             wanted: watch::Sender::new(None),
-            missing: Mutex::default(),
+            negative: Mutex::default(),
             cooldown,
             room,
         }
@@ -217,13 +217,13 @@ impl RefreshState {
             if let (Some(kid), Some(keys)) = (request.kid, keys)
                 && keys.keys().iter().all(|key| key.kid().is_some())
             {
-                self.missing(|missing| missing.remember(kid, self.cooldown, now));
+                self.negative(|cache| cache.remember(kid, self.cooldown, now));
             }
             return NextMove::Done(if since(state.changed) { Freshness::Changed } else { Freshness::Unchanged });
         }
         // What was remembered after the request came says nothing about it: a look that began earlier did not settle it.
         if let (Some(kid), Some(_), Stage::Comes) = (request.kid, keys, stage)
-            && self.missing(|missing| missing.knows(kid, now))
+            && self.negative(|cache| cache.knows(kid, now))
         {
             return NextMove::Done(Freshness::Unchanged);
         }
@@ -255,7 +255,7 @@ impl RefreshState {
     }
 
     /// It is consistent after every operation, so a poisoned lock does no harm.
-    fn missing<T>(&self, operation: impl FnOnce(&mut MissingKeys) -> T) -> T {
-        operation(&mut self.missing.lock().unwrap_or_else(PoisonError::into_inner))
+    fn negative<T>(&self, operation: impl FnOnce(&mut NegativeCache) -> T) -> T {
+        operation(&mut self.negative.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

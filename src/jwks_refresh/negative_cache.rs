@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 /// Names of keys, with the time from which each is worth another look.
 #[derive(Debug, Default)]
-pub(super) struct MissingKeys {
+pub(super) struct NegativeCache {
     /// Hashed with a seed of this process, so that an entry is small and nobody can make two names collide.
     seed: RandomState,
     /// The latest at the back.
@@ -23,7 +23,7 @@ struct Absent {
     again: Instant,
 }
 
-impl MissingKeys {
+impl NegativeCache {
     /// Whether the key was looked for lately, and is not worth another look yet.
     pub(super) fn knows(&self, kid: &str, now: Instant) -> bool {
         let name = self.seed.hash_one(kid);
@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn a_key_that_was_not_found_is_looked_for_ever_more_rarely_up_to_a_bound() {
-        let (mut memory, mut now) = (MissingKeys::default(), Instant::now());
+        let (mut memory, mut now) = (NegativeCache::default(), Instant::now());
         assert!(!memory.knows("a", now), "an unknown key is worth a look");
         for wait in [1, 2, 4, 8, 16, 30, 30, 30] {
             memory.remember("a", COOLDOWN, now);
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn many_requests_that_waited_for_one_look_count_once() {
-        let (mut memory, now) = (MissingKeys::default(), Instant::now());
+        let (mut memory, now) = (NegativeCache::default(), Instant::now());
         for _ in 0..1000 {
             memory.remember("a", COOLDOWN, now);
         }
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn it_forgets_the_oldest_and_stays_small() {
-        let (mut memory, now) = (MissingKeys::default(), Instant::now());
+        let (mut memory, now) = (NegativeCache::default(), Instant::now());
         for n in 0..10_000 {
             memory.remember(&n.to_string(), COOLDOWN, now);
         }
