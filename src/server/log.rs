@@ -5,6 +5,7 @@ mod queue;
 use std::fs::File;
 use std::io::{self, IsTerminal as _};
 use std::os::fd::AsFd as _;
+use std::panic::PanicHookInfo;
 
 use prometheus::IntCounter;
 use tracing::level_filters::LevelFilter;
@@ -60,7 +61,20 @@ pub(super) fn install(log: Log, dropped: IntCounter) -> io::Result<(LevelHandle,
     let layer = if human { layer.boxed() } else { layer.json().flatten_event(true).with_current_span(false).boxed() };
     let (filter, level) = reload::Layer::new(targets(level_filter(log.level)));
     let _ = tracing_subscriber::registry().with(layer.with_filter(filter)).try_init();
+    std::panic::set_hook(Box::new(report_panic));
     Ok((LevelHandle(level), queue))
+}
+
+/// Reports a panic like anything else: what std writes to a standard error that nobody reads would stop the thread. Only its place is
+/// told, since the message of a library may quote what a client has sent.
+fn report_panic(panic: &PanicHookInfo<'_>) {
+    let at = panic.location().map(ToString::to_string);
+    let thread = std::thread::current();
+    tracing::error!(
+        at,
+        thread = thread.name(),
+        "A panic, which is a bug: please report this line. Its request was not answered."
+    );
 }
 
 const fn level_filter(level: LogLevel) -> LevelFilter {
@@ -84,7 +98,28 @@ const QUEUE_BYTES: usize = 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read as _, Seek as _};
+    use std::sync::Arc;
+
     use super::*;
+
+    #[test]
+    fn a_panic_is_a_line_of_the_log_with_its_place_and_without_its_message() {
+        let file = Arc::new(tempfile::tempfile().unwrap());
+        let log = tracing_subscriber::fmt().json().with_writer(Arc::clone(&file)).finish();
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            report_panic(panic);
+            // Another test may fail meanwhile.
+            before(panic);
+        }));
+        let quotes = || std::panic::catch_unwind(|| panic!("eyJhbGciOiJFUzI1NiJ9"));
+        assert!(tracing::subscriber::with_default(log, quotes).is_err());
+        let mut lines = String::new();
+        (&*file).rewind().and_then(|()| (&*file).read_to_string(&mut lines)).unwrap();
+        assert!(lines.contains("\"at\":\"src/server/log.rs:") && lines.contains("A panic, which is a bug"), "{lines}");
+        assert!(!lines.contains("eyJhbGciOiJFUzI1NiJ9"), "{lines}");
+    }
 
     #[test]
     fn libraries_are_silent_at_every_level() {
