@@ -64,7 +64,14 @@ fn requirement(algorithm: Algorithm) -> Requirement {
 }
 
 const fn head(authorization: SingletonField<'_>) -> RequestHead<'_> {
-    RequestHead { method: "POST", path: Some("/send"), authorization, proof: SingletonField::Absent, certificate: None }
+    RequestHead {
+        method: "POST",
+        path: Some("/send"),
+        authorization,
+        proof: SingletonField::Absent,
+        certificate: None,
+        fields: None,
+    }
 }
 
 fn steps(criterion: &mut Criterion) {

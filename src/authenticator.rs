@@ -19,7 +19,7 @@ use crate::issuers::{IssuerIndex, PerIssuer};
 use crate::json::{Number, Object, Value};
 use crate::jwt::claims::{Round, time};
 use crate::jwt::parse::{Parts, Unverified};
-use crate::jwt::verify::{Verified, allowed_algorithm, confirmation};
+use crate::jwt::verify::{Verified, allowed_algorithm};
 use crate::proof::ProofVerifier;
 use crate::proof::replay::Claim;
 use crate::rejection::{Reason, Rejection, quoted};
@@ -27,19 +27,19 @@ use crate::request::{RequestHead, TokenField};
 use crate::requirement::Requirement;
 use crate::revocation::list::{Credential, DenyListSlot};
 use crate::route::PublicRoutes;
-use crate::token::{Presented, Token, presented};
+use crate::token::{Presented, Token, TokenType, presented};
 
 pub use accepted::{Accepted, Facts};
 pub use cache::Usage;
 pub use decision::{CacheStatus, Decision, Refused, Unclaimed};
 pub use issuer::Issuer;
 
-pub(crate) use possession::{prove as prove_possession, written as written_hash};
+pub(crate) use possession::{Bound, bound_to, prove as prove_possession, workload_request, written as written_hash};
 pub(crate) use verification::{keys_unavailable, verify_with_any};
 
 use accepted::CacheConditions;
 use cache::TokenCache;
-use possession::prove;
+use possession::{expect_form, prove};
 use verification::Refusal;
 
 /// Everything that decides about requests, compiled from one configuration and never changed.
@@ -85,10 +85,13 @@ impl Authenticator {
         Self { token_field, ..self }
     }
 
-    /// Takes tokens that are bound to a key, with the scheme `DPoP` and proofs that this judges.
+    /// Takes tokens that are bound to a key, with the proofs that this judges: after the scheme `DPoP`, or those of workloads in their field.
     #[must_use]
     pub fn with_proofs(self, proofs: ProofVerifier) -> Self {
-        Self { token_field: self.token_field.with_dpop(), proofs: Some(proofs), ..self }
+        let token_field = self.token_field;
+        let token_field = if proofs.takes_dpop() { token_field.with_dpop() } else { token_field };
+        let token_field = if proofs.takes_workload() { token_field.with_workload() } else { token_field };
+        Self { token_field, proofs: Some(proofs), ..self }
     }
 
     /// Refuses what the deny-list in this place revokes.
@@ -164,22 +167,24 @@ impl Authenticator {
         if self.public.contains(head) {
             return Decision::Pass;
         }
-        let presented = match presented(head.authorization, &self.token_field) {
+        let presented = match presented(head, &self.token_field) {
             Ok(presented) => presented,
             Err(rejection) => {
                 return Decision::Reject(Refused { rejection, facts: Facts::default(), keys_wanted: None });
             }
         };
+        let is_workload = presented.token_type == TokenType::Workload;
         if let Some(accepted) = self.recall(presented.text, now) {
             // Whoever shows it now may be another than before.
-            return match prove(accepted.conditions.confirmation.as_ref(), presented, head, self.proofs.as_ref(), now) {
+            return match prove(accepted.conditions.bound.as_ref(), presented, head, self.proofs.as_ref(), now) {
                 Ok(claim) => Decision::accept(accepted, CacheStatus::Hit, claim),
                 Err(rejection) => {
-                    Decision::Reject(Refused { rejection, facts: accepted.facts.clone(), keys_wanted: None })
+                    let facts = Facts { is_workload, ..accepted.facts.clone() };
+                    Decision::Reject(Refused { rejection, facts, keys_wanted: None })
                 }
             };
         }
-        let mut facts = Facts::default();
+        let mut facts = Facts { is_workload, ..Facts::default() };
         match self.verify_token(presented, head, now, &mut facts) {
             Ok(proven) => {
                 let (accepted, claim) = self.remember(proven, facts);
@@ -227,7 +232,8 @@ impl Authenticator {
     /// unverified, and there to be shown to people who look for a refused caller.
     #[must_use]
     pub fn claimed_caller(&self, head: &RequestHead<'_>) -> Option<String> {
-        let token = Token::extract(head.authorization, &self.token_field, self.token_limit).ok()?;
+        let presented = presented(head, &self.token_field).ok()?;
+        let token = Token::read(presented, &self.token_field, self.token_limit).ok()?;
         let parts = Parts::decode(token.as_str()).ok()?;
         let unverified = Unverified::parse(&parts).ok()?;
         let named = self.match_issuer(&unverified).ok();
@@ -259,9 +265,10 @@ impl Authenticator {
         now: UnixTime,
         facts: &mut Facts,
     ) -> Result<Proven<'t>, Refusal> {
-        let token = Token::read(presented.text, &self.token_field, self.token_limit)?;
+        let token = Token::read(presented, &self.token_field, self.token_limit)?;
         let parts = Parts::decode(token.as_str())?;
         let unverified = Unverified::parse(&parts)?;
+        expect_form(presented.token_type, &unverified)?;
         facts.alg = Some(shown_algorithm(unverified.alg()));
         let kid: Option<Arc<str>> = unverified.kid().map(Into::into);
         facts.kid = kid.clone();
@@ -287,11 +294,11 @@ impl Authenticator {
             .filter_map(|(name, path)| Some((name.clone(), shown(path.find(verified.claims())?)?)))
             .collect();
         // Last: what would not pass anyway needs no proof, and one that is good is used up.
-        let confirmation = confirmation(verified.claims());
-        let claim = prove(confirmation.as_ref(), presented, head, self.proofs.as_ref(), now)?;
+        let bound = bound_to(verified.claims(), requirement.binding().wimse && unverified.is_workload_token())?;
+        let claim = prove(bound.as_ref(), presented, head, self.proofs.as_ref(), now)?;
         let expires = verified.expires().plus(requirement.leeway());
         let conditions = CacheConditions {
-            confirmation,
+            bound,
             validity: verified.validity(),
             keys: Arc::downgrade(keys),
             kids: [key.kid().filter(|kid| unverified.kid() != Some(*kid)).map(Into::into), kid],

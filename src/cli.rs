@@ -27,11 +27,19 @@ use probe::Probe;
 
 /// Tells the service behind it who is calling.
 #[derive(Parser)]
-#[command(name = "callgate", version)]
+#[command(name = "callgate", version, long_version = VERSION)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
 }
+
+/// The version, with the drafts that this one follows: they change until they are RFCs, and implementations of other ones may not understand
+/// each other.
+const VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    "\nexperimental: workload tokens with proof (issuers[].binding = [\"wimse\"]) by draft-ietf-wimse-workload-creds-02 and \
+     draft-ietf-wimse-wpt-02"
+);
 
 #[derive(Subcommand)]
 enum Command {
@@ -89,7 +97,7 @@ struct Explain {
     /// Judge for a client that opened its connection with this certificate, in PEM
     #[arg(long, value_name = "FILE")]
     certificate: Option<PathBuf>,
-    /// Judge with the proof (the value of the DPoP field) in this file, for a request with --method and --url
+    /// Judge with the proof (the value of the DPoP or Workload-Proof-Token field) in this file, for a request with --method and --url
     #[arg(long, value_name = "FILE", requires_all = ["method", "url"])]
     proof: Option<PathBuf>,
     /// The method of the request that the proof is for

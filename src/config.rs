@@ -24,7 +24,7 @@ pub use problem::{Problem, Problems, Severity, SourceSpan};
 pub use schema::{schema, toml_text};
 pub use settings::{
     Audit, Compiled, Dpop, Issuer, ListenAddress, Log, LogFormat, LogLevel, Protocol, Reload, Revocation, Shutdown,
-    Tls, Tracing, Upstream, UpstreamAddress, WhenFull,
+    Tls, Tracing, Upstream, UpstreamAddress, WhenFull, Wimse,
 };
 
 pub(crate) use compile::own_issuer;

@@ -7,6 +7,8 @@ pub enum Confirmation {
     Certificate(CertificateHash),
     /// The key with which the client signs a proof for each request: `jkt` (RFC 9449 §6.1).
     DpopKey(KeyThumbprint),
+    /// The key with which a workload signs a proof for each request: `jwk` (draft-ietf-wimse-workload-creds §5.1).
+    WorkloadKey(KeyThumbprint),
 }
 
 /// The SHA-256 of a certificate in DER.

@@ -5,25 +5,24 @@ use std::time::Duration;
 
 mod advice;
 pub mod machine;
+mod possession;
 pub mod terminal;
 pub mod unverified;
 
 pub use advice::advice;
 
-use crate::authenticator::{
-    Authenticator, Decision, Issuer, keys_unavailable, prove_possession, verify_with_any, written_hash,
-};
+use possession::Shown;
+
+use crate::authenticator::{Authenticator, Decision, Issuer, keys_unavailable, verify_with_any};
 use crate::clock::{UnixTime, brief};
-use crate::confirmation::Confirmation;
 use crate::json::Value;
 use crate::jwt::claims::{Finding, Round, time};
 use crate::jwt::parse::{Parts, Unverified};
-use crate::jwt::verify::{allowed_algorithm, confirmation, findings, verify};
+use crate::jwt::verify::{allowed_algorithm, findings, verify};
 use crate::keys::jwks::KeySet;
-use crate::proof::ProvenRequest;
 use crate::rejection::{Reason, Rejection, quoted};
 use crate::request::RequestHead;
-use crate::token::{Token, TokenType, presented};
+use crate::token::{Presented, Token, TokenType, presented};
 
 /// What became of a token and why.
 pub struct Explanation {
@@ -169,9 +168,9 @@ impl Explainer<'_> {
         let field = self.judge.token_field();
         let place = if field.is_authorization() { String::new() } else { format!(" in {}", field.name()) };
         let wanted = format!("one token{place} of at most {limit} bytes: letters, digits, '-', '_' and '.'");
-        let token = Token::extract(self.head.authorization, field, limit);
-        let found = token.map(|token| (format!("{} bytes", token.as_str().len()), token));
-        let Some(token) = self.add("token", wanted, found) else { return };
+        let token = presented(self.head, field).and_then(|it| Token::read(it, field, limit).map(|token| (it, token)));
+        let found = token.map(|token| (format!("{} bytes", token.1.as_str().len()), token));
+        let Some((presented, token)) = self.add("token", wanted, found) else { return };
 
         let wanted = "header, payload and signature, each in base64url without padding".to_owned();
         let parts = Parts::decode(token.as_str()).map(|parts| ("three parts".to_owned(), parts));
@@ -180,11 +179,21 @@ impl Explainer<'_> {
         let wanted = "JSON objects, no member twice, no crit, no encryption".to_owned();
         let unverified = Unverified::parse(&parts).map(|token| (header(&token), token));
         if let Some(unverified) = self.add("content", wanted, unverified) {
-            self.content(&unverified);
+            self.content(&unverified, presented);
         }
     }
 
-    fn content(&mut self, token: &Unverified<'_>) {
+    fn content(&mut self, token: &Unverified<'_>, presented: Presented<'_>) {
+        if presented.token_type == TokenType::Workload {
+            let found = if token.is_workload_token() { "such a one" } else { "another one" };
+            let refused = (!token.is_workload_token()).then_some(Reason::TypeRefused);
+            self.push(
+                "field",
+                "for Workload-Identity-Token, a token with the typ wit+jwt".into(),
+                found.into(),
+                refused,
+            );
+        }
         let claims = token.unproven_claims();
         let stated = |name, round| time(claims, name, round).ok().flatten();
         self.times = Times {
@@ -208,11 +217,11 @@ impl Explainer<'_> {
         };
         self.push("issuer", trusted.join(" or "), iss, None);
         if let Some(issuer) = issuer {
-            self.issuer(token, issuer);
+            self.issuer(token, issuer, presented);
         }
     }
 
-    fn issuer(&mut self, token: &Unverified<'_>, issuer: &Issuer) {
+    fn issuer(&mut self, token: &Unverified<'_>, issuer: &Issuer, presented: Presented<'_>) {
         let asked = &issuer.requirement;
         let allowed: Vec<_> = asked.algorithms().iter().map(|algorithm| algorithm.name()).collect();
         let refused = allowed_algorithm(token, asked).err().map(|rejection| rejection.reason());
@@ -247,33 +256,10 @@ impl Explainer<'_> {
         let named = naming.name(claims).and_then(|caller| rule.forwarded(claims).map(|_| caller));
         self.add("caller", wanted, named.map(|caller| (quoted(&caller), ())));
 
-        if let Some(bound) = confirmation(claims).filter(|bound| asked.binding().accepts(bound)) {
-            self.possession(&bound);
-        }
-    }
-
-    /// What the client proves to have.
-    fn possession(&mut self, bound: &Confirmation) {
-        let Ok(presented) = presented(self.head.authorization, self.judge.token_field()) else { return };
-        match (bound, self.judge.proofs()) {
-            (Confirmation::Certificate(hash), _) => {
-                let wanted = format!("the client's certificate, with the SHA-256 {}", written_hash(&hash.0));
-                let proven = prove_possession(Some(bound), presented, self.head, None, self.at);
-                self.add("certificate", wanted, proven.map(|_| ("that one".to_owned(), ())));
-            }
-            (Confirmation::DpopKey(key), Some(proofs)) => {
-                let found = if presented.token_type == TokenType::Dpop { "'DPoP'" } else { "another one" };
-                let refused = (presented.token_type != TokenType::Dpop).then_some(Reason::TokenBound);
-                self.push("scheme", "'DPoP'".to_owned(), found.to_owned(), refused);
-                let RequestHead { method, path, proof, .. } = *self.head;
-                let request = ProvenRequest { method, path, token: presented.text, key: *key };
-                let wanted = "one proof in the DPoP field, with header, payload and signature".to_owned();
-                let read = proofs.explain(proof, &request, self.at).map(|findings| ("one".to_owned(), findings));
-                for Finding { check, wanted, found, refused } in self.add("proof", wanted, read).into_iter().flatten() {
-                    self.push(check, wanted, found, refused);
-                }
-            }
-            (Confirmation::DpopKey(_), None) => {}
+        let is_workload_token = asked.binding().wimse && token.is_workload_token();
+        let shown = Shown { head: self.head, presented, proofs: self.judge.proofs(), at: self.at };
+        for Finding { check, wanted, found, refused } in shown.findings(claims, is_workload_token, asked.binding()) {
+            self.push(check, wanted, found, refused);
         }
     }
 
@@ -289,7 +275,8 @@ impl Explainer<'_> {
             return None;
         };
         let holds = |refused: Option<&Rejection>| refused.is_none_or(|refused| !is_about_keys(refused.reason()));
-        for key in keys.candidates(token.kid(), algorithm) {
+        let is_workload_token = token.is_workload_token();
+        for key in keys.candidates(token.kid(), algorithm).filter(|key| key.signs(is_workload_token)) {
             let refused = verify(token, asked, key.public(), self.at).err();
             let (kid, kind) = (key.kid().map(str::to_owned), key.public().kind().to_string());
             self.keys.push(TriedKey { kid, kind, holds: holds(refused.as_ref()) });

@@ -161,9 +161,6 @@ impl Metrics {
         issuer: Option<&IssuerMetrics>,
         times: &Times,
     ) {
-        if let Some(reason) = reason {
-            self.proofs.refused(reason);
-        }
         match (decision, reason, issuer) {
             (RecordedDecision::Forward, None, Some(issuer)) => issuer.forwarded.inc(),
             _ => {

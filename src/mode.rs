@@ -99,6 +99,7 @@ mod tests {
             authorization: SingletonField::Absent,
             proof: SingletonField::Absent,
             certificate: None,
+            fields: None,
         }
     }
 

@@ -1,6 +1,7 @@
-//! Proofs that a client has the key to which its token is bound (DPoP, RFC 9449). A proof is a JWS that the client signs for one
-//! request. [`verify`] asks everything that RFC 9449 §4.3 asks and can be told from the proof alone; what is left is that it was not
-//! shown before, which [`replay`] remembers. It is spent there once everything else about the request holds.
+//! Proofs that a client has the key to which its token is bound (DPoP, RFC 9449; WPT, draft-ietf-wimse-wpt). A proof is a JWS that the
+//! client signs for one request. [`verify`] asks everything that RFC 9449 §4.3 asks and can be told from the proof alone, and
+//! [`verify_workload`] what the draft asks; what is left is that it was not shown before, which [`replay`] remembers. It is spent there
+//! once everything else about the request holds.
 
 use std::sync::Arc;
 
@@ -16,9 +17,10 @@ pub mod replay;
 mod rules;
 pub mod store;
 pub mod uri;
+mod workload;
 
 pub use checks::JTI_MAX;
-pub use rules::{AHEAD, ProofRules, ProvenRequest};
+pub use rules::{AHEAD, ProofRules, ProvenRequest, WorkloadProofRules, WorkloadRequest};
 
 use checks::{CHECKS, Case, Unproven};
 use nonce::Nonces;
@@ -34,17 +36,18 @@ pub struct ProofState {
 
 /// What judges proofs.
 pub struct ProofVerifier {
-    rules: ProofRules,
+    rules: Option<ProofRules>,
+    workload: Option<WorkloadProofRules>,
     state: Arc<ProofState>,
     /// Whether a store is asked too, which other instances share.
     is_shared: bool,
 }
 
 impl ProofVerifier {
-    /// Judges by these rules.
+    /// Judges proofs by DPoP by these rules, and takes none without.
     #[must_use]
-    pub const fn new(rules: ProofRules, state: Arc<ProofState>) -> Self {
-        Self { rules, state, is_shared: false }
+    pub fn new(rules: impl Into<Option<ProofRules>>, state: Arc<ProofState>) -> Self {
+        Self { rules: rules.into(), workload: None, state, is_shared: false }
     }
 
     /// Has each proof claimed in a store too, which other instances share.
@@ -53,10 +56,22 @@ impl ProofVerifier {
         Self { is_shared: true, ..self }
     }
 
-    /// The rules.
+    /// Judges proofs of workloads by these rules, and takes none without.
     #[must_use]
-    pub const fn rules(&self) -> &ProofRules {
-        &self.rules
+    pub fn with_workload(self, rules: impl Into<Option<WorkloadProofRules>>) -> Self {
+        Self { workload: rules.into(), ..self }
+    }
+
+    /// Whether proofs by DPoP are taken.
+    #[must_use]
+    pub const fn takes_dpop(&self) -> bool {
+        self.rules.is_some()
+    }
+
+    /// Whether proofs of workloads are taken.
+    #[must_use]
+    pub const fn takes_workload(&self) -> bool {
+        self.workload.is_some()
     }
 
     /// Gives the memory of proofs room of so many bytes from now on.
@@ -67,7 +82,7 @@ impl ProofVerifier {
     /// The nonce for the next proof, if proofs need one.
     #[must_use]
     pub fn nonce(&self, now: UnixTime) -> Option<String> {
-        self.rules.nonce.then(|| self.state.nonces.current(now))
+        self.rules.as_ref().is_some_and(|rules| rules.nonce).then(|| self.state.nonces.current(now))
     }
 
     /// Lets a request pass whose `DPoP` field proves the key. Its proof is used up then. Where instances share a store, there is a claim,
@@ -81,8 +96,31 @@ impl ProofVerifier {
         request: &ProvenRequest<'_>,
         now: UnixTime,
     ) -> Result<Option<Claim>, Rejection> {
-        let possession = verify(only(field)?, &self.rules, Some(&self.state.nonces), request, now)?;
-        let claim = self.state.memory.spend(possession, self.rules.window, now)?;
+        let rules = self.rules.as_ref().ok_or_else(not_taken)?;
+        let possession = verify(only(field)?, rules, Some(&self.state.nonces), request, now)?;
+        self.spend(possession, now)
+    }
+
+    /// Lets a request pass whose `Workload-Proof-Token` field proves the key. Its proof is used up then, as in [`Self::prove`].
+    ///
+    /// # Errors
+    /// `proof_missing`, `proof_invalid`, `proof_expired`, `proof_replayed` or `proof_uncheckable`.
+    pub fn prove_workload(
+        &self,
+        field: SingletonField<'_>,
+        request: &WorkloadRequest<'_>,
+        now: UnixTime,
+    ) -> Result<Option<Claim>, Rejection> {
+        let rules = self.workload.as_ref().ok_or_else(not_taken)?;
+        let possession = verify_workload(only_workload(field)?, rules, request, now)?;
+        self.spend(possession, now)
+    }
+
+    fn spend(&self, possession: Possession, now: UnixTime) -> Result<Option<Claim>, Rejection> {
+        // What is remembered must be kept as long as a proof of either kind is good.
+        let windows = [self.rules.as_ref().map(|it| it.window), self.workload.as_ref().map(|it| it.window)];
+        let window = windows.into_iter().flatten().max().unwrap_or_default();
+        let claim = self.state.memory.spend(possession, window, now)?;
         Ok(self.is_shared.then_some(claim))
     }
 
@@ -96,10 +134,28 @@ impl ProofVerifier {
         request: &ProvenRequest<'_>,
         now: UnixTime,
     ) -> Result<Vec<Finding>, Rejection> {
+        let rules = self.rules.as_ref().ok_or_else(not_taken)?;
         let parts = Parts::decode_as(Document::Proof, text(only(field)?)?)?;
         let proof = Unproven::parse(&parts)?;
-        let case = Case::new(&proof, &self.rules, Some(&self.state.nonces), request, now);
+        let case = Case::new(&proof, rules, Some(&self.state.nonces), request, now);
         Ok(CHECKS.iter().map(|check| check.explain(&case)).collect())
+    }
+
+    /// The same of a workload's proof.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn explain_workload(
+        &self,
+        field: SingletonField<'_>,
+        request: &WorkloadRequest<'_>,
+        now: UnixTime,
+    ) -> Result<Vec<Finding>, Rejection> {
+        let rules = self.workload.as_ref().ok_or_else(not_taken)?;
+        let parts = Parts::decode_as(Document::Proof, text(only_workload(field)?)?)?;
+        let proof = Unproven::parse(&parts)?;
+        let case = workload::Case::new(&proof, rules, request, now);
+        Ok(workload::CHECKS.iter().map(|check| check.explain(&case)).collect())
     }
 }
 
@@ -147,6 +203,49 @@ pub fn verify(
     let incomplete = || Rejection::new(Reason::ProofInvalid, "the proof has no jti or no iat");
     let (jti, issued) = (case.jti().ok_or_else(incomplete)?, case.issued().ok_or_else(incomplete)?);
     Ok(Possession::of(&request.key, jti, issued))
+}
+
+/// Judges a workload's proof for a request. Whether it was shown before is not known then.
+///
+/// # Errors
+/// The first thing that is wrong: `proof_invalid` or `proof_expired`.
+pub fn verify_workload(
+    proof: &[u8],
+    rules: &WorkloadProofRules,
+    request: &WorkloadRequest<'_>,
+    now: UnixTime,
+) -> Result<Possession, Rejection> {
+    let parts = Parts::decode_as(Document::Proof, text(proof)?)?;
+    let proof = Unproven::parse(&parts)?;
+    let case = workload::Case::new(&proof, rules, request, now);
+    for check in &workload::CHECKS {
+        check.pass(&case)?;
+    }
+    // The checks demand both; were that ever lost, a proof without them would be refused here.
+    let incomplete = || Rejection::new(Reason::ProofInvalid, "the proof has no jti or no exp");
+    let (jti, earliest) = (case.jti().ok_or_else(incomplete)?, case.earliest().ok_or_else(incomplete)?);
+    Ok(Possession::of(&workload::memory_key(request.key.thumbprint()), jti, earliest))
+}
+
+/// No token whose proof nobody judges gets this far; were that ever lost, it would be refused here.
+fn not_taken() -> Rejection {
+    Rejection::new(Reason::TokenBound, "the token is bound to a key (cnf), and no proof of that is accepted here")
+}
+
+/// The only value of a workload's field.
+fn only_workload(field: SingletonField<'_>) -> Result<&[u8], Rejection> {
+    match field {
+        SingletonField::One(value) => Ok(value),
+        SingletonField::Absent => {
+            let detail = "a workload identity token needs a proof: sign one for this request with the key in its cnf, and send that \
+                          in the Workload-Proof-Token field";
+            Err(Rejection::new(Reason::ProofMissing, detail))
+        }
+        SingletonField::Several => {
+            let detail = "the request has more than one Workload-Proof-Token field; send one";
+            Err(Rejection::new(Reason::ProofInvalid, detail))
+        }
+    }
 }
 
 /// The only value of the field (RFC 9449 §4.3, 1).

@@ -248,7 +248,7 @@ mod tests {
     fn metadata_tells_of_proofs_where_they_are_accepted() {
         let identifier = ResourceIdentifier::new("https://mail.example").unwrap();
         let with = |binding| requirement("https://a.example", &[Algorithm::Rs256]).with_binding(binding);
-        let alone = Binding { dpop: true, certificate: false, bearer: false };
+        let alone = Binding { dpop: true, certificate: false, wimse: false, bearer: false };
         let of = |bindings: &[Binding], algorithms: &[Algorithm]| {
             let requirements: Vec<_> = bindings.iter().map(|binding| with(*binding)).collect();
             let requirements: Vec<_> = requirements.iter().collect();
@@ -262,7 +262,12 @@ mod tests {
         assert_eq!(required["dpop_signing_alg_values_supported"], serde_json::json!(["ES256", "Ed25519", "EdDSA"]));
         assert_eq!(required["dpop_bound_access_tokens_required"], true);
         assert_eq!(required["tls_client_certificate_bound_access_tokens"], false);
-        for other in [Binding { bearer: true, ..alone }, Binding { certificate: true, ..alone }, Binding::default()] {
+        for other in [
+            Binding { bearer: true, ..alone },
+            Binding { wimse: true, ..alone },
+            Binding { certificate: true, ..alone },
+            Binding::default(),
+        ] {
             assert_eq!(of(&[alone, other], &[Algorithm::Es256])["dpop_bound_access_tokens_required"], false);
         }
     }

@@ -214,7 +214,7 @@ impl Reason {
             Self::TokenMissing => Challenge::Bare,
             Self::ProofNonceWanted => Challenge::UseDpopNonce,
             Self::ProofExpired | Self::ProofInvalid | Self::ProofMissing | Self::ProofReplayed => {
-                Challenge::InvalidDpopProof
+                Challenge::InvalidProof
             }
             _ if self.status() == 401 => Challenge::InvalidToken,
             _ => Challenge::None,
@@ -235,8 +235,8 @@ pub enum Challenge {
     Bare,
     /// `error="invalid_token"` with a description.
     InvalidToken,
-    /// `error="invalid_dpop_proof"` with a description, of the scheme `DPoP`.
-    InvalidDpopProof,
+    /// `error="invalid_dpop_proof"` with a description, of the scheme `DPoP`; or `error="invalid_proof"` of ours for workloads.
+    InvalidProof,
     /// `error="use_dpop_nonce"` likewise (RFC 9449 §9).
     UseDpopNonce,
     /// The answer is not about the caller's credentials.

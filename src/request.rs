@@ -8,7 +8,7 @@ use crate::confirmation::CertificateHash;
 pub use token_field::{Scheme, TokenField};
 
 /// The part of a request's head that is judged.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub struct RequestHead<'a> {
     /// The method exactly as sent; methods are case-sensitive (RFC 9110 §9.1).
     pub method: &'a str,
@@ -21,7 +21,22 @@ pub struct RequestHead<'a> {
     pub proof: SingletonField<'a>,
     /// The certificate that the client showed on this connection, and whose key it has.
     pub certificate: Option<CertificateHash>,
+    /// All fields, where workload identity tokens are accepted: such a token, its proof, and what else the proof must cover stand in
+    /// fields of their own.
+    pub fields: Option<&'a dyn Fields>,
 }
+
+/// The fields of a request.
+pub trait Fields: Sync {
+    /// The field of this name, which ignores case.
+    fn field(&self, name: &str) -> SingletonField<'_>;
+}
+
+/// The field that carries a workload identity token (draft-ietf-wimse-workload-creds §5.1.1).
+pub const WORKLOAD_TOKEN: &str = "workload-identity-token";
+
+/// The field that carries the proof of its key (draft-ietf-wimse-wpt §2).
+pub const WORKLOAD_PROOF: &str = "workload-proof-token";
 
 /// A field that a request may have once (RFC 9110 §5.5), such as the one that carries the token.
 #[derive(Clone, Copy, PartialEq, Eq)]

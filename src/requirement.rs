@@ -35,6 +35,8 @@ pub struct Binding {
     pub certificate: bool,
     /// Whether those pass that are bound to a key (RFC 9449 §6), with a proof of it.
     pub dpop: bool,
+    /// Whether workload identity tokens pass, with a proof of their key (draft-ietf-wimse-wpt).
+    pub wimse: bool,
     /// Whether those pass that are bound to nothing.
     pub bearer: bool,
 }
@@ -42,21 +44,21 @@ pub struct Binding {
 impl Default for Binding {
     /// Bearer tokens alone.
     fn default() -> Self {
-        Self { certificate: false, dpop: false, bearer: true }
+        Self { certificate: false, dpop: false, wimse: false, bearer: true }
     }
 }
 
 impl Binding {
-    /// Whether none passes but what is bound to a key.
+    /// Whether none passes but what is bound to a key by DPoP.
     #[must_use]
     pub const fn is_dpop_alone(self) -> bool {
-        self.dpop && !self.certificate && !self.bearer
+        self.dpop && !self.certificate && !self.wimse && !self.bearer
     }
 
     /// Whether any token passes that is bound to something.
     #[must_use]
     pub const fn allows_bound(self) -> bool {
-        self.certificate || self.dpop
+        self.certificate || self.dpop || self.wimse
     }
 
     /// Whether a token passes that is bound to this, with its proof.
@@ -65,6 +67,7 @@ impl Binding {
         match confirmation {
             Confirmation::Certificate(_) => self.certificate,
             Confirmation::DpopKey(_) => self.dpop,
+            Confirmation::WorkloadKey(_) => self.wimse,
         }
     }
 }
@@ -252,6 +255,25 @@ pub(crate) fn trust_domain(id: &str) -> Option<&str> {
 }
 
 const SPIFFE: &str = "spiffe://";
+
+/// The trust domain of a workload identifier (draft-ietf-wimse-identifier): the authority of a URI of any scheme, such as `spiffe` or
+/// `wimse`. `None` if it is no such URI: one has a name of a host for its authority, neither query nor fragment, and a bounded length.
+pub(crate) fn workload_trust_domain(id: &str) -> Option<&str> {
+    let (scheme, rest) = id.split_once("://")?;
+    let (domain, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'));
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    let is_path = |byte: u8| byte.is_ascii_graphic() && !b"\"#<>?[\\]^`{|}".contains(&byte);
+    let is_sound = is_scheme && !domain.is_empty() && domain.bytes().all(is_name) && path.bytes().all(is_path);
+    (is_sound && id.len() <= WORKLOAD_ID_MAX).then_some(domain)
+}
+
+/// The longest workload identifier, in bytes; a SPIFFE ID has no more (SPIFFE-ID §2.3).
+const WORKLOAD_ID_MAX: usize = 2048;
+
+/// The `typ` of a workload identity token (draft-ietf-wimse-workload-creds §5.1).
+pub(crate) const WORKLOAD_TOKEN_TYPE: &str = "wit+jwt";
 
 /// Whether two `typ` values name one media type: they ignore case, and `application/` may be left out (RFC 7515 §4.1.9).
 pub(crate) fn same_media_type(one: &str, other: &str) -> bool {

@@ -131,6 +131,7 @@ mod tests {
             authorization: SingletonField::Absent,
             proof: SingletonField::Absent,
             certificate: None,
+            fields: None,
         })
     }
 
@@ -181,6 +182,7 @@ mod tests {
                 authorization: SingletonField::Absent,
                 proof: SingletonField::Absent,
                 certificate: None,
+                fields: None,
             })
         };
         for path in ["/public/a", "/public/a/b", "/public/a/", "/public/*", "/public/.a", "/public/a.."] {

@@ -1,11 +1,11 @@
 //! Finding the token in a request: exactly one field, `Authorization` or the one that is configured, with the scheme `Bearer`,
-//! spaces and one token (RFC 6750 §2.1, RFC 9110 §11.4), or with the token alone. Other places a token could stand in (query, form,
-//! cookie) are not looked at.
+//! spaces and one token (RFC 6750 §2.1, RFC 9110 §11.4), or with the token alone. Where workload identity tokens are accepted, one in its
+//! own field goes first. Other places a token could stand in (query, form, cookie) are not looked at.
 
 use std::borrow::Cow;
 
 use crate::rejection::{Reason, Rejection};
-use crate::request::{Scheme, SingletonField, TokenField};
+use crate::request::{RequestHead, Scheme, SingletonField, TokenField, WORKLOAD_TOKEN};
 
 /// A token as received: not empty, not larger than allowed, only characters that a token can have. Nothing else is known.
 #[derive(Clone, Copy)]
@@ -27,6 +27,8 @@ pub enum TokenType {
     Bearer,
     /// With a proof, and the scheme `DPoP` (RFC 9449 §7.1).
     Dpop,
+    /// With a proof, as a workload identity token in the field for such (draft-ietf-wimse-workload-creds §5.1.1).
+    Workload,
 }
 
 impl<'a> Token<'a> {
@@ -35,14 +37,16 @@ impl<'a> Token<'a> {
     /// # Errors
     /// `token_missing`, `token_ambiguous`, `token_malformed` or `token_too_large`.
     pub fn extract(authorization: SingletonField<'a>, field: &TokenField, limit: usize) -> Result<Self, Rejection> {
-        Self::read(presented(authorization, field)?.text, field, limit)
+        Self::read(in_token_field(authorization, field)?, field, limit)
     }
 
-    /// A token by itself, as it stood in this field.
+    /// A token by itself, as it stood in this field or that of a workload.
     ///
     /// # Errors
     /// `token_malformed`, `token_ambiguous` or `token_too_large`.
-    pub fn read(text: &'a [u8], field: &TokenField, limit: usize) -> Result<Self, Rejection> {
+    pub fn read(presented: Presented<'a>, field: &TokenField, limit: usize) -> Result<Self, Rejection> {
+        let Presented { token_type, text } = presented;
+        let is_workload = token_type == TokenType::Workload;
         let malformed = |detail: Cow<'static, str>| Err(Rejection::new(Reason::TokenMalformed, detail));
         if text.len() > limit {
             let detail = format!("the token has {} bytes; at most {limit} are accepted", text.len());
@@ -50,6 +54,7 @@ impl<'a> Token<'a> {
         }
         if text.is_empty() {
             return malformed(match field.scheme() {
+                _ if is_workload => "the Workload-Identity-Token field is empty".into(),
                 Scheme::Bearer if field.takes_dpop() => "there is no token after the scheme".into(),
                 Scheme::Bearer => "there is no token after the scheme 'Bearer'".into(),
                 Scheme::Bare => format!("the {} field is empty", field.name()).into(),
@@ -58,13 +63,22 @@ impl<'a> Token<'a> {
         match std::str::from_utf8(text) {
             // Without a way out at the first other byte, so that the compiler judges many bytes at once.
             Ok(text) if text.bytes().fold(true, |sound, byte| sound & is_token_byte(byte)) => Ok(Self(text)),
+            _ if is_workload && text.contains(&b',') => Err(Rejection::new(
+                Reason::TokenAmbiguous,
+                "the Workload-Identity-Token field has a comma, as if it held several tokens; send one",
+            )),
             _ if text.contains(&b',') => {
                 let detail = "the Authorization field has a comma, as if it held several credentials; send one";
                 Err(Rejection::new(Reason::TokenAmbiguous, field.named(detail)))
             }
-            _ if field.scheme() == Scheme::Bare && credentials(text).0.eq_ignore_ascii_case(b"bearer") => malformed(
-                format!("the {} field must hold the token alone, without the scheme 'Bearer'", field.name()).into(),
-            ),
+            _ if !is_workload
+                && field.scheme() == Scheme::Bare
+                && credentials(text).0.eq_ignore_ascii_case(b"bearer") =>
+            {
+                malformed(
+                    format!("the {} field must hold the token alone, without the scheme 'Bearer'", field.name()).into(),
+                )
+            }
             _ => malformed(
                 "the token has a character that a JWT cannot have, such as a space, a quote or padding".into(),
             ),
@@ -78,12 +92,33 @@ impl<'a> Token<'a> {
     }
 }
 
-/// What stands where the token must: in its field, after the scheme if there is one.
+/// What stands where the token must: in the field of workload identity tokens, where such are accepted and the request has one, and else
+/// in the token's field. A workload may send the token of a user beside its own, which then names nobody.
 ///
 /// # Errors
 /// `token_missing` or `token_ambiguous`.
-pub fn presented<'a>(authorization: SingletonField<'a>, field: &TokenField) -> Result<Presented<'a>, Rejection> {
-    let missing = |detail| Err(Rejection::new(Reason::TokenMissing, field.named(detail)));
+pub fn presented<'a>(head: &RequestHead<'a>, field: &TokenField) -> Result<Presented<'a>, Rejection> {
+    let own = head.fields.filter(|_| field.takes_workload()).map(|fields| fields.field(WORKLOAD_TOKEN));
+    match own {
+        Some(SingletonField::One(text)) => Ok(Presented { token_type: TokenType::Workload, text }),
+        Some(SingletonField::Several) => {
+            let detail = "the request has more than one Workload-Identity-Token field; send one";
+            Err(Rejection::new(Reason::TokenAmbiguous, detail))
+        }
+        Some(SingletonField::Absent) | None => in_token_field(head.authorization, field),
+    }
+}
+
+/// What stands in the token's field, after the scheme if there is one.
+fn in_token_field<'a>(authorization: SingletonField<'a>, field: &TokenField) -> Result<Presented<'a>, Rejection> {
+    let missing = |detail| {
+        let detail = field.named(detail);
+        let detail = match field.takes_workload() {
+            true => [&detail, ", or a workload identity token in Workload-Identity-Token with a proof"].concat().into(),
+            false => detail,
+        };
+        Err(Rejection::new(Reason::TokenMissing, detail))
+    };
     let value = match authorization {
         SingletonField::Absent if field.takes_dpop() => {
             return missing(
@@ -111,6 +146,12 @@ pub fn presented<'a>(authorization: SingletonField<'a>, field: &TokenField) -> R
     }
 }
 
+/// The OAuth access token in an `Authorization` field (RFC 6750 §2.1, RFC 9449 §7.1), if it is one; other schemes carry something else.
+pub(crate) fn access_token(authorization: &[u8]) -> Option<&[u8]> {
+    let (scheme, token) = credentials(authorization);
+    (scheme.eq_ignore_ascii_case(b"bearer") || scheme.eq_ignore_ascii_case(b"dpop")).then_some(token)
+}
+
 /// The scheme, and what follows it and its spaces (`1*SP`, RFC 9110 §11.4).
 fn credentials(value: &[u8]) -> (&[u8], &[u8]) {
     let is_space = |byte: &u8| *byte == b' ';
@@ -128,6 +169,7 @@ const fn is_token_byte(byte: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::request::Fields;
 
     fn reason(value: &[u8]) -> Option<Reason> {
         Token::extract(SingletonField::One(value), &TokenField::default(), 16).err().map(|rejection| rejection.reason())
@@ -182,7 +224,7 @@ mod tests {
         let (usual, proven) = (TokenField::default(), TokenField::default().with_dpop());
         let bare = TokenField::new("Txn-Token".into(), Scheme::Bare).with_dpop();
         let found = |value: &'static [u8], field: &TokenField| {
-            presented(SingletonField::One(value), field).map(|found| (found.token_type, found.text))
+            in_token_field(SingletonField::One(value), field).map(|found| (found.token_type, found.text))
         };
         for value in [&b"DPoP a.b.c"[..], b"dpop a.b.c", b"DPOP  a.b.c"] {
             assert_eq!(found(value, &proven), Ok((TokenType::Dpop, &b"a.b.c"[..])));
@@ -195,8 +237,44 @@ mod tests {
         }
         let empty = Token::extract(SingletonField::One(b"DPoP "), &proven, 16).err().expect("a refusal");
         assert_eq!(empty.reason(), Reason::TokenMalformed);
-        let absent = presented(SingletonField::Absent, &proven).err().expect("a refusal");
+        let absent = in_token_field(SingletonField::Absent, &proven).err().expect("a refusal");
         assert!(absent.detail().contains("'Authorization: DPoP <token>' with a proof"), "{absent}");
+    }
+
+    /// One field of a name, and the tokens in it.
+    struct Only(&'static str, &'static [&'static str]);
+
+    impl Fields for Only {
+        fn field(&self, name: &str) -> SingletonField<'_> {
+            let lines = self.1.iter().filter(|_| name.eq_ignore_ascii_case(self.0));
+            SingletonField::from_lines(lines.map(|line| line.as_bytes()))
+        }
+    }
+
+    #[test]
+    fn the_token_of_a_workload_stands_in_its_own_field_and_goes_first() {
+        let (usual, taking) = (TokenField::default(), TokenField::default().with_workload());
+        let found = |fields: &Only, field: &TokenField| {
+            let authorization = SingletonField::One(b"Bearer d.e.f");
+            let (proof, certificate) = (SingletonField::Absent, None);
+            let head =
+                RequestHead { method: "GET", path: None, authorization, proof, certificate, fields: Some(fields) };
+            let found = presented(&head, field)?;
+            Token::read(found, field, 16).map(|token| (found.token_type, token.as_str().to_owned()))
+        };
+        let one = Only("Workload-Identity-Token", &["a.b.c"]);
+        assert_eq!(found(&one, &taking), Ok((TokenType::Workload, "a.b.c".to_owned())));
+        assert_eq!(found(&one, &usual), Ok((TokenType::Bearer, "d.e.f".to_owned())), "where none is accepted");
+        let other = Only("Workload_Identity_Token", &["a.b.c"]);
+        assert_eq!(found(&other, &taking), Ok((TokenType::Bearer, "d.e.f".to_owned())));
+        let reason = |lines: &'static [&'static str]| {
+            found(&Only("workload-identity-token", lines), &taking).map_err(|refused| refused.reason())
+        };
+        assert_eq!(reason(&["a.b.c", "a.b.c"]), Err(Reason::TokenAmbiguous));
+        assert_eq!(reason(&["a.b.c, a.b.c"]), Err(Reason::TokenAmbiguous));
+        assert_eq!(reason(&[""]), Err(Reason::TokenMalformed));
+        assert_eq!(reason(&["Bearer a.b.c"]), Err(Reason::TokenMalformed));
+        assert_eq!(reason(&["0123456789abcdefg"]), Err(Reason::TokenTooLarge));
     }
 
     #[test]
@@ -220,7 +298,7 @@ mod tests {
     #[test]
     fn details_name_the_field_in_which_the_token_belongs() {
         let detail = |field: &TokenField, authorization| {
-            presented(authorization, field).err().expect("a refusal").detail().to_owned()
+            in_token_field(authorization, field).err().expect("a refusal").detail().to_owned()
         };
         for (name, scheme, wanted) in [
             ("authorization", Scheme::Bearer, "send the token as 'Authorization: Bearer <token>'"),

@@ -205,6 +205,7 @@ impl Stage {
                 authorization,
                 proof: SingletonField::Absent,
                 certificate: None,
+                fields: None,
             };
             let mut decide = || self.authenticator.decide(black_box(&head), self.now);
             if index + 1 == tokens.len() {
@@ -287,8 +288,8 @@ fn refuse(reason: Reason, detail: &'static str) {
     let policy = RefusalPolicy::new("email-service", None, None, Disclosure::Full);
     twice(|| {
         let rejection = Rejection::new(reason, detail);
-        let response =
-            ErrorResponse::new(black_box(&rejection), &policy, "019b7c1e0f0a7c3e9d1a2b3c4d5e6f70").expect("a response");
+        let response = ErrorResponse::new(black_box(&rejection), &policy, "019b7c1e0f0a7c3e9d1a2b3c4d5e6f70", false)
+            .expect("a response");
         last_response(response.head, response.body, false)
     });
 }

@@ -73,6 +73,7 @@ pub fn judge(field: &[u8]) -> Option<Arc<Accepted>> {
         authorization: SingletonField::One(field),
         proof: SingletonField::Absent,
         certificate: None,
+        fields: None,
     };
     let claimed = JUDGE.claimed_caller(&head);
     assert!(claimed.is_none_or(|claimed| claimed.bytes().all(|byte| byte.is_ascii_graphic())));

@@ -17,6 +17,7 @@ fuzz_target!(|text: &str| {
             authorization: SingletonField::Absent,
             proof: SingletonField::Absent,
             certificate: None,
+            fields: None,
         })
     };
     let stem = listed.strip_suffix('*');

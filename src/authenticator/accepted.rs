@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::sync::{Arc, Weak};
 
+use super::possession::Bound;
 use crate::algorithm::Algorithm;
 use crate::clock::UnixTime;
 use crate::confirmation::Confirmation;
@@ -31,6 +32,8 @@ pub struct Accepted {
 /// What is known of a token for the record. `kid` and `alg` are bounded, and can be written by anybody in a refusal.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
+    /// Whether it stood in the field of workload identity tokens.
+    pub is_workload: bool,
     /// The configured issuer that the token names.
     pub issuer: Option<IssuerIndex>,
     /// The `kid` of the token's header, bounded.
@@ -47,7 +50,7 @@ pub struct Facts {
 /// deny-list.
 pub(super) struct CacheConditions {
     /// What it is bound to: whoever shows it must prove to have that.
-    pub confirmation: Option<Confirmation>,
+    pub bound: Option<Bound>,
     pub validity: Validity,
     /// The key set with the key that verified it. It is only compared: a set that serves no more is let go.
     pub keys: Weak<KeySet>,
@@ -74,8 +77,8 @@ impl CacheConditions {
 impl Accepted {
     /// What the token is bound to. The client has proven to have it.
     #[must_use]
-    pub const fn confirmation(&self) -> Option<&Confirmation> {
-        self.conditions.confirmation.as_ref()
+    pub fn confirmation(&self) -> Option<Confirmation> {
+        self.conditions.bound.as_ref().map(Bound::confirmation)
     }
 
     /// The memory that it takes, in bytes, as well as that can be told.
@@ -83,8 +86,9 @@ impl Accepted {
         let claims = self.facts.claims.iter();
         let claims: usize = claims.map(|(name, value)| name.len() + value.len() + size_of::<(String, String)>()).sum();
         // The facts' kid and jti are shared with these.
-        let CacheConditions { kids, jti, sub, .. } = &self.conditions;
+        let CacheConditions { bound, kids, jti, sub, .. } = &self.conditions;
         let conditions: usize = kids.iter().chain([jti, sub]).flatten().map(|name| name.len()).sum();
-        size_of::<Self>() + self.identity.size() + claims + conditions
+        let key = bound.as_ref().map_or(0, Bound::size);
+        size_of::<Self>() + self.identity.size() + claims + conditions + key
     }
 }

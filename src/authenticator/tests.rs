@@ -62,6 +62,7 @@ impl World {
             authorization,
             proof: SingletonField::Absent,
             certificate: None,
+            fields: None,
         };
         self.authenticator.decide(&head, UnixTime::from_secs(now))
     }
@@ -155,6 +156,7 @@ fn public_route_needs_no_token_and_looks_at_none() {
                 authorization,
                 proof: SingletonField::Absent,
                 certificate: None,
+                fields: None,
             };
             let decision = world.authenticator.decide(&head, UnixTime::from_secs(NOW));
             assert_eq!(matches!(decision, Decision::Pass), passes, "{method} {path}");
@@ -257,6 +259,7 @@ fn several_fields_and_no_field_are_refused_each_in_its_way() {
             authorization,
             proof: SingletonField::Absent,
             certificate: None,
+            fields: None,
         };
         let Decision::Reject(refused) = world.authenticator.decide(&head, UnixTime::from_secs(NOW)) else {
             panic!("it was let through")

@@ -22,7 +22,8 @@ pub(crate) fn verify_with_any<'v>(
 ) -> Result<(Verified<'v>, &'v Key), Refusal> {
     let algorithm = allowed_algorithm(token, asked)?;
     let mut refused = None;
-    for key in keys.candidates(token.kid(), algorithm) {
+    let is_workload_token = token.is_workload_token();
+    for key in keys.candidates(token.kid(), algorithm).filter(|key| key.signs(is_workload_token)) {
         match verify(token, asked, key.public(), now) {
             Err(rejection) if rejection.reason() == Reason::SignatureInvalid => refused = Some(rejection),
             Err(rejection) => return Err(rejection.into()),
@@ -43,6 +44,10 @@ pub(crate) fn verify_with_any<'v>(
     }
     let named = token.kid().and_then(|kid| keys.named(kid));
     match (named, token.kid(), refused) {
+        (Some(key), Some(kid), None) if !key.signs(is_workload_token) => {
+            let detail = format!("the issuer's key {} is for tokens of another kind (use)", quoted(kid));
+            Err(Rejection::new(Reason::KeyUnknown, detail).into())
+        }
         (Some(key), Some(kid), None) => {
             let detail = format!("key {} is of kind {}, and not for {algorithm}", quoted(kid), key.public().kind());
             Err(Rejection::new(Reason::AlgorithmRefused, detail).into())

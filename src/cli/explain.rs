@@ -13,7 +13,7 @@ use rustls::pki_types::pem::PemObject as _;
 
 use crate::authenticator::Authenticator;
 use crate::clock::UnixTime;
-use crate::config::{Compiled, Dpop};
+use crate::config::Compiled;
 use crate::confirmation::CertificateHash;
 use crate::explain::terminal::Colour;
 use crate::explain::unverified::Statement;
@@ -25,12 +25,12 @@ use crate::jwt::parse::{Parts, Unverified};
 use crate::keys::jwks::Reading;
 use crate::keys::source::Source;
 use crate::keys::store::Published;
-use crate::proof::uri::path_of;
-use crate::proof::{ProofRules, ProofState, ProofVerifier};
+use crate::proof::uri::{ExternalUrl, path_of};
+use crate::proof::{ProofRules, ProofState, ProofVerifier, WorkloadProofRules};
 use crate::rejection::Rejection;
-use crate::request::{RequestHead, SingletonField, TokenField};
+use crate::request::{Fields, RequestHead, SingletonField, TokenField, WORKLOAD_PROOF, WORKLOAD_TOKEN};
 use crate::server::{Verifier, prepare_tls};
-use crate::token::Token;
+use crate::token::{Token, presented};
 
 /// What is asked.
 #[derive(Debug)]
@@ -95,27 +95,35 @@ pub(super) enum CommandError {
 /// # Errors
 /// If the token or the keys cannot be read, or the answer not be written.
 pub(super) fn run(config: Compiled, question: Question, out: &mut impl Write) -> Result<bool, CommandError> {
-    let (field, at) = asked(&question, &config.token)?;
-    let shown = question.proof.as_ref().map(|proof| Shown::read(proof, config.dpop.as_ref())).transpose()?;
-    let (dpop, public) = (config.dpop.clone(), config.public.clone());
+    let dpop = config.dpop.as_ref().map(|dpop| dpop.rules.clone());
+    let workload = config.wimse.as_ref().map(|wimse| wimse.rules.clone());
+    let urls = dpop.as_ref().map(|rules| &rules.external_urls).or(workload.as_ref().map(|rules| &rules.external_urls));
+    let shown = question.proof.as_ref().map(|proof| Shown::read(proof, urls.map_or(&[], Vec::as_slice))).transpose()?;
+    let (field, at) = asked(&question, &config.token, workload.is_some())?;
+    let public = config.public.clone();
     let Verifier { authenticator: judge, sources, .. } = Verifier::new(config, None);
-    let judge = match dpop {
-        Some(Dpop { rules, .. }) => judge.with_proofs(for_one_proof(rules)),
-        None => judge,
+    let judge =
+        if dpop.is_some() || workload.is_some() { judge.with_proofs(for_one_proof(dpop, workload)) } else { judge };
+    let certificate = question.certificate.as_deref().map(certificate).transpose()?;
+    let proof = shown.as_ref().map_or(SingletonField::Absent, |shown| SingletonField::One(&shown.proof));
+    let (token, is_workload) = match &field {
+        Pasted::Field(value) => (value, false),
+        Pasted::Workload(value) => (value, true),
     };
-    let named = named_issuer(&judge, &field).and_then(|index| sources.take(index));
+    let of_workload = OfWorkload { token, proof };
+    let head = RequestHead {
+        method: shown.as_ref().map_or("POST", |shown| &shown.method),
+        path: shown.as_ref().map(|shown| shown.path.as_str()),
+        authorization: if is_workload { SingletonField::Absent } else { SingletonField::One(token) },
+        proof,
+        certificate,
+        fields: is_workload.then_some(&of_workload as &dyn Fields),
+    };
+    let named = named_issuer(&judge, &head).and_then(|index| sources.take(index));
     let error = match (named, &question.keys) {
         (None, _) => None,
         (Some(source), Some(path)) => use_file(&source, path, at).map(|()| None)?,
         (Some(source), None) => fetch(source)?,
-    };
-    let certificate = question.certificate.as_deref().map(certificate).transpose()?;
-    let head = RequestHead {
-        method: shown.as_ref().map_or("POST", |shown| &shown.method),
-        path: shown.as_ref().map(|shown| shown.path.as_str()),
-        authorization: SingletonField::One(&field),
-        proof: shown.as_ref().map_or(SingletonField::Absent, |shown| SingletonField::One(&shown.proof)),
-        certificate,
     };
     if public.contains(&head) {
         return Err(CommandError::Public);
@@ -139,7 +147,7 @@ pub(super) fn read(question: &Question, out: &mut impl Write) -> Result<(), Comm
     if question.keys.is_some() || question.certificate.is_some() || question.proof.is_some() {
         return Err(CommandError::KeysWithoutConfig);
     }
-    let (field, at) = asked(question, &TokenField::default())?;
+    let (Pasted::Field(field) | Pasted::Workload(field), at) = asked(question, &TokenField::default(), false)?;
     let statement = Statement::read(&field, at).map_err(CommandError::Unreadable)?;
     if question.json {
         statement.write_json(out)?
@@ -159,31 +167,70 @@ struct Shown {
 
 impl Shown {
     /// Reads a proof, and the path of its request: what is left of the URL without what the service is called outside.
-    fn read(proof: &Proof, dpop: Option<&Dpop>) -> Result<Self, CommandError> {
+    fn read(proof: &Proof, urls: &[ExternalUrl]) -> Result<Self, CommandError> {
         let Proof { file, method, url } = proof;
         let text = std::fs::read(file).map_err(|error| CommandError::Keys(file.display().to_string(), error))?;
-        let ours = dpop.iter().flat_map(|dpop| &dpop.rules.external_urls).find_map(|ours| ours.path_of(url));
+        let ours = urls.iter().find_map(|ours| ours.path_of(url));
         let path = ours.or_else(|| path_of(url)).ok_or_else(|| CommandError::NoRequest(url.clone()))?;
         Ok(Self { method: method.clone(), path, proof: text.trim_ascii().to_vec() })
     }
 }
 
 /// Judges one proof. Whether running instances have seen it, and which nonces they give out, is known there alone.
-fn for_one_proof(rules: ProofRules) -> ProofVerifier {
+fn for_one_proof(dpop: Option<ProofRules>, workload: Option<WorkloadProofRules>) -> ProofVerifier {
     let state = ProofState::new(&[0; 32]);
     state.memory.resize(INPUT_MAX);
-    ProofVerifier::new(ProofRules { nonce: false, ..rules }, Arc::new(state))
+    let dpop = dpop.map(|rules| ProofRules { nonce: false, ..rules });
+    ProofVerifier::new(dpop, Arc::new(state)).with_workload(workload)
+}
+
+/// What was given as the token, as the value of its field.
+enum Pasted {
+    /// The field that carries tokens.
+    Field(Vec<u8>),
+    /// The field that carries workload identity tokens.
+    Workload(Vec<u8>),
+}
+
+/// The fields of a request with a workload identity token.
+struct OfWorkload<'s> {
+    token: &'s [u8],
+    proof: SingletonField<'s>,
+}
+
+impl Fields for OfWorkload<'_> {
+    fn field(&self, name: &str) -> SingletonField<'_> {
+        match name {
+            WORKLOAD_TOKEN => SingletonField::One(self.token),
+            WORKLOAD_PROOF => self.proof,
+            _ => SingletonField::Absent,
+        }
+    }
 }
 
 /// The value of the token's field, and the time for which it is judged.
-fn asked(question: &Question, token: &TokenField) -> Result<(Vec<u8>, UnixTime), CommandError> {
+fn asked(question: &Question, token: &TokenField, takes_workloads: bool) -> Result<(Pasted, UnixTime), CommandError> {
     let text = match question.token.as_deref() {
         None | Some("-") => read_token(&mut io::stdin().lock())?,
         Some(token) => token.to_owned(),
     };
+    let at = question.at.unwrap_or_else(|| SystemTime::now().into());
+    if let Some(token) = workload_token(&text).filter(|_| takes_workloads) {
+        return Ok((Pasted::Workload(token.as_bytes().to_vec()), at));
+    }
     // With a proof, a token is presented as one that needs it.
     let scheme = question.proof.as_ref().map(|_| "DPoP ");
-    Ok((field(&text, token, scheme)?, question.at.unwrap_or_else(|| SystemTime::now().into())))
+    Ok((Pasted::Field(field(&text, token, scheme)?), at))
+}
+
+/// The workload identity token in a text, by itself or in the line of its field.
+fn workload_token(text: &str) -> Option<&str> {
+    let text = text.trim();
+    if let Some((name, value)) = text.split_once(':') {
+        return name.trim().eq_ignore_ascii_case(WORKLOAD_TOKEN).then_some(value.trim());
+    }
+    let parts = Parts::decode(text).ok()?;
+    Unverified::parse(&parts).ok()?.is_workload_token().then_some(text)
 }
 
 /// Reads a token from a stream, up to a bound.
@@ -236,8 +283,9 @@ fn certificate(path: &Path) -> Result<CertificateHash, CommandError> {
 }
 
 /// The trusted issuer that the token names.
-fn named_issuer(judge: &Authenticator, field: &[u8]) -> Option<IssuerIndex> {
-    let token = Token::extract(SingletonField::One(field), judge.token_field(), judge.token_limit()).ok()?;
+fn named_issuer(judge: &Authenticator, head: &RequestHead<'_>) -> Option<IssuerIndex> {
+    let presented = presented(head, judge.token_field()).ok()?;
+    let token = Token::read(presented, judge.token_field(), judge.token_limit()).ok()?;
     let parts = Parts::decode(token.as_str()).ok()?;
     let token = Unverified::parse(&parts).ok()?;
     judge.match_issuer(&token).ok()

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::file::{self, File};
 use super::path::KeyPath;
-use super::settings::{Compiled, Issuer, Log, Reload};
+use super::settings::{Compiled, Issuer, Log, Reload, Wimse};
 use crate::issuers::PerIssuer;
 use crate::keys::readiness::Readiness;
 
@@ -29,6 +29,7 @@ mod routes;
 mod token;
 mod unit;
 mod upstream;
+mod wimse;
 
 pub(super) use findings::{Findings, Reported};
 
@@ -80,9 +81,19 @@ pub(super) fn compile(mut file: File, findings: &mut Findings<'_, '_>) -> Result
         (Ok(issuers), Ok(urls), Ok(token)) => dpop::is_accepted(issuers, urls, token, &root.key("issuers"), findings),
         _ => Ok(false),
     };
-    let dpop = dpop::dpop(&file.dpop, external_urls?, &root.key("dpop"), findings);
+    let takes_workloads = match (&issuers, &external_urls, &token) {
+        (Ok(issuers), Ok(urls), Ok(token)) => {
+            wimse::is_accepted(issuers, urls, token, caller.as_ref().ok(), &root.key("issuers"), findings)
+        }
+        _ => Ok(false),
+    };
+    let external_urls = external_urls?;
+    let field = token.as_ref().ok();
+    let workloads = wimse::rules(&file.wimse, external_urls.clone(), field, &root.key("wimse"), findings);
+    let dpop = dpop::dpop(&file.dpop, external_urls, &root.key("dpop"), findings);
     let replay = replay::replay(&file.replay, &root.key("replay"), findings);
-    if takes_proofs.as_ref().is_ok_and(|takes| !takes) && replay.as_ref().is_ok_and(Option::is_some) {
+    let takes_none = matches!((&takes_proofs, &takes_workloads), (Ok(false), Ok(false)));
+    if takes_none && replay.as_ref().is_ok_and(Option::is_some) {
         let why = "is never asked: no issuer accepts proofs; add binding = [\"dpop\"] to one, or remove this";
         findings.warning(&root.key("replay").key("store"), why);
     }
@@ -96,7 +107,9 @@ pub(super) fn compile(mut file: File, findings: &mut Findings<'_, '_>) -> Result
     differ?;
     agreed?;
     shown?;
-    let dpop = if takes_proofs? { Some(dpop?) } else { dpop.map(|_| None)? };
+    let (dpop, rules) = (dpop?, workloads?);
+    let wimse = takes_workloads?.then_some(Wimse { rules, memory: dpop.memory });
+    let dpop = takes_proofs?.then_some(dpop);
     Ok(Compiled {
         listen: listen?,
         http2: file.listen.http2,
@@ -112,8 +125,9 @@ pub(super) fn compile(mut file: File, findings: &mut Findings<'_, '_>) -> Result
         revocation: revocation?,
         forwarding,
         certificate_hops: hops?,
-        replay: replay?.filter(|_| dpop.is_some()),
+        replay: replay?.filter(|_| dpop.is_some() || wimse.is_some()),
         dpop,
+        wimse,
         modes: modes?,
         readiness: match file.readiness {
             file::Readiness::All => Readiness::All,

@@ -19,6 +19,7 @@ mod routes;
 mod token;
 mod unit;
 mod upstream;
+mod wimse;
 
 pub(super) use caller::{Caller, Encode, IssuerCaller};
 pub(super) use dpop::Dpop;
@@ -37,6 +38,7 @@ pub(super) use token::{Scheme, Token};
 pub(super) use unit::{Duration, Size};
 pub use upstream::Protocol;
 pub(super) use upstream::Upstream;
+pub(super) use wimse::Wimse;
 
 /// The configuration of Callgate. Unknown keys are errors.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -87,6 +89,9 @@ pub(super) struct File {
     /// Where the instances of a service tell each other which proofs were shown. Each remembers for itself without it.
     #[serde(default)]
     pub replay: Replay,
+    /// Experimental. What proofs of workloads must fulfil (WPT, draft-ietf-wimse-wpt-02), where `issuers[].binding` accepts them.
+    #[serde(default)]
+    pub wimse: Wimse,
     /// What clients can learn of this service from itself. Off without it.
     pub protected_resource: Option<ProtectedResource>,
     /// Requests that are only reported, whatever `mode` says, one `[[report]]` for each path.

@@ -63,6 +63,7 @@ mod tests {
         "shutdown",
         "token",
         "upstream",
+        "wimse",
     ];
 
     /// The keys, or whole tables, that a reload refuses to change.

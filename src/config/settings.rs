@@ -19,8 +19,8 @@ use crate::keys::readiness::Readiness;
 use crate::keys::source::{Origin, is_loopback};
 use crate::limits::Limits;
 use crate::mode::Modes;
-use crate::proof::ProofRules;
 use crate::proof::store::StoreSettings;
+use crate::proof::{ProofRules, WorkloadProofRules};
 use crate::protected_resource::ResourceIdentifier;
 use crate::rejection::Disclosure;
 use crate::request::TokenField;
@@ -62,6 +62,8 @@ pub struct Compiled {
     pub dpop: Option<Dpop>,
     /// The store in which instances tell each other of proofs, if there is one and proofs are accepted.
     pub replay: Option<StoreSettings>,
+    /// What proofs of workloads must fulfil, if an issuer accepts them.
+    pub wimse: Option<Wimse>,
     /// What is refused and what is only reported.
     pub modes: Modes,
     /// Whose missing keys make the instance not ready.
@@ -185,6 +187,15 @@ pub struct Dpop {
     /// What a proof must fulfil.
     pub rules: ProofRules,
     /// The bytes for proofs that were shown.
+    pub memory: u64,
+}
+
+/// Proofs of workloads.
+#[derive(Clone, Debug)]
+pub struct Wimse {
+    /// What a proof must fulfil.
+    pub rules: WorkloadProofRules,
+    /// The bytes for proofs that were shown, which are those for all proofs.
     pub memory: u64,
 }
 

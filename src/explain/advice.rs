@@ -46,15 +46,15 @@ pub const fn advice(reason: Reason) -> &'static str {
         Reason::MethodRefused => "The client uses an ordinary method; this one is never forwarded.",
         Reason::Overloaded => "The client tries again a little later; the operator looks at the load.",
         Reason::ProofExpired => {
-            "The caller signs a new proof for each request, and its clock is right; 'dpop.window' in sidecar.toml says for how long one \
-             is good."
+            "The caller signs a new proof for each request, and its clock is right; 'dpop.window' in sidecar.toml, or \
+             'wimse.window' for workloads, says for how long one is good."
         }
         Reason::ProofInvalid => {
             "The caller signs the proof with the key of its token, for this method, this URL and this token; the URL is one of \
              'forwarding.external_urls' in sidecar.toml with the request's path."
         }
         Reason::ProofMissing => {
-            "The caller signs a proof for the request with the key of its token, and sends it as DPoP."
+            "The caller signs a proof for the request with the key of its token, and sends it as DPoP, or as Workload-Proof-Token."
         }
         Reason::ProofNonceWanted => {
             "The caller puts the value of the answer's DPoP-Nonce field into the proof as nonce, and sends the request again."

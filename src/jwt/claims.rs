@@ -3,13 +3,17 @@
 
 use super::parse::Unverified;
 use crate::clock::{UnixTime, brief};
-use crate::json::{Number, Object, Value};
+use crate::json::{Number, Value};
 use crate::rejection::{Reason, Rejection, quoted};
-use crate::requirement::{Exact, Requirement, Subject, same_media_type, trust_domain};
+use crate::requirement::{
+    Exact, Requirement, Subject, WORKLOAD_TOKEN_TYPE, same_media_type, trust_domain, workload_trust_domain,
+};
 
 mod binding;
+mod times;
 
-pub(crate) use binding::confirmation;
+pub(crate) use binding::{confirmation, workload_key};
+pub(crate) use times::{Round, time};
 
 /// A token, what is asked of it, and when.
 pub(super) struct Case<'c> {
@@ -62,8 +66,8 @@ pub(super) const CHECKS: [Check; 12] = [
     // Last: a proof, where one is accepted, is looked at only for a token that is good in all else.
     Check {
         name: "cnf",
-        judge: |case| binding::judge(case.asked.binding, &case.token.claims),
-        wanted: |case| binding::wanted(case.asked.binding),
+        judge: |case| binding::judge(case.asked.binding, &case.token.claims, case.is_workload_token()),
+        wanted: |case| binding::wanted(case.asked.binding, case.is_workload_token()),
         found: |case| binding::found(&case.token.claims).unwrap_or_else(|| case.describe("cnf")),
     },
 ];
@@ -102,14 +106,19 @@ impl Check {
 fn issuer(case: &Case<'_>) -> Result<(), Reason> {
     if let Some(domain) = case.asked.trust_domain() {
         let subject = case.text("sub")?.ok_or(Reason::ClaimMissing)?;
-        return holds(trust_domain(subject) == Some(domain), Reason::IssuerUntrusted);
+        let of = if case.is_workload_token() { workload_trust_domain } else { trust_domain };
+        return holds(of(subject) == Some(domain), Reason::IssuerUntrusted);
     }
     let issuer = case.text("iss")?.ok_or(Reason::ClaimMissing)?;
     holds(issuer == case.asked.issuer, Reason::IssuerUntrusted)
 }
 
-/// RFC 8725 §3.11. Without a configured list a token may leave `typ` out or use one of [`TYPES`].
+/// RFC 8725 §3.11. Without a configured list a token may leave `typ` out or use one of [`TYPES`]. The list is not about workload
+/// identity tokens: whether they pass is said by the binding.
 fn typ(case: &Case<'_>) -> Result<(), Reason> {
+    if case.is_workload_token() {
+        return Ok(());
+    }
     let types = &case.asked.types;
     let accepted = match case.token.header.typ.as_deref() {
         None => types.is_empty(),
@@ -122,6 +131,10 @@ fn typ(case: &Case<'_>) -> Result<(), Reason> {
 /// RFC 7519 §4.1.3: a string or a list of strings, one of which must be ours. So must one of `aud` if another claim stands for the
 /// audience and `aud` is there all the same: then the token says twice whom it is for.
 fn audience(case: &Case<'_>) -> Result<(), Reason> {
+    // A workload identity token is for everybody, and its proof for one service. An `aud` that it has all the same counts.
+    if case.is_workload_token() {
+        return if case.token.claims.get("aud").is_some() { audience_in(case, "aud") } else { Ok(()) };
+    }
     let Some(claim) = &case.asked.audience_claim else { return audience_in(case, "aud") };
     audience_in(case, claim)?;
     if case.token.claims.get("aud").is_some() { audience_in(case, "aud") } else { Ok(()) }
@@ -149,9 +162,11 @@ fn not_before(case: &Case<'_>) -> Result<(), Reason> {
     holds(case.starts("nbf")? <= case.now, Reason::TokenNotYetValid)
 }
 
-/// RFC 7519 §4.1.6 asks nothing of `iat`; a token from the future was made by a wrong clock or a wrong hand.
+/// RFC 7519 §4.1.6 asks nothing of `iat`; a token from the future was made by a wrong clock or a wrong hand. The `iat` of a workload
+/// identity token must not limit when it is good (WIT-SVID §3.6).
 fn issued_at(case: &Case<'_>) -> Result<(), Reason> {
-    holds(case.starts("iat")? <= case.now, Reason::TokenNotYetValid)
+    let starts = case.starts("iat")?;
+    holds(starts <= case.now || case.is_workload_token(), Reason::TokenNotYetValid)
 }
 
 fn lifetime(case: &Case<'_>) -> Result<(), Reason> {
@@ -167,6 +182,10 @@ fn age(case: &Case<'_>) -> Result<(), Reason> {
 
 /// RFC 7519 §4.1.2.
 fn subject(case: &Case<'_>) -> Result<(), Reason> {
+    if case.is_workload_token() {
+        let id = case.text("sub")?.ok_or(Reason::ClaimMissing)?;
+        return holds(workload_trust_domain(id).is_some(), Reason::ClaimInvalid);
+    }
     match case.token.claims.get("sub") {
         Some(Value::Number(_) | Value::Null) if case.asked.subject == Subject::NumberToo => Ok(()),
         _ => case.text("sub").map(drop),
@@ -198,14 +217,12 @@ fn holds(condition: bool, otherwise: Reason) -> Result<(), Reason> {
     if condition { Ok(()) } else { Err(otherwise) }
 }
 
-/// Which way a fraction of a second is rounded: always the one that refuses more.
-#[derive(Clone, Copy)]
-pub(crate) enum Round {
-    Down,
-    Up,
-}
-
 impl Case<'_> {
+    /// Whether it is a workload identity token, where such are accepted: other rules hold for some of its claims.
+    fn is_workload_token(&self) -> bool {
+        self.asked.binding.wimse && self.token.is_workload_token()
+    }
+
     /// A claim that must be a string if it is there.
     fn text(&self, name: &str) -> Result<Option<&str>, Reason> {
         self.token.claims.get(name).map(|value| value.as_str().ok_or(Reason::ClaimInvalid)).transpose()
@@ -236,7 +253,8 @@ impl Case<'_> {
 
     /// When the checks that look at a clock let it pass, if the others do.
     pub(super) fn validity(&self) -> Result<Validity, Reason> {
-        let from = self.starts("nbf")?.max(self.starts("iat")?);
+        let issued = if self.is_workload_token() { UnixTime::default() } else { self.starts("iat")? };
+        let from = self.starts("nbf")?.max(issued);
         Ok(Validity { from, until: self.expires()?.min(self.ages()?) })
     }
 
@@ -251,28 +269,6 @@ impl Case<'_> {
             _ => self.describe(claim),
         }
     }
-}
-
-/// A NumericDate claim (RFC 7519 §2): if it is there, a number of seconds from 1970 to 9999.
-///
-/// # Errors
-/// `claim_invalid` if it is anything else.
-pub(crate) fn time(claims: &Object<'_>, name: &str, round: Round) -> Result<Option<UnixTime>, Reason> {
-    let seconds = match claims.get(name) {
-        None => return Ok(None),
-        Some(Value::Number(Number::Unsigned(seconds))) => *seconds,
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "the range lies far below 2^53, so these conversions are exact"
-        )]
-        Some(Value::Number(Number::Float(seconds))) if (0.0..=LAST_SECOND as f64).contains(seconds) => match round {
-            Round::Down => seconds.floor() as u64,
-            Round::Up => seconds.ceil() as u64,
-        },
-        Some(_) => return Err(Reason::ClaimInvalid),
-    };
-    if seconds <= LAST_SECOND { Ok(Some(UnixTime::from_secs(seconds))) } else { Err(Reason::ClaimInvalid) }
 }
 
 fn wanted_issuer(case: &Case<'_>) -> String {
@@ -291,7 +287,8 @@ fn found_issuer(case: &Case<'_>) -> String {
 
 fn wanted_type(case: &Case<'_>) -> String {
     let types = &case.asked.types;
-    if types.is_empty() { format!("{}, or missing", TYPES.join(" or ")) } else { types.join(" or ") }
+    let wanted = if types.is_empty() { format!("{}, or missing", TYPES.join(" or ")) } else { types.join(" or ") };
+    if case.asked.binding.wimse { format!("{wanted}, or {WORKLOAD_TOKEN_TYPE}") } else { wanted }
 }
 
 fn found_type(case: &Case<'_>) -> String {
@@ -301,6 +298,9 @@ fn found_type(case: &Case<'_>) -> String {
 fn wanted_audience(case: &Case<'_>) -> String {
     let ours: Vec<_> = case.asked.audiences.iter().map(|name| quoted(name)).collect();
     let ours = format!("{}, alone or in a list of strings", ours.join(" or "));
+    if case.is_workload_token() {
+        return format!("missing, or {ours}");
+    }
     case.asked
         .audience_claim
         .as_ref()
@@ -309,11 +309,14 @@ fn wanted_audience(case: &Case<'_>) -> String {
 
 fn found_audience(case: &Case<'_>) -> String {
     let aud = case.describe("aud");
-    let Some(claim) = &case.asked.audience_claim else { return aud };
+    let Some(claim) = case.asked.audience_claim.as_ref().filter(|_| !case.is_workload_token()) else { return aud };
     format!("{aud}, and {} is {}", quoted(claim), case.describe(claim))
 }
 
 fn wanted_subject(case: &Case<'_>) -> String {
+    if case.is_workload_token() {
+        return "a URI with a trust domain, such as 'wimse://example.com/billing'".into();
+    }
     match case.asked.subject {
         Subject::Text => "missing, or a string".into(),
         Subject::NumberToo => "missing, a string, a number or null".into(),
@@ -362,8 +365,6 @@ fn listed(items: impl Iterator<Item = String>) -> String {
     let items: Vec<_> = items.collect();
     if items.is_empty() { "none".to_owned() } else { items.join(", ") }
 }
-
-const LAST_SECOND: u64 = UnixTime::MAX.as_secs();
 
 /// The `typ` values accepted where the configuration names none: a generic JWT (RFC 7519 §5.1) and an access token
 /// (RFC 9068 §2.1). Others (`logout+jwt`, `dpop+jwt`, `secevent+jwt`, …) are made for something else.

@@ -12,7 +12,7 @@ use crate::issuers::{IssuerIndex, PerIssuer};
 use crate::json::{Object, Value};
 use crate::rejection::nearest_issuer::untrusted;
 use crate::rejection::{Reason, Rejection, quoted};
-use crate::requirement::{Requirement, trust_domain};
+use crate::requirement::{Requirement, WORKLOAD_TOKEN_TYPE, same_media_type, trust_domain, workload_trust_domain};
 
 /// A token's parts: header and payload decoded, the signature found to be base64url. It owns the bytes that an [`Unverified`] borrows.
 pub struct Parts<'t> {
@@ -185,6 +185,18 @@ impl<'p> Unverified<'p> {
         self.header.kid.as_deref()
     }
 
+    /// Whether its `typ` says that it is a workload identity token.
+    #[must_use]
+    pub fn is_workload_token(&self) -> bool {
+        self.header.typ.as_deref().is_some_and(|typ| same_media_type(typ, WORKLOAD_TOKEN_TYPE))
+    }
+
+    /// The trust domain that `sub` names: of a workload identity token by a URI of any scheme, else by a SPIFFE ID.
+    fn trust_domain(&self) -> Option<&str> {
+        let sub = self.claims.text("sub")?;
+        if self.is_workload_token() { workload_trust_domain(sub) } else { trust_domain(sub) }
+    }
+
     /// The claims, of which nothing is proven. They decide nothing and must never reach an upstream: they help people to
     /// find out why a token is refused, and whose.
     #[must_use]
@@ -204,7 +216,7 @@ impl<'p> Unverified<'p> {
         asked: impl Fn(&T) -> &Requirement,
     ) -> Result<IssuerIndex, Rejection> {
         let by_domain = trusted.iter().any(|issuer| asked(issuer).trust_domain().is_some());
-        let domain = if by_domain { self.claims.text("sub").and_then(trust_domain) } else { None };
+        let domain = if by_domain { self.trust_domain() } else { None };
         if let Some(domain) = domain
             && let Some(index) = trusted.find(|issuer| asked(issuer).trust_domain() == Some(domain))
         {

@@ -3,7 +3,7 @@
 
 use super::claims::{CHECKS, Case, Finding, Round, Validity, time};
 
-pub(crate) use super::claims::confirmation;
+pub(crate) use super::claims::{confirmation, workload_key};
 
 use super::parse::Unverified;
 use super::signature::PublicKey;

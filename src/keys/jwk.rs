@@ -17,6 +17,8 @@ pub struct Key {
     public: PublicKey,
     /// Its `alg`, if it has one.
     own: Option<Algorithm>,
+    /// Which tokens it signs.
+    signs: Signs,
     /// By these two keys of one name are told apart.
     numbers: Numbers,
 }
@@ -28,9 +30,22 @@ pub enum KeyUse {
     JwtBundle,
     /// `jwt-svid` and nothing else, as in a SPIFFE bundle, where the keys of certificates stand beside those of tokens.
     JwtSvid,
+    /// `jwt-svid` or `wit-svid` and nothing else: a SPIFFE bundle for tokens of both kinds, each of which has keys of its own.
+    Svid,
     /// `sig`, or not said.
     #[default]
     Signature,
+}
+
+/// Which tokens a key signs, by its `use`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Signs {
+    /// All of its issuer.
+    All,
+    /// All but workload identity tokens.
+    NoWorkloadTokens,
+    /// Workload identity tokens alone (WIT-SVID §6).
+    WorkloadTokens,
 }
 
 /// Why one key of a document is not used.
@@ -99,10 +114,23 @@ impl Key {
         &self.public
     }
 
-    /// Whether it is the same key under the same name.
+    /// Whether it signs such tokens: workload identity tokens, or others.
+    #[must_use]
+    pub const fn signs(&self, workload_tokens: bool) -> bool {
+        match self.signs {
+            Signs::All => true,
+            Signs::NoWorkloadTokens => !workload_tokens,
+            Signs::WorkloadTokens => workload_tokens,
+        }
+    }
+
+    /// Whether it is the same key under the same name, for the same tokens.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
-        self.kid == other.kid && self.public.kind() == other.public.kind() && self.numbers == other.numbers
+        self.kid == other.kid
+            && self.signs == other.signs
+            && self.public.kind() == other.public.kind()
+            && self.numbers == other.numbers
     }
 
     /// Whether it is the same key under the same name for the same algorithm.
@@ -147,7 +175,12 @@ impl Key {
             KeyKind::Rsa => [bytes(jwk, "n")?, bytes(jwk, "e")?],
             KeyKind::P256 | KeyKind::P384 | KeyKind::P521 => [bytes(jwk, "x")?, bytes(jwk, "y")?],
         };
-        Self::new(kid, own, kind, numbers, allowed)
+        let signs = match (usage, member(jwk, "use").and_then(Value::as_str)) {
+            (KeyUse::Svid, Some("wit-svid")) => Signs::WorkloadTokens,
+            (KeyUse::Svid, _) => Signs::NoWorkloadTokens,
+            _ => Signs::All,
+        };
+        Ok(Self { signs, ..Self::new(kid, own, kind, numbers, allowed)? })
     }
 
     /// A key made of these numbers.
@@ -170,7 +203,7 @@ impl Key {
             KeyKind::Rsa => PublicKey::rsa(first, second, &algorithms),
             curve => PublicKey::ec(curve, first, second, &algorithms),
         }?;
-        Ok(Self { kid, public, own, numbers })
+        Ok(Self { kid, public, own, signs: Signs::All, numbers })
     }
 }
 
@@ -200,6 +233,7 @@ fn is_for_signatures(jwk: &Object<'_>, wanted: KeyUse) -> bool {
     let by_use = match wanted {
         KeyUse::JwtBundle => usage.is_none_or(|usage| matches!(usage.as_str(), Some("jwt-svid" | "sig"))),
         KeyUse::JwtSvid => usage.is_some_and(|usage| usage.as_str() == Some("jwt-svid")),
+        KeyUse::Svid => usage.is_some_and(|usage| matches!(usage.as_str(), Some("jwt-svid" | "wit-svid"))),
         KeyUse::Signature => usage.is_none_or(|usage| usage.as_str() == Some("sig")),
     };
     let by_operations = match member(jwk, "key_ops") {

@@ -88,7 +88,7 @@ impl Reading {
             Err(KeySetError::NotAKeySet(DocumentKind::PublicKey)) => {
                 for key in pem_keys(document).into_iter().take(ENTRIES_MAX) {
                     let key = match (usage, key) {
-                        (KeyUse::JwtBundle | KeyUse::JwtSvid, _) => Err(JwkError::Purpose),
+                        (KeyUse::JwtBundle | KeyUse::JwtSvid | KeyUse::Svid, _) => Err(JwkError::Purpose),
                         (KeyUse::Signature, None) => Err(JwkError::Type),
                         (KeyUse::Signature, Some((kind, numbers))) => Key::new(None, None, kind, numbers, allowed),
                     };

@@ -72,6 +72,59 @@ impl ProofKey {
     }
 }
 
+/// The key of a workload, which its token holds (`cnf.jwk`, draft-ietf-wimse-workload-creds §5.1).
+#[derive(Debug)]
+pub struct WorkloadKey {
+    key: ProofKey,
+    algorithm: Algorithm,
+    /// Its name as the token has it: a proof must name it alike.
+    alg: &'static str,
+}
+
+impl WorkloadKey {
+    /// Reads a key that is for this algorithm by its own `alg`.
+    ///
+    /// # Errors
+    /// Why it is none.
+    pub fn read(jwk: &Object<'_>, algorithm: Algorithm) -> Result<Self, JwkError> {
+        let key = ProofKey::read(jwk, algorithm)?;
+        let mut names = [Some(algorithm.name()), algorithm.deprecated_name()].into_iter().flatten();
+        let alg = names.find(|name| jwk.text("alg") == Some(*name)).ok_or(JwkError::Algorithm)?;
+        Ok(Self { key, algorithm, alg })
+    }
+
+    /// The key itself.
+    #[must_use]
+    pub const fn public(&self) -> &PublicKey {
+        self.key.public()
+    }
+
+    /// The algorithm that proofs must be signed with.
+    #[must_use]
+    pub const fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// The name of that algorithm as the token has it, which may be a deprecated one.
+    #[must_use]
+    pub const fn alg(&self) -> &'static str {
+        self.alg
+    }
+
+    /// By what it is known again.
+    #[must_use]
+    pub const fn thumbprint(&self) -> KeyThumbprint {
+        self.key.thumbprint()
+    }
+
+    /// The memory that it takes, in bytes, as well as that can be told.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        // The numbers, and what the parsed key makes of them.
+        size_of::<Self>() + 3 * self.key.key.numbers().iter().map(Vec::len).sum::<usize>()
+    }
+}
+
 /// A number in base64url without padding, filled up to so many bytes (RFC 7518 §6.2.1.2).
 fn canonical(number: &[u8], length: usize) -> String {
     let mut bytes = vec![0; length.saturating_sub(number.len())];
@@ -132,6 +185,26 @@ mod tests {
         ));
         let symmetric = r#"{"kty":"oct"}"#;
         assert_eq!(thumbprint(symmetric, Algorithm::Es256).err(), Some(JwkError::Symmetric));
+    }
+
+    #[test]
+    fn a_workload_key_says_what_its_proofs_are_signed_with() {
+        let read = |jwk: &str, algorithm| {
+            let jwk = Object::parse(jwk.as_bytes()).expect("an object");
+            WorkloadKey::read(&jwk, algorithm).map(|key| (key.alg(), key.algorithm()))
+        };
+        let okp = r#"{"kty":"OKP","crv":"Ed25519","x":"1CXXvflN_LVVsIsYXsUvB03JmlGWeCHqQVuouCF92bg""#;
+        for alg in ["EdDSA", "Ed25519"] {
+            assert_eq!(read(&format!(r#"{okp},"alg":"{alg}"}}"#), Algorithm::Ed25519), Ok((alg, Algorithm::Ed25519)));
+        }
+        for (jwk, why) in [
+            (format!("{okp}}}"), JwkError::Algorithm),
+            (format!(r#"{okp},"alg":"ES256"}}"#), JwkError::Algorithm),
+            (format!(r#"{okp},"alg":"EdDSA","d":"AA"}}"#), JwkError::Private),
+            (format!(r#"{okp},"alg":"EdDSA","use":"enc"}}"#), JwkError::Purpose),
+        ] {
+            assert_eq!(read(&jwk, Algorithm::Ed25519), Err(why), "{jwk}");
+        }
     }
 
     #[test]

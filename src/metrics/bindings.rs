@@ -26,6 +26,7 @@ pub struct IssuerBindings {
     issuer: String,
     certificates: IntCounter,
     keys: IntCounter,
+    workloads: IntCounter,
     unbound: IntCounter,
     /// Of tokens that are bound to nothing.
     callers: RwLock<BTreeMap<String, CallerSeries>>,
@@ -50,7 +51,7 @@ impl BindingMetrics {
         let series = Series {
             accepted: registrar.counters(
                 "callgate_token_bindings_total",
-                "Forwarded requests by issuer and what their token is bound to (certificate, dpop, none), for issuers with a binding.",
+                "Forwarded requests by issuer and what their token is bound to (certificate, dpop, wimse, none), for issuers with a binding.",
                 &["issuer", "binding"],
             )?,
             unbound: registrar.counters(
@@ -84,6 +85,7 @@ impl IssuerBindings {
             issuer: issuer.to_owned(),
             certificates: accepted(CERTIFICATE),
             keys: accepted(DPOP),
+            workloads: accepted(WIMSE),
             unbound: accepted(NONE),
             callers: RwLock::default(),
             series,
@@ -95,6 +97,7 @@ impl IssuerBindings {
         match confirmation {
             Some(Confirmation::Certificate(_)) => self.certificates.inc(),
             Some(Confirmation::DpopKey(_)) => self.keys.inc(),
+            Some(Confirmation::WorkloadKey(_)) => self.workloads.inc(),
             None => {
                 self.unbound.inc();
                 self.count_caller(caller, now());
@@ -121,9 +124,11 @@ impl IssuerBindings {
             requests: series.requests.get(),
             last: UnixTime::from_secs(series.last.get().unsigned_abs()),
         });
-        let bound = [(CERTIFICATE, &self.certificates), (DPOP, &self.keys)];
+        let bound = [(CERTIFICATE, &self.certificates), (DPOP, &self.keys), (WIMSE, &self.workloads)];
         let bound = bound.map(|(binding, counter)| (binding.to_owned(), counter.get()));
-        tokens.counted(bound.into_iter().collect(), self.unbound.get(), unbound.collect())
+        // What is experimental is told of where it is in use.
+        let bound = bound.into_iter().filter(|(binding, requests)| binding != WIMSE || *requests > 0);
+        tokens.counted(bound.collect(), self.unbound.get(), unbound.collect())
     }
 }
 
@@ -143,6 +148,7 @@ impl CallerSeries {
 
 const CERTIFICATE: &str = "certificate";
 const DPOP: &str = "dpop";
+const WIMSE: &str = "wimse";
 
 const CALLER_LABELS: [&str; 2] = ["issuer", "caller"];
 
@@ -174,6 +180,8 @@ mod tests {
         let billing = UnboundCaller { caller: "billing".to_owned(), requests: 1, last: NOW };
         assert_eq!((told.unbound, told.unbound_callers), (1, vec![billing]));
         assert_eq!(told.answer, Answer::NotYet);
+        issuer.count(Some(&Confirmation::WorkloadKey(KeyThumbprint([3; 32]))), "billing", || NOW);
+        assert_eq!(issuer.add_to(BoundTokens::new(false)).bound["wimse"], 1);
         let another = metrics.issuer("b").add_to(BoundTokens::new(false));
         assert_eq!((another.unbound, another.unbound_callers, another.answer), (0, vec![], Answer::Unknown));
     }

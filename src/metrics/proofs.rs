@@ -14,6 +14,8 @@ pub struct ProofMetrics {
     certificates: IntCounter,
     /// Accepted requests with a proof of the key of their token.
     keys: IntCounter,
+    /// Likewise with a proof of the key of a workload.
+    workloads: IntCounter,
     results: IntCounterVec,
 }
 
@@ -28,12 +30,13 @@ impl ProofMetrics {
     pub(super) fn register(registrar: &Registrar<'_>) -> Result<Self, Error> {
         let results = registrar.counters(
             "callgate_proofs_total",
-            "Requests with a bound token by its binding (certificate, dpop) and what became of the proof: accepted, or the reason.",
+            "Requests with a bound token by its binding (certificate, dpop, wimse) and what became of the proof: accepted, or the reason.",
             &["binding", "result"],
         )?;
         Ok(Self {
             certificates: results.with_label_values(&[CERTIFICATE, ACCEPTED]),
             keys: results.with_label_values(&[DPOP, ACCEPTED]),
+            workloads: results.with_label_values(&[WIMSE, ACCEPTED]),
             results,
         })
     }
@@ -44,11 +47,12 @@ impl ProofMetrics {
             None => {}
             Some(Confirmation::Certificate(_)) => self.certificates.inc(),
             Some(Confirmation::DpopKey(_)) => self.keys.inc(),
+            Some(Confirmation::WorkloadKey(_)) => self.workloads.inc(),
         }
     }
 
-    /// Counts a refusal, if it was for want of a proof.
-    pub(super) fn refused(&self, reason: Reason) {
+    /// Counts a refusal, if it was for want of a proof: of a workload's, if its token came with the request.
+    pub fn refused(&self, reason: Reason, is_of_workload: bool) {
         let binding = match reason {
             Reason::CertificateMismatch | Reason::CertificateMissing => CERTIFICATE,
             Reason::ProofExpired
@@ -56,7 +60,10 @@ impl ProofMetrics {
             | Reason::ProofMissing
             | Reason::ProofNonceWanted
             | Reason::ProofReplayed
-            | Reason::ProofUncheckable => DPOP,
+            | Reason::ProofUncheckable => match is_of_workload {
+                true => WIMSE,
+                false => DPOP,
+            },
             _ => return,
         };
         self.results.with_label_values(&[binding, reason.as_str()]).inc();
@@ -95,3 +102,4 @@ impl<F: Fn() -> (usize, usize) + Send + Sync> Collector for AtScrape<F> {
 const ACCEPTED: &str = "accepted";
 const CERTIFICATE: &str = "certificate";
 const DPOP: &str = "dpop";
+const WIMSE: &str = "wimse";

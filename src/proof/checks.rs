@@ -18,10 +18,10 @@ use crate::rejection::{Reason, Rejection, quoted};
 
 /// A proof that is well formed. Whoever made it may have written anything into it.
 pub(super) struct Unproven<'p> {
-    header: Object<'p>,
-    claims: Object<'p>,
-    signing_input: &'p str,
-    signature: &'p str,
+    pub(super) header: Object<'p>,
+    pub(super) claims: Object<'p>,
+    pub(super) signing_input: &'p str,
+    pub(super) signature: &'p str,
 }
 
 /// A proof, what is asked of it, and when.
@@ -318,4 +318,4 @@ const TYPE: &str = "dpop+jwt";
 pub const JTI_MAX: usize = 256;
 
 /// How many URLs of a service are named.
-const URLS_SHOWN: usize = 3;
+pub(super) const URLS_SHOWN: usize = 3;

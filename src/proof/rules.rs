@@ -5,6 +5,8 @@ use std::time::Duration;
 use super::uri::ExternalUrl;
 use crate::algorithm::Algorithm;
 use crate::confirmation::KeyThumbprint;
+use crate::keys::proof_key::WorkloadKey;
+use crate::request::Fields;
 
 /// What proofs must fulfil.
 #[derive(Clone, Debug)]
@@ -30,6 +32,36 @@ pub struct ProvenRequest<'r> {
     pub token: &'r [u8],
     /// The key to which that token is bound.
     pub key: KeyThumbprint,
+}
+
+/// What proofs of workloads must fulfil.
+#[derive(Clone, Debug)]
+pub struct WorkloadProofRules {
+    /// The algorithms that they may be signed with.
+    pub algorithms: Vec<Algorithm>,
+    /// How long before its `exp` a proof is good at most.
+    pub window: Duration,
+    /// What this service is called outside.
+    pub external_urls: Vec<ExternalUrl>,
+    /// The field that carries tokens here, if it is neither `Authorization` nor `Txn-Token`: a proof must cover it too.
+    pub token_field: Option<String>,
+}
+
+/// The request that a workload's proof must be for.
+#[derive(Clone, Copy)]
+pub struct WorkloadRequest<'r> {
+    /// As sent, without query; `None` if the target is not in origin form.
+    pub path: Option<&'r str>,
+    /// The workload identity token that it carries.
+    pub token: &'r [u8],
+    /// The key that this token holds.
+    pub key: &'r WorkloadKey,
+    /// The OAuth access token beside it (RFC 6750 §2.1, RFC 9449 §7.1).
+    pub access_token: Option<&'r [u8]>,
+    /// The transaction token beside it.
+    pub transaction_token: Option<&'r [u8]>,
+    /// All its fields.
+    pub fields: &'r dyn Fields,
 }
 
 /// How far the clock of a client may go ahead of ours.

@@ -16,6 +16,8 @@ use crate::confirmation::KeyThumbprint;
 use crate::json::Object;
 use crate::keys::proof_key::ProofKey;
 
+mod workload;
+
 const NOW: u64 = 1_767_225_600;
 const TOKEN: &str = "eyJhbGciOiJFUzI1NiJ9.e30.c2ln";
 

@@ -20,7 +20,7 @@ use crate::jwks_refresh::Freshness;
 use crate::mode::Mode;
 use crate::proof::replay::SpendError;
 use crate::rejection::Rejection;
-use crate::request::{RequestHead, SingletonField};
+use crate::request::{Fields, RequestHead, SingletonField};
 
 /// Authenticates a request by its head, the very one that is forwarded. It has a place among those in progress, and
 /// without a proven caller one among those that have none.
@@ -116,11 +116,16 @@ fn request_head<'s>(session: &'s Session, ctx: &RequestContext) -> RequestHead<'
         Some(hops) => hops.certificate(lines(hops.field_name())),
         None => shown_certificate(session),
     };
-    let proof = match policy.authenticator.proofs() {
-        Some(_) => lines(PROOF.as_str()),
-        None => SingletonField::Absent,
-    };
-    RequestHead { certificate, proof, ..head_parts(header, &policy.token_header) }
+    let field = policy.authenticator.token_field();
+    let proof = if field.takes_dpop() { lines(PROOF.as_str()) } else { SingletonField::Absent };
+    let fields = field.takes_workload().then_some(header as &dyn Fields);
+    RequestHead { certificate, proof, fields, ..head_parts(header, &policy.token_header) }
+}
+
+impl Fields for RequestHeader {
+    fn field(&self, name: &str) -> SingletonField<'_> {
+        SingletonField::from_lines(self.headers.get_all(name).iter().map(HeaderValue::as_bytes))
+    }
 }
 
 /// The certificate that the peer showed when it opened the connection. Pingora gives its SHA-256, and nothing if there is none. A
@@ -138,6 +143,7 @@ fn head_parts<'h>(header: &'h RequestHeader, token: &HeaderName) -> RequestHead<
         authorization: SingletonField::from_lines(lines),
         proof: SingletonField::Absent,
         certificate: None,
+        fields: None,
     }
 }
 

@@ -85,10 +85,9 @@ impl RequestContext {
         self.record.accepted().map(|accepted| accepted.expires)
     }
 
-    /// Whether its caller has shown a proof of a key.
+    /// Whether its caller has shown a proof by DPoP.
     pub fn is_proven_by_key(&self) -> bool {
-        let confirmation = self.record.accepted().and_then(Accepted::confirmation);
-        matches!(confirmation, Some(Confirmation::DpopKey(_)))
+        matches!(self.record.accepted().and_then(Accepted::confirmation), Some(Confirmation::DpopKey(_)))
     }
 
     /// The nonce for the caller's next proof, if proofs need one.

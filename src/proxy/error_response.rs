@@ -44,11 +44,17 @@ struct Problem<'a> {
 }
 
 impl ErrorResponse {
-    /// The response to a refused request, which tells as much as the policy allows.
+    /// The response to a refused request, which tells as much as the policy allows. `is_of_workload` says whose proof it is about, if it
+    /// is about one.
     ///
     /// # Errors
     /// If a value is none of a header, which none of ours should be.
-    pub fn new(rejection: &Rejection, policy: &RefusalPolicy, request_id: &str) -> pingora::Result<Self> {
+    pub fn new(
+        rejection: &Rejection,
+        policy: &RefusalPolicy,
+        request_id: &str,
+        is_of_workload: bool,
+    ) -> pingora::Result<Self> {
         let reason = rejection.reason();
         let word = (policy.disclosure != Disclosure::Bare).then(|| reason.as_str());
         let detail = (policy.disclosure == Disclosure::Full).then(|| rejection.detail());
@@ -70,15 +76,18 @@ impl ErrorResponse {
         head.insert_header(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"))?;
         head.insert_header(CONTENT_LENGTH, body.len())?;
         head.insert_header(CACHE_CONTROL, HeaderValue::from_static("no-store"))?;
-        // The errors of a bearer token, and of one with proof.
+        // The errors of a bearer token, of one with proof, and of a workload's.
         let errors = match reason.challenge() {
             Challenge::None => None,
-            Challenge::Bare => Some([None, None]),
-            Challenge::InvalidToken => Some([Some("invalid_token"); 2]),
-            Challenge::InvalidDpopProof => Some([None, Some("invalid_dpop_proof")]),
-            Challenge::UseDpopNonce => Some([None, Some("use_dpop_nonce")]),
+            Challenge::Bare => Some([None; 3]),
+            Challenge::InvalidToken => Some([Some("invalid_token"); 3]),
+            Challenge::InvalidProof if is_of_workload => Some([None, None, Some("invalid_proof")]),
+            Challenge::InvalidProof => Some([None, Some("invalid_dpop_proof"), None]),
+            Challenge::UseDpopNonce => Some([None, Some("use_dpop_nonce"), None]),
         };
-        for (scheme, error) in [&policy.bearer, &policy.dpop].into_iter().zip(errors.into_iter().flatten()) {
+        for (scheme, error) in
+            [&policy.bearer, &policy.dpop, &policy.workload].into_iter().zip(errors.into_iter().flatten())
+        {
             if let Some(scheme) = scheme {
                 let challenge = match error {
                     Some(error) => value(&described(scheme, error, word, detail))?,
@@ -150,7 +159,8 @@ pub async fn respond(session: &mut Session, rejection: &Rejection, ctx: &mut Req
         return true;
     }
     let request = session.req_header();
-    let response = ErrorResponse::new(rejection, &ctx.policy.refusals, &ctx.record.request_id);
+    let response =
+        ErrorResponse::new(rejection, &ctx.policy.refusals, &ctx.record.request_id, ctx.record.is_of_workload());
     let response = if speaks_grpc(request) {
         response.and_then(|it| it.for_grpc(rejection, ctx.policy.refusals.disclosure))
     } else {
@@ -236,10 +246,11 @@ pub async fn respond_to_malformed(
     stream.connection().linger();
     let is_head = method == "HEAD";
     let mut response_bytes = 0;
-    let encoded = ErrorResponse::new(rejection, &ctx.policy.refusals, &ctx.record.request_id).and_then(|response| {
-        response_bytes = if is_head { 0 } else { response.body.len() as u64 };
-        response_writer::last_response(response.head, response.body, is_head)
-    });
+    let encoded =
+        ErrorResponse::new(rejection, &ctx.policy.refusals, &ctx.record.request_id, false).and_then(|response| {
+            response_bytes = if is_head { 0 } else { response.body.len() as u64 };
+            response_writer::last_response(response.head, response.body, is_head)
+        });
     let mut end = End::default();
     if let Ok(encoded) = encoded
         && stream.write_all(&encoded).await.is_ok()
@@ -305,7 +316,7 @@ mod tests {
         let both = policy(Disclosure::Reason).with_dpop(&algorithms, true);
         let alone = policy(Disclosure::Reason).with_dpop(&algorithms, false);
         let challenges = |reason, policy: &RefusalPolicy| {
-            let answer = ErrorResponse::new(&Rejection::new(reason, "why"), policy, "r1").unwrap();
+            let answer = ErrorResponse::new(&Rejection::new(reason, "why"), policy, "r1", false).unwrap();
             let fields = answer.head.headers.get_all("www-authenticate").iter();
             fields.map(|field| field.to_str().unwrap().to_owned()).collect::<Vec<_>>()
         };
@@ -340,9 +351,13 @@ mod tests {
 
     #[test]
     fn a_missing_token_is_asked_for_without_an_error() {
-        let answer =
-            ErrorResponse::new(&Rejection::new(Reason::TokenMissing, "send one"), &policy(Disclosure::Full), "r1")
-                .unwrap();
+        let answer = ErrorResponse::new(
+            &Rejection::new(Reason::TokenMissing, "send one"),
+            &policy(Disclosure::Full),
+            "r1",
+            false,
+        )
+        .unwrap();
         assert_eq!(answer.head.status, 401);
         assert_eq!(header(&answer, "www-authenticate").as_deref(), Some("Bearer realm=\"email\""));
         assert_eq!(header(&answer, "cache-control").as_deref(), Some("no-store"));
@@ -351,9 +366,13 @@ mod tests {
 
     #[test]
     fn a_failed_token_is_answered_with_its_reason_everywhere() {
-        let answer =
-            ErrorResponse::new(&Rejection::new(Reason::TokenExpired, "since 'long'"), &policy(Disclosure::Full), "r1")
-                .unwrap();
+        let answer = ErrorResponse::new(
+            &Rejection::new(Reason::TokenExpired, "since 'long'"),
+            &policy(Disclosure::Full),
+            "r1",
+            false,
+        )
+        .unwrap();
         assert_eq!(
             header(&answer, "www-authenticate").as_deref(),
             Some("Bearer realm=\"email\", error=\"invalid_token\", error_description=\"token_expired: since 'long'\"")
@@ -383,7 +402,7 @@ mod tests {
                  error_description=\"token_expired: why\"",
             ),
         ] {
-            let answer = ErrorResponse::new(&Rejection::new(reason, "why"), &other, "r1").unwrap();
+            let answer = ErrorResponse::new(&Rejection::new(reason, "why"), &other, "r1", false).unwrap();
             assert_eq!(header(&answer, "www-authenticate").as_deref(), Some(wanted));
         }
     }
@@ -398,16 +417,20 @@ mod tests {
             (Reason::TokenExpired, Some(format!("{challenge}, error=\"invalid_token\""))),
             (Reason::KeysUnavailable, None),
         ] {
-            let answer = ErrorResponse::new(&Rejection::new(reason, "why"), &told, "r1").unwrap();
+            let answer = ErrorResponse::new(&Rejection::new(reason, "why"), &told, "r1", false).unwrap();
             assert_eq!(header(&answer, "www-authenticate"), wanted);
         }
     }
 
     #[test]
     fn missing_keys_are_our_fault_and_worth_another_try() {
-        let answer =
-            ErrorResponse::new(&Rejection::new(Reason::KeysUnavailable, "later"), &policy(Disclosure::Full), "r1")
-                .unwrap();
+        let answer = ErrorResponse::new(
+            &Rejection::new(Reason::KeysUnavailable, "later"),
+            &policy(Disclosure::Full),
+            "r1",
+            false,
+        )
+        .unwrap();
         assert_eq!(answer.head.status, 503);
         assert_eq!(header(&answer, "retry-after").as_deref(), Some("2"));
         assert_eq!(header(&answer, "www-authenticate"), None);
@@ -424,7 +447,7 @@ mod tests {
             (Reason::UpstreamTimeout, "4"),
         ] {
             let rejection = Rejection::new(reason, "100% sure");
-            let answer = ErrorResponse::new(&rejection, &policy(Disclosure::Full), "r1")
+            let answer = ErrorResponse::new(&rejection, &policy(Disclosure::Full), "r1", false)
                 .unwrap()
                 .for_grpc(&rejection, Disclosure::Full)
                 .unwrap();
@@ -439,7 +462,7 @@ mod tests {
     #[test]
     fn a_response_tells_as_much_as_it_may_and_always_the_status_and_the_request() {
         let rejection = Rejection::new(Reason::TokenExpired, "since 'long'");
-        let refused = |disclosure| ErrorResponse::new(&rejection, &policy(disclosure), "r1").unwrap();
+        let refused = |disclosure| ErrorResponse::new(&rejection, &policy(disclosure), "r1", false).unwrap();
         for (disclosure, challenge, message, wanted) in [
             (
                 Disclosure::Reason,

@@ -52,6 +52,8 @@ pub struct RefusalPolicy {
     pub bearer: Option<String>,
     /// Likewise for a token with proof (RFC 9449 §7.1).
     pub dpop: Option<String>,
+    /// Likewise for a workload identity token, under a scheme of ours: the drafts have none, and a 401 must have one (RFC 9110 §15.5.2).
+    pub workload: Option<String>,
     /// How much they tell.
     pub disclosure: Disclosure,
 }
@@ -73,22 +75,31 @@ impl RefusalPolicy {
                 parameters.extend([", ", name, "=\"", &quotable(value), "\""]);
             }
         }
-        Self { bearer: Some(["Bearer ", &parameters].concat()), dpop: None, disclosure }
+        Self { bearer: Some(["Bearer ", &parameters].concat()), dpop: None, workload: None, disclosure }
     }
 
     /// Asks for a token with a proof by one of these algorithms too, or for such alone.
     #[must_use]
     pub fn with_dpop(self, algorithms: &[Algorithm], or_bearer: bool) -> Self {
-        // By every name, since clients look for theirs.
-        let names: Vec<_> = algorithms
-            .iter()
-            .flat_map(|algorithm| [Some(algorithm.name()), algorithm.deprecated_name()])
-            .flatten()
-            .collect();
         let parameters = self.bearer.as_deref().unwrap_or_default().trim_start_matches("Bearer ");
-        let dpop = Some(["DPoP ", parameters, ", algs=\"", &names.join(" "), "\""].concat());
+        let dpop = Some(["DPoP ", parameters, ", algs=\"", &names(algorithms), "\""].concat());
         Self { dpop, bearer: self.bearer.filter(|_| or_bearer), ..self }
     }
+
+    /// Asks for a workload identity token with a proof by one of these algorithms too, or for such alone.
+    #[must_use]
+    pub fn with_workload(self, realm: &str, algorithms: &[Algorithm], or_bearer: bool) -> Self {
+        let realm = quotable(realm);
+        let fields = "header=\"Workload-Identity-Token\", proof=\"Workload-Proof-Token\"";
+        let workload = ["WIMSE realm=\"", &realm, "\", ", fields, ", algs=\"", &names(algorithms), "\""].concat();
+        Self { workload: Some(workload), bearer: self.bearer.filter(|_| or_bearer), ..self }
+    }
+}
+
+/// Algorithms by every name, since clients look for theirs.
+fn names(algorithms: &[Algorithm]) -> String {
+    let names = algorithms.iter().flat_map(|algorithm| [Some(algorithm.name()), algorithm.deprecated_name()]);
+    names.flatten().collect::<Vec<_>>().join(" ")
 }
 
 /// What a quoted string can hold of a text as it is (RFC 9110 §5.6.4).

@@ -122,7 +122,7 @@ impl RequestRecord {
     pub fn accept(&mut self, accepted: Arc<Accepted>, cache_status: CacheStatus, took: Duration) {
         self.decision = RecordedDecision::Forward;
         let accepted = self.accepted.insert(accepted);
-        self.sinks.metrics.proofs.accepted(accepted.confirmation());
+        self.sinks.metrics.proofs.accepted(accepted.confirmation().as_ref());
         let Some(index) = accepted.facts.issuer else { return };
         let issuer = self.policy.authenticator.issuers().get(index);
         let (Some(issuer), Some(metrics)) = (issuer, self.policy.issuers.get(index)) else { return };
@@ -183,6 +183,11 @@ impl RequestRecord {
     /// The caller, proven.
     pub fn identity(&self) -> Option<&Identity> {
         self.accepted.as_deref().map(|accepted| &accepted.identity)
+    }
+
+    /// Whether the request came with a workload identity token.
+    pub fn is_of_workload(&self) -> bool {
+        self.facts().is_workload
     }
 
     /// What is known of the token.
@@ -251,6 +256,9 @@ impl RequestRecord {
             }
         }
         self.note_refusal(end);
+        if let Some(reason) = self.reason {
+            metrics.proofs.refused(reason, self.is_of_workload());
+        }
         // Whoever sees the count also sees what was noted of the request.
         let issuer = self.facts().issuer.and_then(|index| self.policy.issuers.get(index));
         metrics.request(self.decision, self.reason, issuer, times);
@@ -263,7 +271,7 @@ impl RequestRecord {
         let Some(accepted) = &self.accepted else { return };
         let metrics = accepted.facts.issuer.and_then(|index| self.policy.issuers.get(index));
         let Some(bindings) = metrics.and_then(|metrics| metrics.bindings.as_ref()) else { return };
-        bindings.count(accepted.confirmation(), caller, || SystemTime::now().into());
+        bindings.count(accepted.confirmation().as_ref(), caller, || SystemTime::now().into());
     }
 
     /// Notes a refusal for whoever looks at the status.

@@ -13,6 +13,7 @@ use crate::audit::RecordedDecision;
 use crate::forwarding::{ForwardingPolicy, TokenForwarding};
 use crate::http1::fields::{elements, letters, trimmed};
 use crate::http1::target;
+use crate::request::{WORKLOAD_PROOF, WORKLOAD_TOKEN};
 
 /// Makes the upstream's request out of a client's, which `session` has as it came.
 ///
@@ -30,10 +31,10 @@ pub(super) fn prepare(
         upstream.set_raw_path(&origin)?;
     }
     let hops = ctx.policy.certificate_hops.as_ref().map(|hops| (hops, hops.include(ctx.peer_ip())));
-    let takes_proofs = ctx.policy.authenticator.proofs().is_some();
     let is_ours = |name: &HeaderName| {
         let name = name.as_str();
-        let is_proof = takes_proofs && letters(name).eq(PROOF.as_str().bytes());
+        let is_proof = token.takes_dpop() && letters(name).eq(PROOF.as_str().bytes())
+            || token.takes_workload() && is_of_workload(name);
         let is_certificate = hops.is_some_and(|(hops, from_hop)| hops.remove(name, from_hop));
         let is_reserved = folds_to(name, &RESERVED_HEADERS) || is_proof || is_certificate;
         caller.is_alias(name) || token.is_disguise(name) || is_reserved
@@ -49,6 +50,9 @@ pub(super) fn prepare(
     }
     if rule.token == TokenForwarding::Withhold {
         upstream.remove_header(&ctx.policy.token_header);
+        if token.takes_workload() {
+            upstream.remove_header(WORKLOAD_TOKEN);
+        }
     }
     let peer = ctx.info.as_deref().and_then(|info| info.peer().address.as_deref());
     set_forwarded_headers(upstream, session, peer, rule)?;
@@ -140,6 +144,13 @@ fn remove(head: &mut RequestHeader, is_unwanted: impl Fn(&HeaderName) -> bool) {
     while let Some(name) = head.headers.keys().find(|name| is_unwanted(name)).cloned() {
         head.remove_header::<HeaderName>(&name);
     }
+}
+
+/// Whether a name is that of a workload's proof, in whatever spelling, or could be taken for the one of its token. Pingora has the names
+/// in lower case.
+fn is_of_workload(name: &str) -> bool {
+    let is_spelling_of = |known: &str| letters(name).eq(letters(known));
+    is_spelling_of(WORKLOAD_PROOF) || (name != WORKLOAD_TOKEN && is_spelling_of(WORKLOAD_TOKEN))
 }
 
 /// Whether a name has the letters and digits of one of these, in whatever spelling.

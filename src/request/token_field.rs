@@ -10,6 +10,7 @@ pub struct TokenField {
     name: Cow<'static, str>,
     scheme: Scheme,
     takes_dpop: bool,
+    takes_workload: bool,
 }
 
 /// What stands before the token in its field.
@@ -26,13 +27,25 @@ impl TokenField {
     #[must_use]
     pub fn new(name: String, scheme: Scheme) -> Self {
         let name = if name.eq_ignore_ascii_case(USUAL) { Cow::Borrowed(USUAL) } else { name.into() };
-        Self { name, scheme, takes_dpop: false }
+        Self { name, scheme, takes_dpop: false, takes_workload: false }
     }
 
     /// The same field, in which the scheme `DPoP` may stand too.
     #[must_use]
     pub fn with_dpop(self) -> Self {
         Self { takes_dpop: self.scheme == Scheme::Bearer, ..self }
+    }
+
+    /// The same field, beside which a workload identity token may stand in its own.
+    #[must_use]
+    pub fn with_workload(self) -> Self {
+        Self { takes_workload: true, ..self }
+    }
+
+    /// Whether a workload identity token may stand in its own field instead.
+    #[must_use]
+    pub const fn takes_workload(&self) -> bool {
+        self.takes_workload
     }
 
     /// Whether the scheme `DPoP` (RFC 9449 §7.1) may stand before the token too.
@@ -88,7 +101,7 @@ impl TokenField {
 
 impl Default for TokenField {
     fn default() -> Self {
-        Self { name: Cow::Borrowed(USUAL), scheme: Scheme::Bearer, takes_dpop: false }
+        Self { name: Cow::Borrowed(USUAL), scheme: Scheme::Bearer, takes_dpop: false, takes_workload: false }
     }
 }
 

@@ -48,12 +48,13 @@ impl Assembly {
     ) -> Result<Self, ServerError> {
         let upstream = upstream_peer(&config.upstream).await?;
         let Verifier { authenticator, sources, deny_list } = Verifier::new(config.clone(), Some(before));
-        let authenticator = match &config.dpop {
-            Some(dpop) => {
-                let verifier = ProofVerifier::new(dpop.rules.clone(), Arc::clone(proofs));
-                authenticator.with_proofs(if config.replay.is_some() { verifier.with_store() } else { verifier })
-            }
-            None => authenticator,
+        let dpop = config.dpop.as_ref().map(|dpop| dpop.rules.clone());
+        let workload = config.wimse.as_ref().map(|wimse| wimse.rules.clone());
+        let authenticator = if dpop.is_some() || workload.is_some() {
+            let verifier = ProofVerifier::new(dpop, Arc::clone(proofs)).with_workload(workload);
+            authenticator.with_proofs(if config.replay.is_some() { verifier.with_store() } else { verifier })
+        } else {
+            authenticator
         };
         let refresher = before.reconfigured(sources).with_readiness(config.readiness);
         Ok(Self { authenticator, refresher, deny_list, upstream })
@@ -74,27 +75,31 @@ impl Assembly {
         if deny_list.is_none() {
             metrics.revocation.serving(0);
         }
-        if let (Some(proofs), Some(dpop)) = (authenticator.proofs(), &config.dpop) {
-            proofs.resize_memory(dpop.memory);
+        let memory = config.dpop.as_ref().map(|it| it.memory).or_else(|| config.wimse.as_ref().map(|it| it.memory));
+        if let (Some(proofs), Some(memory)) = (authenticator.proofs(), memory) {
+            proofs.resize_memory(memory);
         }
         let requirements: Vec<_> = config.issuers.iter().map(|issuer| &issuer.rules.requirement).collect();
         // A claim that stands for the audience names the callers' clients, and not this service.
         let mut named = requirements.iter().filter(|asked| asked.audience_claim().is_none());
-        let realm = named.find_map(|asked| asked.audiences().first());
+        let realm = named.find_map(|asked| asked.audiences().first()).map_or("callgate", String::as_str);
         let token = &config.token;
         let resource = config.protected_resource.as_ref();
         let proofs = config.dpop.as_ref().map_or(&[][..], |dpop| &dpop.rules.algorithms);
         let resource = resource.map(|identifier| ProtectedResource::new(identifier, &requirements, token, proofs));
         let mut refusals = RefusalPolicy::new(
-            realm.map_or("callgate", String::as_str),
+            realm,
             (!token.is_authorization()).then(|| token.name()),
             resource.as_ref().map(ProtectedResource::metadata_url),
             config.refusals,
         );
+        // A token that is bound to a certificate comes as a bearer token too.
+        let or_bearer = requirements.iter().map(|asked| asked.binding()).any(|it| it.bearer || it.certificate);
         if let Some(dpop) = &config.dpop {
-            // A token that is bound to a certificate comes as a bearer token too.
-            let or_bearer = requirements.iter().map(|asked| asked.binding()).any(|it| it.bearer || it.certificate);
             refusals = refusals.with_dpop(&dpop.rules.algorithms, or_bearer);
+        }
+        if let Some(wimse) = &config.wimse {
+            refusals = refusals.with_workload(realm, &wimse.rules.algorithms, or_bearer);
         }
         let policy = Policy {
             token_header: token_header(token),

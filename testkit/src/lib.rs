@@ -29,5 +29,6 @@ pub mod stage;
 pub mod tls;
 pub mod token;
 pub mod tools;
+pub mod workload;
 pub mod workload_api;
 pub mod world;

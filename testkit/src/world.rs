@@ -123,6 +123,7 @@ pub fn judge_at(world: &Authenticator, field: &[u8], now: u64) -> Decision {
             authorization,
             proof: SingletonField::Absent,
             certificate: None,
+            fields: None,
         },
         UnixTime::from_secs(now),
     )

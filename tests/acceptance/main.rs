@@ -34,4 +34,5 @@ mod streaming; // bodies go through as they come
 mod token_cache; // tokens that are shown again
 mod token_field; // tokens in another field than Authorization
 mod upstream_failures; // 502 and 504
+mod wimse; // workload tokens with proof
 mod workload_api; // keys from the SPIFFE Workload API

@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use testkit::dpop::Client;
 use testkit::signing::pair;
 use testkit::token::{TokenSpec, token};
+use testkit::workload::Workload;
 use testkit::world::NOW;
 
 /// A directory with a configuration and a key set.
@@ -432,4 +433,59 @@ fn a_proof_is_explained_check_by_check_for_the_request_that_it_is_for() {
     let without = place.command(&["--proof", &file]).output().expect("the binary");
     assert_ne!(without.status.code(), Some(0), "a proof is for a request");
     assert!(String::from_utf8_lossy(&without.stderr).contains("--method"), "{without:?}");
+}
+
+#[test]
+fn a_workload_token_is_explained_with_its_proof() {
+    let place = Place::with(
+        "keys = { file = \"keys.json\" }\nbinding = [\"wimse\"]",
+        "[forwarding]\nexternal_urls = [\"https://gate.example/mail\"]",
+    );
+    let (workload, url) = (Workload::new("ES256"), "https://gate.example/mail/send");
+    let of = |workload: &Workload| {
+        let cnf = workload.confirmation().to_string();
+        let own = token().head("typ", "\"wit+jwt\"").without("aud").claim("sub", "\"wimse://example.com/billing\"");
+        text(&own.claim("cnf", &cnf))
+    };
+    let (own, other) = (of(&workload), of(&Workload::new("ES256")));
+    let mut claims = workload.claims(url, &own);
+    claims["exp"] = json!(NOW + 60);
+    place.write("proof", &format!("{}\n", workload.sign(&claims)));
+    let (file, now) = (place.path("proof").display().to_string(), NOW.to_string());
+    let with =
+        |token: &str, url: &str| place.read(&["--proof", &file, "--method", "POST", "--url", url, "--at", &now], token);
+    for token in [own.clone(), format!("Workload-Identity-Token: {own}\n")] {
+        let accepted = with(&token, &format!("{url}?a=b"));
+        assert_eq!(accepted.status.code(), Some(0), "{}", said(&accepted));
+        for words in
+            ["proof's aud", "'https://gate.example/mail/send' alone", "proof's wth", "wimse://example.com/billing"]
+        {
+            assert!(said(&accepted).contains(words), "{words}: {}", said(&accepted));
+        }
+    }
+    for (output, reason, check) in [
+        (with(&own, "https://gate.example/mail/other"), "proof_invalid", "proof's aud"),
+        (with(&other, url), "proof_invalid", "proof's wth"),
+        (place.read(&["--at", &now], &own), "proof_missing", "proof"),
+        (with(&format!("Authorization: Bearer {own}"), url), "token_bound", "place"),
+        (with(&format!("Workload-Identity-Token: {}", text(&token())), url), "type_refused", "field"),
+    ] {
+        let said = said(&output);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains(&format!("refused: {reason}")) && said.contains(check), "{reason}, {check}: {said}");
+        assert!(!said.contains(&own), "the token is not shown");
+    }
+    // Where none is accepted, it is a token like any other.
+    let usual = Place::new().explain(&token().head("typ", "\"wit+jwt\""), &[]);
+    assert!(said(&usual).contains("refused: type_refused"), "{}", said(&usual));
+}
+
+#[test]
+fn the_version_names_the_drafts_that_it_follows() {
+    let version = Command::new(testkit::stage::binary()).arg("--version").output().expect("the binary");
+    let said = said(&version);
+    assert!(said.starts_with(&format!("callgate {}\n", env!("CARGO_PKG_VERSION"))), "{said}");
+    assert!(said.contains("draft-ietf-wimse-workload-creds-02 and draft-ietf-wimse-wpt-02"), "{said}");
+    let short = Command::new(testkit::stage::binary()).arg("-V").output().expect("the binary");
+    assert_eq!(String::from_utf8_lossy(&short.stdout), format!("callgate {}\n", env!("CARGO_PKG_VERSION")));
 }

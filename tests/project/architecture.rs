@@ -50,7 +50,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     (
         "explain",
-        &["authenticator", "clock", "confirmation", "json", "jwt", "keys", "proof", "rejection", "request", "token"],
+        &["authenticator", "clock", "json", "jwt", "keys", "proof", "rejection", "request", "requirement", "token"],
     ),
     ("mode", &["issuers", "request", "route"]),
     ("proof", &["algorithm", "clock", "confirmation", "json", "jwt", "keys", "rejection", "request"]),

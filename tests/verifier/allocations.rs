@@ -57,6 +57,7 @@ fn deciding_allocates_no_more_than_is_known() {
             authorization: SingletonField::Absent,
             proof: SingletonField::Absent,
             certificate: None,
+            fields: None,
         };
         measure(|| assert!(matches!(stage.authenticator.decide(&head, NOW), Decision::Pass)))
     }));
@@ -105,7 +106,7 @@ fn recording_and_refusing_allocate_no_more_than_is_known() {
             // The head is a map of fields, as for every response.
             19,
             measure(|| {
-                let response = ErrorResponse::new(&rejection, &refusals, "r1").unwrap();
+                let response = ErrorResponse::new(&rejection, &refusals, "r1", false).unwrap();
                 drop(last_response(response.head, response.body, false).unwrap());
             }),
         ),
@@ -152,6 +153,7 @@ impl Stage {
             authorization,
             proof: SingletonField::Absent,
             certificate: None,
+            fields: None,
         };
         drop(self.authenticator.decide(&head, NOW));
         measure(|| drop(self.authenticator.decide(&head, NOW)))

@@ -159,7 +159,7 @@ fn refusals_are_plain_bounded_and_repeat_no_part_of_the_token() {
 
 fn head(field: &[u8]) -> RequestHead<'_> {
     let (authorization, proof) = (SingletonField::One(field), SingletonField::Absent);
-    RequestHead { method: "POST", path: Some("/send"), authorization, proof, certificate: None }
+    RequestHead { method: "POST", path: Some("/send"), authorization, proof, certificate: None, fields: None }
 }
 
 /// An explanation walks through the checks by itself, and must come to the reason that the proxy gives.

@@ -94,7 +94,7 @@ impl Stage {
         }
         let authorization: fn(&str) -> String = if bound == KeyOf { with_dpop } else { with_bearer };
         Shown {
-            binding: Binding { certificate: true, dpop: true, bearer: true },
+            binding: Binding { certificate: true, dpop: true, wimse: false, bearer: true },
             token,
             signature: str::to_owned,
             authorization,
@@ -166,6 +166,7 @@ impl Stage {
             authorization: SingletonField::from_lines(values.iter().map(Vec::as_slice)),
             proof: SingletonField::from_lines(proofs.iter().map(Vec::as_slice)),
             certificate: shown.certificate.map(CertificateHash),
+            fields: None,
         };
         gate.decide(&head, UnixTime::from_secs(self.now))
     }
@@ -215,7 +216,7 @@ fn without(part: fn(&mut Shown) -> &mut Value, name: &'static str) -> Change {
 }
 
 fn binding(certificate: bool, dpop: bool, bearer: bool) -> Change {
-    shown(move |it| it.binding = Binding { certificate, dpop, bearer })
+    shown(move |it| it.binding = Binding { certificate, dpop, wimse: false, bearer })
 }
 
 fn as_written(authorization: fn(&str) -> String) -> Change {

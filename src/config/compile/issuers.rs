@@ -68,7 +68,8 @@ fn issuer(
     let recorded = caller::recorded(table.record, &at.key("record"), findings);
     // The shape has seen to it that both are there.
     let keys = table.keys.unwrap_or_default();
-    let owner = keys::Owner { issuer: &called, trust_domain: domain.as_deref() };
+    let has_workloads = table.binding.contains(&file::Proof::Wimse);
+    let owner = keys::Owner { issuer: &called, trust_domain: domain.as_deref(), has_workloads };
     let origin = keys::origin(&keys, owner, algorithms.as_deref().ok(), &at.key("keys"), findings);
     trust_domain?;
     name?;
@@ -112,7 +113,7 @@ fn binding(table: &file::Issuer, at: &KeyPath, findings: &mut Findings<'_, '_>) 
         let why = "without a proof in 'binding', tokens that are bound to nothing are the only ones that pass; with false here none would";
         return Err(findings.error(&at.key("bearer"), why));
     }
-    Ok(Binding { certificate, dpop, bearer: table.bearer })
+    Ok(Binding { certificate, dpop, wimse: table.binding.contains(&file::Proof::Wimse), bearer: table.bearer })
 }
 
 /// Refuses a certificate as proof where no client can show one.

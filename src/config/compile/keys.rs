@@ -31,9 +31,14 @@ pub(super) fn origin(
     let location = location::location(table, owner, at, findings);
     let usage = match (&location, table.usage) {
         (Ok(Location::WorkloadApi { .. }), _) => KeyUse::JwtBundle,
+        (_, file::KeyUse::JwtSvid) if owner.has_workloads => KeyUse::Svid,
         (_, file::KeyUse::JwtSvid) => KeyUse::JwtSvid,
         (_, file::KeyUse::Signature) => KeyUse::Signature,
     };
+    if owner.has_workloads && usage == KeyUse::JwtBundle {
+        let why = "the bundle of the Workload API has no keys of workload identity tokens (wit-svid), which binding wants; write url or file";
+        return Err(findings.error(&at.key("workload_api"), why));
+    }
     let key_file = match (&location, algorithms) {
         (Ok(Location::File(path)), Some(algorithms)) => {
             files::key_file(path, usage, algorithms, &at.key("file"), findings)

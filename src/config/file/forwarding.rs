@@ -12,8 +12,8 @@ pub(crate) struct Forwarding {
     #[schemars(range(max = 10))]
     pub trusted_hops: u32,
     /// What this service is called outside, as its callers know it: URLs with scheme and host, and with a path if a proxy takes that away
-    /// before Callgate. The `htu` of a proof (DPoP) must be one of them with the request's path. Neither `Host` nor `X-Forwarded-Host` have
-    /// a say in it.
+    /// before Callgate. The `htu` of a proof (DPoP) and the `aud` of a workload's must be one of them with the request's path. Neither
+    /// `Host` nor `X-Forwarded-Host` have a say in it.
     #[schemars(example = ["https://mail.example"])]
     pub external_urls: Vec<String>,
     /// How a proxy that ends TLS tells the certificate that a client showed to it: `rfc9440` (`Client-Cert`) or `xfcc` (Envoy's

@@ -59,7 +59,9 @@ pub(crate) struct Issuer {
     pub present_claims: Vec<String>,
     /// The proofs with which its bound tokens (`cnf`) pass. `certificate`: the client has opened the connection with the
     /// certificate that the token is bound to (RFC 8705), for which `listen.tls.client_ca` must be set. `dpop`: it sends a proof of the key
-    /// that the token is bound to (RFC 9449), for which `forwarding.external_urls` must be set. Without one here every bound
+    /// that the token is bound to (RFC 9449), for which `forwarding.external_urls` must be set. `wimse` (experimental): a workload
+    /// identity token in `Workload-Identity-Token`, with a proof of its key in `Workload-Proof-Token` (draft-ietf-wimse-wpt-02), for which
+    /// `forwarding.external_urls` must be set too; `bearer` says whether other tokens pass as well. Without one here every bound
     /// token is refused, since it would be worth no more than a bearer token.
     #[serde(default)]
     pub binding: Vec<Proof>,
@@ -118,6 +120,7 @@ pub(crate) enum Preset {
 pub(crate) enum Proof {
     Certificate,
     Dpop,
+    Wimse,
 }
 
 /// Whose missing keys make an instance not ready.

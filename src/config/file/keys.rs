@@ -42,7 +42,8 @@ pub(crate) struct Keys {
     /// The host, or `host:port`, to fetch the keys from, instead of the one in the discovery document: clusters often name an
     /// address there that nobody can reach.
     pub jwks_host: Option<String>,
-    /// What the keys must be meant for. `sig`: signatures, or not said. `jwt-svid`: the tokens of a SPIFFE bundle.
+    /// What the keys must be meant for. `sig`: signatures, or not said. `jwt-svid`: the tokens of a SPIFFE bundle; with
+    /// `wimse` in `binding` its `wit-svid` keys too, which then sign workload identity tokens alone.
     #[serde(rename = "use")]
     pub usage: KeyUse,
     /// Whether `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` of the environment are obeyed.

@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use crate::algorithm::Algorithm;
 use crate::confirmation::{CertificateHash, Confirmation, KeyThumbprint};
 use crate::json::{Object, Value};
 use crate::rejection::{Reason, quoted};
@@ -10,7 +11,16 @@ use crate::requirement::Binding;
 
 /// RFC 7800 §3: whoever presents a token with `cnf` must prove to have a key. Any `cnf` counts, also `null` or one with an unknown
 /// method: what it was meant to bind is lost if the token passes without a look at it.
-pub(super) fn judge(asked: Binding, claims: &Object<'_>) -> Result<(), Reason> {
+///
+/// A workload identity token is never a bearer token, and always bound to a key that it holds (draft-ietf-wimse-workload-creds §5.1).
+/// Whether that is a sound one is found out where it is used.
+pub(super) fn judge(asked: Binding, claims: &Object<'_>, is_workload_token: bool) -> Result<(), Reason> {
+    if is_workload_token {
+        return match claims.get("cnf") {
+            None => Err(Reason::TokenUnbound),
+            Some(_) => workload_key(claims).map(drop).ok_or(Reason::ClaimInvalid),
+        };
+    }
     match claims.get("cnf") {
         None => asked.bearer.then_some(()).ok_or(Reason::TokenUnbound),
         Some(_) => confirmation(claims).filter(|bound| asked.accepts(bound)).map(drop).ok_or(Reason::TokenBound),
@@ -29,7 +39,18 @@ pub(crate) fn confirmation(claims: &Object<'_>) -> Option<Confirmation> {
     certificate.or_else(|| hash("jkt").map(|hash| Confirmation::DpopKey(KeyThumbprint(hash))))
 }
 
-pub(super) fn wanted(asked: Binding) -> String {
+/// The key that a workload identity token with these claims holds, with the algorithm that it must say: the name of a digital signature,
+/// so neither `none` nor one of a shared secret or of encryption. It is a key alone, for the reason of [`confirmation`].
+pub(crate) fn workload_key<'c, 'a>(claims: &'c Object<'a>) -> Option<(&'c Object<'a>, Algorithm)> {
+    let Some(Value::Object(methods)) = claims.get("cnf") else { return None };
+    let (1, Some(Value::Object(jwk))) = (methods.members().count(), methods.get("jwk")) else { return None };
+    Some((jwk, jwk.text("alg").and_then(Algorithm::from_name)?))
+}
+
+pub(super) fn wanted(asked: Binding, is_workload_token: bool) -> String {
+    if is_workload_token {
+        return "an object with 'jwk' alone, a public key whose 'alg' names a digital signature".into();
+    }
     let certificate = "an object with 'x5t#S256' alone, the SHA-256 of the client's certificate in base64url";
     let key = "an object with 'jkt' alone, the thumbprint of the client's key in base64url";
     let good = [(asked.bearer, "missing"), (asked.certificate, certificate), (asked.dpop, key)];

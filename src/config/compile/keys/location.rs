@@ -13,6 +13,8 @@ use crate::keys::source::{AddressError, FetchUrl, Location, check, discovery_doc
 pub(crate) struct Owner<'a> {
     pub issuer: &'a str,
     pub trust_domain: Option<&'a str>,
+    /// Whether workload identity tokens are among its tokens.
+    pub has_workloads: bool,
 }
 
 /// The place of the keys of an issuer.

@@ -168,6 +168,7 @@ async fn decide(stage: &Stage, policy: &Policy, field: &str) -> Answer {
         authorization: SingletonField::One(field.as_bytes()),
         proof: SingletonField::Absent,
         certificate: None,
+        fields: None,
     };
     if stage.fault == Some(Fault::OneQueue) {
         drop(stage.queue.lock().await);
