@@ -233,7 +233,8 @@ impl Bound {
         slot.publish(Published { keys: keys.into(), confirmed: now, stale: UnixTime::MAX });
         let audiences = vec!["email-service".into()];
         let requirement = Requirement::new(ISSUER.into(), audiences, algorithms.clone()).expect("a requirement");
-        let requirement = requirement.with_binding(Binding { certificate: true, dpop: true, bearer: true });
+        let requirement =
+            requirement.with_binding(Binding { certificate: true, dpop: true, wimse: false, bearer: true });
         let caller = CallerRule::new("X-Caller-Service".into(), ClaimPath::parse("sub").expect("a claim"));
         let issuers = vec![Issuer::new(requirement, slot)];
         let external_urls = vec![ExternalUrl::new("https://mail.example").expect("a URL")];
@@ -264,6 +265,7 @@ impl Bound {
                 authorization: SingletonField::One(authorization.as_bytes()),
                 proof: if kind == "dpop" { SingletonField::One(proof.as_bytes()) } else { SingletonField::Absent },
                 certificate: (kind == "certificate").then_some(certificate),
+                fields: None,
             };
             let mut decide = || self.authenticator.decide(black_box(&head), self.now);
             let decision = if n == 2 { measured(&mut decide) } else { decide() };

@@ -15,15 +15,18 @@ use callgate::authenticator::{Authenticator, Issuer};
 use callgate::clock::UnixTime;
 use callgate::confirmation::KeyThumbprint;
 use callgate::identity::{CallerRule, ClaimPath};
-use callgate::keys::jwks::Reading;
+use callgate::keys::jwks::{KeyUse, Reading};
 use callgate::keys::store::{KeySlot, Published};
 use callgate::proof::uri::ExternalUrl;
 use callgate::proof::{ProofRules, ProofState, ProofVerifier, ProvenRequest};
 use callgate::request::SingletonField;
+use callgate::requirement::Binding;
 use callgate::route::PublicRoutes;
 use serde_json::Value;
 
 use testkit::world::{ISSUER, NOW, judge, requirement, verdict};
+
+use crate::workload::{Sent, rules, said, service};
 
 #[test]
 fn tokens_and_proofs_of_python_get_their_verdicts() {
@@ -31,12 +34,14 @@ fn tokens_and_proofs_of_python_get_their_verdicts() {
     check("python.sh", &["mint.py"]);
     check("python.sh", &["mint_joserfc.py"]);
     check_proofs("python.sh", "proofs.py");
+    check_workloads("python.sh", "workloads.py");
 }
 
 #[test]
 fn tokens_and_proofs_of_node_get_their_verdicts() {
     check("node.sh", &["mint.mjs"]);
     check_proofs("node.sh", "proofs.mjs");
+    check_workloads("node.sh", "workloads.mjs");
 }
 
 /// The exit code of a script that cannot get its interpreter or its libraries.
@@ -87,6 +92,29 @@ fn check_proofs(name: &str, script: &str) {
             let other = ProvenRequest { key: KeyThumbprint([1; 32]), ..request };
             assert_eq!(judged(&other), "proof_invalid", "the token is bound to another key");
         }
+    }
+}
+
+/// Workload identity tokens with proofs, made for now too.
+fn check_workloads(name: &str, script: &str) {
+    let Some(made) = made_by(name, &[script, "https://mail.example/send"]) else { return };
+    let by = made["by"].as_str().expect("a name");
+    let mut rules = rules("https://mail.example");
+    rules.algorithms.extend([Algorithm::Ps256, Algorithm::Rs256]);
+    let domains = [("example.com", KeyUse::Signature, made["keys"].clone())];
+    let service = service(rules, &domains, Binding { wimse: true, ..Binding::default() });
+    let requests = made["requests"].as_array().expect("a list");
+    assert!(requests.len() >= 18, "{by} made {} requests", requests.len());
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("a time").as_secs();
+    for made in requests {
+        let mut sent = Sent::default();
+        sent.add("Workload-Identity-Token", made["token"].as_str().expect("a token"));
+        sent.add("Workload-Proof-Token", made["proof"].as_str().expect("a proof"));
+        for (name, value) in made["fields"].as_object().expect("fields") {
+            sent.add(name, value.as_str().expect("a value"));
+        }
+        let found = said(&service, "/send", &sent, now);
+        assert_eq!(found, made["verdict"], "{by}, {}, {}", made["alg"], made["what"]);
     }
 }
 

@@ -15,3 +15,4 @@ mod conformance; // one line for each case, with its source
 mod interop; // tokens of other implementations
 mod possession; // bound tokens, and what must be shown for them
 mod properties; // what holds for every input
+mod workload; // workload tokens with proof
