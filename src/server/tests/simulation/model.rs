@@ -706,17 +706,17 @@ impl Model {
         if *failures > 0 {
             return recovered.then_some(now);
         }
+        let in_time = |by: Ms| (by + GRAIN < now + self.policies[policy].configuration.key_wait).then_some(by);
         let free = match in_flight {
             Some(Flight { keys: Some(keys), ends: Some(ends), .. }) if keys.contains(&token.signed) => {
-                return Some(*ends);
+                return in_time(*ends);
             }
             Some(Flight { keys: Some(_), ends: Some(ends), .. }) => *ends,
             Some(_) => return None,
             None => now,
         };
         let cooled = for_request.map_or(0, |begun| begun + terms.cooldown);
-        let passes_by = free.max(cooled) + latency;
-        (passes_by + GRAIN < now + self.policies[policy].configuration.key_wait).then_some(passes_by)
+        in_time(free.max(cooled) + latency)
     }
 
     /// A request is answered.
