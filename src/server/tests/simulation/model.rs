@@ -145,6 +145,8 @@ pub(super) struct Arrival {
     passes_by: Option<Ms>,
     /// What has changed so far, in its server and elsewhere.
     changes: (u64, u64),
+    /// That of the clock when it came.
+    skew: i64,
 }
 
 /// A key server as it really is. It has two replicas, which are asked in turn.
@@ -653,7 +655,8 @@ impl Model {
 impl Model {
     /// A request comes, and is judged under this policy.
     pub(super) fn arrives(&mut self, now: Ms, policy: usize, token: &Token) -> Arrival {
-        let mut arrival = Arrival { at: now, policy, at_hand: false, passes_by: None, changes: (0, self.changes) };
+        let mut arrival =
+            Arrival { at: now, policy, at_hand: false, passes_by: None, changes: (0, self.changes), skew: self.skew };
         let Some(task) = self.task_of(policy, token) else { return arrival };
         arrival.changes.0 = self.servers[token.server].changes;
         arrival.at_hand = self.is_at_hand(now, task, token);
@@ -823,7 +826,8 @@ impl Model {
         let was_looked_for = looked.get(&token.signed.kid).is_some_and(|at| now <= at + LOOK_AGAIN);
         let told = format!("a good token of {name} is refused ({reason}) after {waited} ms");
         let failures = *failures;
-        if is_good && self.is_at_hand(now, task, token) {
+        // Keys are not looked at again when a clock that is set back makes them fresh once more.
+        if is_good && arrival.skew == self.skew && self.is_at_hand(now, task, token) {
             self.breaks(Promise::GoodTokens, now, format!("{told}, though its key is at hand"));
         } else if is_good
             && is_undisturbed
