@@ -100,6 +100,11 @@ impl Authenticator {
         Self { revoked, ..self }
     }
 
+    /// The same in place.
+    pub(crate) fn keep_revocation(&mut self, revoked: &Arc<DenyListSlot>) {
+        self.revoked = Arc::clone(revoked);
+    }
+
     /// Remembers accepted tokens that are shown again in so many bytes of memory; none with 0.
     #[must_use]
     pub fn with_cache(self, bytes: u64) -> Self {
@@ -149,7 +154,7 @@ impl Authenticator {
 
     /// The place of the deny-list.
     #[must_use]
-    pub fn revoked(&self) -> &DenyListSlot {
+    pub const fn revoked(&self) -> &Arc<DenyListSlot> {
         &self.revoked
     }
 

@@ -23,7 +23,7 @@ use crate::protected_resource::ProtectedResource;
 use crate::proxy::policy::{Policy, RefusalPolicy};
 use crate::replay_store::ReplayStore;
 use crate::request::TokenField;
-use crate::revocation::list::DenyListSlot;
+use crate::revocation::list::{DenyList, DenyListSlot};
 use crate::revocation::watcher::DenyListWatcher;
 use crate::upstream::{Addresses, SystemResolver, UpstreamPeer};
 
@@ -58,6 +58,16 @@ impl Assembly {
         };
         let refresher = before.reconfigured(sources).with_readiness(config.readiness);
         Ok(Self { authenticator, refresher, deny_list, upstream })
+    }
+
+    /// Takes over the deny-list that is in force of the same file, so that it is one list for all requests, also for those that are still
+    /// judged under the policy before. The file may be read while it is being written: what it does not revoke any more is decided by
+    /// who watches it.
+    pub(super) fn keep_deny_list(&mut self, kept: &Arc<DenyListSlot>) {
+        let Some((_, slot)) = &mut self.deny_list else { return };
+        kept.publish(DenyList::clone(&slot.latest()).and(&kept.latest()));
+        *slot = Arc::clone(kept);
+        self.authenticator.keep_revocation(kept);
     }
 
     /// The policy for requests. From now on the metrics are about this configuration, and its deny-list is kept in force. The replay

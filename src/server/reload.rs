@@ -22,7 +22,6 @@ use crate::file_watcher::{Content, FileWatcher};
 use crate::metrics::Metrics;
 use crate::proof::ProofState;
 use crate::proxy::policy::Policy;
-use crate::revocation::list::DenyList;
 use crate::revocation::watcher::DenyListWatcher;
 use crate::status::{Board, Reload};
 
@@ -245,18 +244,17 @@ impl Reloader {
             return Err(ReloadError::Fixed(fixed));
         }
         let before = self.policy.load_full();
-        let assembly = Assembly::new(&next, &before.refresher, &self.proofs).await?;
+        let mut assembly = Assembly::new(&next, &before.refresher, &self.proofs).await?;
         assembly.refresher.first_attempts(NEW_KEYS).await;
         // What has keys now must not lose them to a slip in an address, and an issuer that is new must be able to speak.
         if let Some(status) = assembly.refresher.newcomers_without_keys(&before.refresher).into_iter().next() {
             let detail = status.detail().unwrap_or_else(|| "they were not fetched in time".to_owned());
             return Err(ReloadError::Keys { issuer: status.issuer, detail });
         }
-        if let Some((file, slot)) = &assembly.deny_list
+        if let Some((file, _)) = &assembly.deny_list
             && self.running(|running| running.revocation.as_ref().is_some_and(|running| running.file == *file))
         {
-            // The file may be read while it is being written. What it does not revoke any more is decided by who watches it.
-            slot.publish(DenyList::clone(&slot.latest()).and(&before.authenticator.revoked().latest()));
+            assembly.keep_deny_list(before.authenticator.revoked());
         }
         let (policy, watcher) = assembly.activate(&next, &self.told.metrics, before.replay_store.as_ref());
         self.log_level.set(next.log.level);

@@ -81,6 +81,18 @@ fn no_world_breaks_a_promise() {
     assert!(tally.requests > seeds * 20 && tally.virtual_time > Duration::from_secs(seeds * 300), "{tally:?}");
 }
 
+/// In these worlds the list changes after a reload, and a token that it names is shown to the policy before.
+#[test]
+fn what_the_deny_list_names_is_refused_under_a_replaced_policy_too() {
+    for seed in [2932, 3009, 3249] {
+        let Outcome { broken, log, .. } = play(seed, None, true);
+        assert!(broken.is_none(), "seed {seed}: {}", broken.expect("it is there"));
+        let mut seen = log.iter().map(|line| line.split_once("ms  ").map_or("", |(_, event)| event));
+        assert!(seen.any(|event| event.starts_with("the deny-list names")), "seed {seed}");
+        assert!(seen.any(|event| event.starts_with("a request is judged under the replaced policy")), "seed {seed}");
+    }
+}
+
 #[test]
 fn a_seed_plays_the_same_world_again() {
     for seed in 0..40 {
