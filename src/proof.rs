@@ -201,7 +201,7 @@ pub fn verify(
     }
     // The checks demand both; were that ever lost, a proof without them would be refused here.
     let incomplete = || Rejection::new(Reason::ProofInvalid, "the proof has no jti or no iat");
-    let (jti, issued) = (case.jti().ok_or_else(incomplete)?, case.issued().ok_or_else(incomplete)?);
+    let (jti, issued) = (proof.jti().ok_or_else(incomplete)?, case.issued().ok_or_else(incomplete)?);
     Ok(Possession::of(&request.key, jti, issued))
 }
 
@@ -223,7 +223,7 @@ pub fn verify_workload(
     }
     // The checks demand both; were that ever lost, a proof without them would be refused here.
     let incomplete = || Rejection::new(Reason::ProofInvalid, "the proof has no jti or no exp");
-    let (jti, earliest) = (case.jti().ok_or_else(incomplete)?, case.earliest().ok_or_else(incomplete)?);
+    let (jti, earliest) = (proof.jti().ok_or_else(incomplete)?, case.earliest().ok_or_else(incomplete)?);
     Ok(Possession::of(&workload::memory_key(request.key.thumbprint()), jti, earliest))
 }
 

@@ -47,8 +47,13 @@ pub(super) struct Check {
 
 /// Every check, in the order in which a proof meets them.
 pub(super) const CHECKS: [Check; 13] = [
-    Check { name: "proof's typ", judge: typ, wanted: |_| quoted(TYPE), found: |case| case.in_header("typ") },
-    Check { name: "proof's alg", judge: algorithm, wanted: wanted_algorithm, found: |case| case.in_header("alg") },
+    Check { name: "proof's typ", judge: typ, wanted: |_| quoted(TYPE), found: |case| case.proof.in_header("typ") },
+    Check {
+        name: "proof's alg",
+        judge: algorithm,
+        wanted: wanted_algorithm,
+        found: |case| case.proof.in_header("alg"),
+    },
     Check { name: "proof's jwk", judge: key, wanted: wanted_key, found: found_key },
     Check {
         name: "proof's signature",
@@ -60,30 +65,30 @@ pub(super) const CHECKS: [Check; 13] = [
         name: "proof's htm",
         judge: method,
         wanted: |case| quoted(case.request.method),
-        found: |case| case.claim("htm"),
+        found: |case| case.proof.claim("htm"),
     },
-    Check { name: "proof's htu", judge: uri, wanted: wanted_uri, found: |case| case.claim("htu") },
-    Check { name: "proof's iat", judge: issued, wanted: wanted_issued, found: |case| case.time("iat") },
+    Check { name: "proof's htu", judge: uri, wanted: wanted_uri, found: |case| case.proof.claim("htu") },
+    Check { name: "proof's iat", judge: issued, wanted: wanted_issued, found: |case| case.proof.time("iat", case.now) },
     Check {
         name: "proof's exp",
         judge: expiry,
         wanted: |_| "missing, or later than now".into(),
-        found: |case| case.time("exp"),
+        found: |case| case.proof.time("exp", case.now),
     },
-    Check { name: "proof's nbf", judge: start, wanted: wanted_start, found: |case| case.time("nbf") },
+    Check { name: "proof's nbf", judge: start, wanted: wanted_start, found: |case| case.proof.time("nbf", case.now) },
     Check {
         name: "proof's ath",
         judge: token,
         wanted: |case| quoted(&case.token_hash()),
-        found: |case| case.claim("ath"),
+        found: |case| case.proof.claim("ath"),
     },
     Check { name: "proof's key", judge: bound_key, wanted: wanted_bound_key, found: found_bound_key },
-    Check { name: "proof's nonce", judge: nonce, wanted: wanted_nonce, found: |case| case.claim("nonce") },
+    Check { name: "proof's nonce", judge: nonce, wanted: wanted_nonce, found: |case| case.proof.claim("nonce") },
     Check {
         name: "proof's jti",
-        judge: |case| case.jti().map(drop).ok_or(Reason::ProofInvalid),
+        judge: |case| case.proof.jti().map(drop).ok_or(Reason::ProofInvalid),
         wanted: |_| format!("a string of 1 to {JTI_MAX} bytes, another one in each proof"),
-        found: |case| case.claim("jti"),
+        found: |case| case.proof.claim("jti"),
     },
 ];
 
@@ -116,6 +121,40 @@ impl<'p> Unproven<'p> {
         let claims = Object::parse(parts.payload()).map_err(|why| malformed("payload", why))?;
         Ok(Self { header, claims, signing_input: parts.signing_input(), signature: parts.signature() })
     }
+
+    /// The `jti`, if it is sound.
+    pub(super) fn jti(&self) -> Option<&str> {
+        self.claims.text("jti").filter(|jti| (1..=JTI_MAX).contains(&jti.len()))
+    }
+
+    /// RFC 7519 §4.1.5: a proof need not have an `nbf`.
+    pub(super) fn starts_by(&self, latest: UnixTime) -> Result<(), Reason> {
+        match time(&self.claims, "nbf", Round::Up) {
+            Ok(None) => Ok(()),
+            Ok(Some(nbf)) if nbf <= latest => Ok(()),
+            Ok(Some(_)) => Err(Reason::ProofExpired),
+            Err(_) => Err(Reason::ProofInvalid),
+        }
+    }
+
+    /// A member of the header, as it is told.
+    pub(super) fn in_header(&self, name: &str) -> String {
+        self.header.get(name).map_or_else(|| "missing".to_owned(), Value::describe)
+    }
+
+    /// A claim, as it is told.
+    pub(super) fn claim(&self, name: &str) -> String {
+        self.claims.get(name).map_or_else(|| "missing".to_owned(), Value::describe)
+    }
+
+    /// A claim that is a time, as it is told.
+    pub(super) fn time(&self, name: &str, now: UnixTime) -> String {
+        match time(&self.claims, name, Round::Down) {
+            Ok(Some(time)) if time > now => format!("{time}, in {}", brief(time.since(now))),
+            Ok(Some(time)) => format!("{time}, {} ago", brief(now.since(time))),
+            _ => self.claim(name),
+        }
+    }
 }
 
 impl<'c> Case<'c> {
@@ -135,11 +174,6 @@ impl<'c> Case<'c> {
         Self { proof, rules, nonces, request, now, algorithm, key }
     }
 
-    /// The `jti`, if it is sound.
-    pub(super) fn jti(&self) -> Option<&'c str> {
-        self.proof.claims.text("jti").filter(|jti| (1..=JTI_MAX).contains(&jti.len()))
-    }
-
     /// The `iat`, rounded so that the proof looks older than it is.
     pub(super) fn issued(&self) -> Option<UnixTime> {
         time(&self.proof.claims, "iat", Round::Down).ok().flatten()
@@ -152,22 +186,6 @@ impl<'c> Case<'c> {
     /// RFC 9449 §4.2: what `ath` must be.
     fn token_hash(&self) -> String {
         URL_SAFE_NO_PAD.encode(digest(&SHA256, self.request.token))
-    }
-
-    fn in_header(&self, name: &str) -> String {
-        self.proof.header.get(name).map_or_else(|| "missing".to_owned(), Value::describe)
-    }
-
-    fn claim(&self, name: &str) -> String {
-        self.proof.claims.get(name).map_or_else(|| "missing".to_owned(), Value::describe)
-    }
-
-    fn time(&self, name: &str) -> String {
-        match time(&self.proof.claims, name, Round::Down) {
-            Ok(Some(time)) if time > self.now => format!("{time}, in {}", brief(time.since(self.now))),
-            Ok(Some(time)) => format!("{time}, {} ago", brief(self.now.since(time))),
-            _ => self.claim(name),
-        }
     }
 }
 
@@ -229,12 +247,7 @@ fn expiry(case: &Case<'_>) -> Result<(), Reason> {
 
 /// RFC 7519 §4.1.5: likewise.
 fn start(case: &Case<'_>) -> Result<(), Reason> {
-    match time(&case.proof.claims, "nbf", Round::Up) {
-        Ok(None) => Ok(()),
-        Ok(Some(nbf)) if nbf <= case.now.plus(AHEAD) => Ok(()),
-        Ok(Some(_)) => Err(Reason::ProofExpired),
-        Err(_) => Err(Reason::ProofInvalid),
-    }
+    case.proof.starts_by(case.now.plus(AHEAD))
 }
 
 /// RFC 9449 §4.3, 12.
@@ -274,7 +287,7 @@ fn found_key(case: &Case<'_>) -> String {
     match &case.key {
         Some(Ok(key)) => format!("a key of kind {}", key.public().kind()),
         Some(Err(why)) => format!("refused: {why}"),
-        None => case.in_header("jwk"),
+        None => case.proof.in_header("jwk"),
     }
 }
 
