@@ -117,6 +117,7 @@ fn a_stolen_token_is_worth_nothing_without_its_key() {
     };
     let spent = good(&stolen);
     assert_eq!(stage.ask(&with("DPoP", &stolen, &[&spent])).status(), 202);
+    stage.audit(1);
     let other = token(&stage, &thief);
     let cases = [
         (vec![], "proof_missing"),

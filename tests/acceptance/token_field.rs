@@ -99,7 +99,8 @@ fn nothing_of_the_field_is_ever_in_a_log_or_a_record() {
         secrets.push(token.rsplit('.').next().unwrap().to_owned());
     }
     stage.ask(&Request::send().header(FIELD, &good));
-    assert_eq!(stage.audit(2)["decision"], "reject");
+    let rejected = (0..3).filter(|n| stage.audit(*n)["decision"] == "reject").count();
+    assert_eq!(rejected, 2);
     let ended = stage.end();
     for secret in secrets {
         assert!(!ended.stdout.contains(&secret) && !ended.stderr.contains(&secret), "{secret} is told");

@@ -37,6 +37,7 @@ fn a_request_over_a_socket_is_judged_like_any_other() {
     assert_eq!(received.callers(), ["billing"]);
     assert_eq!(received.head.all("x-forwarded-for"), Vec::<&str>::new(), "there is no address, and none is believed");
     assert_eq!(received.head.all("x-forwarded-proto"), ["http"]);
+    stage.audit(1);
     let malformed = stage.sidecar.connect().exchange("GET  / HTTP/1.1\r\n\r\n").unwrap();
     assert_eq!(malformed.status(), 400);
     let client = format!("unix:uid={},pid={}", fs::metadata(&path).map(|file| uid(&file)).unwrap(), std::process::id());
