@@ -577,7 +577,8 @@ impl Model {
         let (earliest, _) = self.due(task);
         let Task { issuer, in_flight, latest, failures, for_request, lacked, waiting, retired, .. } = &self.tasks[task];
         let name = issuer.name.clone();
-        if retired.is_some() {
+        // What was woken in the moment of its end may still ask; nothing does after it.
+        if retired.is_some_and(|end| end < now) {
             return self.breaks(Promise::NoSay, now, format!("{name} is asked for keys that nobody uses any more"));
         }
         if in_flight.is_some() {
