@@ -233,19 +233,14 @@ impl Authenticator {
         (accepted, claim)
     }
 
-    /// The caller that a request's token claims to come from, cleaned and at most [`CLAIMED_MAX`] characters long. It is
-    /// unverified, and there to be shown to people who look for a refused caller.
-    #[must_use]
-    pub fn claimed_caller(&self, head: &RequestHead<'_>) -> Option<String> {
-        let presented = presented(head, &self.token_field).ok()?;
-        let token = Token::read(presented, &self.token_field, self.token_limit).ok()?;
-        let parts = Parts::decode(token.as_str()).ok()?;
-        let unverified = Unverified::parse(&parts).ok()?;
-        let named = self.match_issuer(&unverified).ok();
-        let naming = named.and_then(|index| self.issuers.get(index)?.naming.as_ref());
-        let claimed = naming.unwrap_or(self.caller.naming()).claimed(&unverified)?;
+    /// The caller that a token claims to come from, cleaned and at most [`CLAIMED_MAX`] characters long.
+    fn claimed_caller(&self, token: &Unverified<'_>, named: Option<&Issuer>) -> Option<String> {
+        let naming = named.and_then(|issuer| issuer.naming.as_ref()).unwrap_or(self.caller.naming());
         let shown = |c: char| if c.is_ascii_graphic() && !matches!(c, '"' | '\\') { c } else { '?' };
-        Some(claimed.chars().take(CLAIMED_MAX).map(shown).collect())
+        let claimed = naming.claimed(token)?;
+        let mut cleaned = String::with_capacity(claimed.len().min(CLAIMED_MAX));
+        cleaned.extend(claimed.chars().take(CLAIMED_MAX).map(shown));
+        Some(cleaned)
     }
 
     /// The same refusal where the issuer could not be asked for fresher keys: a token of an unknown key may then be good, and
@@ -273,15 +268,17 @@ impl Authenticator {
         let token = Token::read(presented, &self.token_field, self.token_limit)?;
         let parts = Parts::decode(token.as_str())?;
         let unverified = Unverified::parse(&parts)?;
+        let index = self.match_issuer(&unverified);
+        let named = index.as_ref().ok().and_then(|index| self.issuers.get(*index));
+        facts.claimed_caller = self.claimed_caller(&unverified, named);
         expect_form(presented.token_type, &unverified)?;
         facts.alg = Some(shown_algorithm(unverified.alg()));
         let kid: Option<Arc<str>> = unverified.kid().map(Into::into);
         facts.kid = kid.clone();
 
-        let index = self.match_issuer(&unverified)?;
-        facts.issuer = Some(index);
+        facts.issuer = Some(index?);
         // The index comes from a search through this list.
-        let Issuer { requirement, keys, naming, recorded } = self.issuers.get(index).ok_or_else(Refusal::bug)?;
+        let Issuer { requirement, keys, naming, recorded } = named.ok_or_else(Refusal::bug)?;
 
         // Before the keys: what no key can make good neither waits for one nor asks for a refresh.
         allowed_algorithm(&unverified, requirement)?;

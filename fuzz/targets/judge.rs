@@ -75,9 +75,6 @@ pub fn judge(field: &[u8]) -> Option<Arc<Accepted>> {
         certificate: None,
         fields: None,
     };
-    let claimed = JUDGE.claimed_caller(&head);
-    assert!(claimed.is_none_or(|claimed| claimed.bytes().all(|byte| byte.is_ascii_graphic())));
-
     let explanation = explain(&JUDGE, &head, NOW, None);
     let outcome = explanation.refusing().map(|check| check.outcome);
     let mut said = Vec::new();
@@ -96,6 +93,8 @@ pub fn judge(field: &[u8]) -> Option<Arc<Accepted>> {
         Decision::Reject(refused) => {
             assert_eq!(outcome, Some(Outcome::Refused(refused.rejection.reason())));
             plain(&refused.rejection);
+            let claimed = refused.facts.claimed_caller;
+            assert!(claimed.is_none_or(|claimed| claimed.bytes().all(|byte| byte.is_ascii_graphic())));
             None
         }
         Decision::Pass | Decision::Claim(_) => panic!("nothing is public, and there is no store"),

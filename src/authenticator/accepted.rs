@@ -40,6 +40,8 @@ pub struct Facts {
     pub kid: Option<Arc<str>>,
     /// The `alg` of the token's header, bounded.
     pub alg: Option<Cow<'static, str>>,
+    /// Who the token says is calling, cleaned and bounded. It proves nothing, and is shown to people who look for a refused caller.
+    pub claimed_caller: Option<String>,
     /// The token's `jti`, if it is verified and has a sound one.
     pub jti: Option<Arc<str>>,
     /// Further claims of an accepted token, under the names that the configuration gives them.
@@ -87,8 +89,9 @@ impl Accepted {
         let claims: usize = claims.map(|(name, value)| name.len() + value.len() + size_of::<(String, String)>()).sum();
         // The facts' kid and jti are shared with these.
         let CacheConditions { bound, kids, jti, sub, .. } = &self.conditions;
+        let claimed = self.facts.claimed_caller.as_ref().map_or(0, String::len);
         let conditions: usize = kids.iter().chain([jti, sub]).flatten().map(|name| name.len()).sum();
         let key = bound.as_ref().map_or(0, Bound::size);
-        size_of::<Self>() + self.identity.size() + claims + conditions + key
+        size_of::<Self>() + self.identity.size() + claims + claimed + conditions + key
     }
 }

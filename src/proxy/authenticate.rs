@@ -69,7 +69,7 @@ pub(super) async fn authenticate(
         }
         Decision::Reject(refused) => {
             let head = request_head(session, ctx);
-            ctx.record.set_refused_token(refused.facts, ctx.policy.authenticator.claimed_caller(&head));
+            ctx.record.set_refused_token(refused.facts);
             if ctx.policy.modes.of(&head, ctx.record.refused_issuer()) == Mode::Enforce {
                 return Err(refused.rejection);
             }

@@ -43,8 +43,6 @@ pub struct RequestRecord {
     reason: Option<Reason>,
     /// Only a decision to forward sets it.
     accepted: Option<Arc<Accepted>>,
-    /// Who a token that was not accepted says is calling; unverified.
-    claimed_caller: Option<String>,
     /// What is known of a token that was not accepted.
     refused: Facts,
     arrival: Option<Arrival>,
@@ -91,7 +89,6 @@ impl RequestRecord {
             decision: RecordedDecision::Reject,
             reason: None,
             accepted: None,
-            claimed_caller: None,
             refused: Facts::default(),
             arrival: None,
             began: Instant::now(),
@@ -142,10 +139,9 @@ impl RequestRecord {
         self.decision = RecordedDecision::Pass;
     }
 
-    /// What is known of a token that was not accepted, and who it says is calling.
-    pub fn set_refused_token(&mut self, facts: Facts, claimed_caller: Option<String>) {
+    /// What is known of a token that was not accepted.
+    pub fn set_refused_token(&mut self, facts: Facts) {
         self.refused = facts;
-        self.claimed_caller = claimed_caller;
     }
 
     /// The issuer that a token named which was not accepted.
@@ -250,7 +246,7 @@ impl RequestRecord {
         }
         if let (RecordedDecision::WouldReject, Some(reason)) = (self.decision, self.reason) {
             let now = UnixTime::from(SystemTime::now());
-            metrics.report.would_reject(self.claimed_caller.as_deref(), reason, self.issuer(), now);
+            metrics.report.would_reject(self.refused.claimed_caller.as_deref(), reason, self.issuer(), now);
             if let (Reason::TokenMissing, Some(arrival)) = (reason, &self.arrival) {
                 self.sinks.board.without_token.add(arrival.address(), &arrival.method, &arrival.path, now);
             }
@@ -283,7 +279,7 @@ impl RequestRecord {
             request_id: self.request_id.clone(),
             decision: self.decision,
             reason: self.reason.map(|reason| reason.as_str().into()),
-            claimed_caller: self.claimed_caller.clone(),
+            claimed_caller: self.refused.claimed_caller.clone(),
             issuer: self.issuer().map(str::to_owned),
             kid: self.facts().kid.as_deref().map(str::to_owned),
             method: arrival.method.clone(),
@@ -330,7 +326,7 @@ impl RequestRecord {
             decision: self.decision,
             reason: self.reason,
             caller: self.identity().map(Identity::caller),
-            claimed_caller: self.claimed_caller.as_deref(),
+            claimed_caller: self.refused.claimed_caller.as_deref(),
             issuer: self.issuer(),
             kid: facts.kid.as_deref(),
             alg: facts.alg.as_deref(),

@@ -39,13 +39,13 @@ fn deciding_allocates_no_more_than_is_known() {
     // and the signature's bytes.
     for (algorithm, signature) in [(Algorithm::Rs256, 4), (Algorithm::Es256, 3), (Algorithm::Ed25519, 3)] {
         let mut stage = Stage::set(algorithm);
-        counts.push((algorithm.name(), 8 + signature, stage.decide(&stage.bearer(&stage.token))));
+        counts.push((algorithm.name(), 9 + signature, stage.decide(&stage.bearer(&stage.token))));
         let mut spoiled = stage.token.clone();
         let at = spoiled.rfind('.').unwrap() + 11;
         spoiled.replace_range(at..=at, if &stage.token[at..=at] == "A" { "B" } else { "A" });
-        counts.push(("bad signature", 4 + signature, stage.decide(&stage.bearer(&spoiled))));
+        counts.push(("bad signature", 5 + signature, stage.decide(&stage.bearer(&spoiled))));
         stage.authenticator = stage.authenticator.with_cache(1 << 20);
-        counts.push(("remembered now", 11 + signature, stage.decide(&stage.bearer(&stage.token))));
+        counts.push(("remembered now", 12 + signature, stage.decide(&stage.bearer(&stage.token))));
         counts.push(("remembered", 0, stage.decide(&stage.bearer(&stage.token))));
     }
     let stage = Stage::set(Algorithm::Es256);
