@@ -4,6 +4,7 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -27,8 +28,6 @@ use super::stream_info::ConnectionInfo;
 pub struct ClientStream {
     inner: Stream,
     buffer: BytesMut,
-    /// Whether the buffer was enlarged for a body.
-    is_enlarged: bool,
     /// Whether the client has closed its side.
     ended: bool,
     connection: Arc<ConnectionInfo>,
@@ -51,7 +50,6 @@ impl ClientStream {
         Self {
             inner,
             buffer: BytesMut::new(),
-            is_enlarged: false,
             ended: false,
             connection,
             digest: Arc::new(digest),
@@ -101,24 +99,40 @@ impl ClientStream {
         self.take_head(usize::MAX)
     }
 
-    /// Reads a part of a head into the buffer. No byte means that the client has closed its side.
+    /// Reads a head, or a part of it, with what has come of the body behind it. The buffer grows by what has come, so that whoever is
+    /// waited for takes no memory. No byte means that the client has closed its side.
     ///
     /// # Errors
     /// If the connection is broken.
     pub async fn fill_buffer(&mut self) -> io::Result<usize> {
-        self.buffer.reserve(HEAD_READ);
-        self.read().await
+        poll_fn(|cx| self.poll_fill(cx)).await
+    }
+
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.ended {
+            return Poll::Ready(Ok(0));
+        }
+        let mut space = [const { MaybeUninit::uninit() }; HEAD_READ];
+        let mut read = ReadBuf::uninit(&mut space);
+        ready!(Pin::new(&mut self.inner).poll_read(cx, &mut read))?;
+        let read = read.filled();
+        self.ended = read.is_empty();
+        self.buffer.extend_from_slice(read);
+        Poll::Ready(Ok(read.len()))
     }
 
     /// Reads a part of a body, of which so many bytes are to come, into the buffer.
     pub(super) async fn fill_for_body(&mut self, left: u64) -> io::Result<usize> {
         // A small rest of the buffer would make for small reads, and a large one for each read would not be filled.
-        if self.buffer.capacity() - self.buffer.len() < HEAD_READ {
-            let wanted = usize::try_from(left).unwrap_or(usize::MAX).clamp(HEAD_READ, BODY_READ);
-            self.is_enlarged |= wanted > HEAD_READ;
-            self.buffer.reserve(wanted);
+        if self.buffer.capacity() - self.buffer.len() < BODY_READ_MIN {
+            self.buffer.reserve(usize::try_from(left).unwrap_or(usize::MAX).clamp(BODY_READ_MIN, BODY_READ));
         }
-        self.read().await
+        if self.ended {
+            return Ok(0);
+        }
+        let count = self.inner.read_buf(&mut self.buffer).await?;
+        self.ended = count == 0;
+        Ok(count)
     }
 
     /// Reads that many bytes and discards them.
@@ -140,38 +154,23 @@ impl ClientStream {
         }
     }
 
-    async fn read(&mut self) -> io::Result<usize> {
-        if self.ended {
-            return Ok(0);
-        }
-        let count = self.inner.read_buf(&mut self.buffer).await?;
-        self.ended = count == 0;
-        Ok(count)
-    }
-
     /// Waits until the client closes its side, and reads of the next request what may wait here meanwhile.
     pub(super) async fn closed(&mut self) -> io::Result<()> {
         poll_fn(|cx| {
             while !self.ended {
-                if self.buffer.len() >= NEXT_MAX {
+                if self.buffer.len() > NEXT_MAX - HEAD_READ {
                     return Poll::Pending;
                 }
-                let mut space = [0; 512];
-                let mut read = ReadBuf::new(&mut space);
-                ready!(Pin::new(&mut self.inner).poll_read(cx, &mut read))?;
-                self.ended = read.filled().is_empty();
-                self.buffer.extend_from_slice(read.filled());
+                ready!(self.poll_fill(cx))?;
             }
             Poll::Ready(Ok(()))
         })
         .await
     }
 
-    /// Gives back the memory that a body needed. A connection that waits for its next request keeps no more than a head takes.
+    /// Gives back the memory that a request needed: what has not come yet of the next one takes none.
     pub(super) fn shrink_buffer(&mut self) {
-        if std::mem::take(&mut self.is_enlarged) {
-            self.buffer = BytesMut::from(self.buffer.as_ref());
-        }
+        self.buffer = BytesMut::from(self.buffer.as_ref());
     }
 
     /// Fails a write that the client does not accept in time.
@@ -299,10 +298,11 @@ impl fmt::Debug for ClientStream {
     }
 }
 
-/// How much is read at once of a head, in bytes. Most heads with their token fit.
-const HEAD_READ: usize = 2048;
+/// How much is read at once of a head, in bytes. Most heads fit with their token and a short body.
+const HEAD_READ: usize = 8 * 1024;
 
 /// How much is read at once of a body, in bytes.
+const BODY_READ_MIN: usize = 2 * 1024;
 const BODY_READ: usize = 32 * 1024;
 
 /// How much of the next request may wait while the current one is answered, in bytes.

@@ -102,8 +102,11 @@ async fn arrival(
         if let Some(length) = found {
             return Arrival::Head(length);
         }
+        if begun {
+            stream.connection().slot().head_grows(buffered.len());
+        }
         match deadline.wait(stream, latest).await {
-            Read::Data if begun => stream.connection().slot().head_grows(stream.buffered().len()),
+            Read::Data if begun => {}
             Read::Data => {
                 begun = true;
                 latest = Instant::now() + limits.head_time;
