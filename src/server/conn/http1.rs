@@ -47,7 +47,9 @@ pub(super) async fn serve(
             Arrival::Gone => return,
             Arrival::Refused(rejection) => {
                 let head = stream.take_buffered();
-                return respond_to_malformed(&mut stream, &head, &rejection, server.gate.begin()).await;
+                let response = respond_to_malformed(&mut stream, &head, &rejection, server.gate.begin());
+                // In a box, here and below: a connection that waits has no need of the memory that it takes.
+                return Box::pin(response).await;
             }
         };
         if !stream.connection().slot().end_waiting() {
@@ -57,7 +59,8 @@ pub(super) async fn serve(
         let head = match RequestHead::parse(&bytes, limits.header_count) {
             Ok(head) => head,
             Err(rejection) => {
-                return respond_to_malformed(&mut stream, &bytes, &rejection, server.gate.begin()).await;
+                let response = respond_to_malformed(&mut stream, &bytes, &rejection, server.gate.begin());
+                return Box::pin(response).await;
             }
         };
         // The head has shares of it.
