@@ -155,6 +155,26 @@ ok 'the PrometheusRule has the alerts of rules.yaml, and the PodMonitor names jo
 promtool check rules deploy/monitoring/rules.yaml >/dev/null
 promtool test rules deploy/monitoring/rules.test.yaml >"$rendered/promtool.log" || { cat "$rendered/promtool.log" && exit 1; }
 ok 'the alerts fire, and do not, as rules.test.yaml says'
+if need node lezer-logql; then
+    # What Loki runs its queries with is in no package: only their grammar can be checked.
+    dashboard=deploy/monitoring/dashboard.json
+    queries=$(node scripts/check_logql.mjs "$dashboard")
+    ok "the grammar of LogQL accepts the dashboard's $queries queries for Loki"
+    refuses() { # WHAT SED-EXPRESSION
+        sed -E "$2" "$dashboard" >"$rendered/dashboard.json"
+        ! cmp -s "$dashboard" "$rendered/dashboard.json" || { echo "not in the dashboard any more: $1" >&2 && exit 1; }
+        ! node scripts/check_logql.mjs "$rendered/dashboard.json" >/dev/null 2>"$rendered/found" || { echo "not found: $1" >&2 && exit 1; }
+        grep -q 'is no LogQL' "$rendered/found" || { cat "$rendered/found" >&2 && exit 1; }
+    }
+    refuses 'a parenthesis that is not closed' 's/(\$__auto\]\)\))\)/\1/'
+    refuses 'a filter with ==' 's/decision=\\"reject/decision==\\"reject/'
+    refuses 'a parser that Loki has not' 's/\| json /| jsn /'
+    refuses 'no range' 's/ \[\$__(auto|range)\]//'
+    refuses 'no label to find the records by' 's/count_over_time\(\{[^}]*\}/count_over_time({}/'
+    ok 'and refuses five faulty ones'
+else
+    skip 'the queries for Loki' "$unmet cannot be installed"
+fi
 while read -r anchor; do
     grep -qi "^## $anchor$" docs/runbook.md || { echo "docs/runbook.md has no section $anchor" >&2 && exit 1; }
 done < <(sed -n 's/.*runbook.md#//p' deploy/monitoring/rules.yaml)

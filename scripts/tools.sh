@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The one place where scripts and tests get the programs that they call. What is missing is installed with apt-get (as root or
-# with sudo), or put into target/tools and nowhere else (from a Debian package that is only unpacked, or with pip). Each gets one
+# with sudo), or put into target/tools and nowhere else (from a Debian package that is only unpacked, with pip or with npm). Each gets one
 # line that says so, here and in target/tools/installed. What cannot be installed is for the caller to skip, loudly.
 #
 # A script sources it and calls `need`, `have`, `skip` and `unavailable`, which are described below. Everything else calls:
@@ -93,6 +93,7 @@ tools_has() { # TOOL
     mod_auth_openidc) [[ -e /usr/lib/apache2/modules/mod_auth_openidc.so ]] ;;
     aardvark-dns | netavark | catatonit) command -v "$1" >/dev/null || [[ -x /usr/lib/podman/$1 || -x /usr/libexec/podman/$1 ]] ;;
     cyclonedx | fastapi | helm-python-sdk | kubernetes-validate | opentelemetry-proto) [[ -e $tools/venv/pins/$pin ]] ;;
+    lezer-logql) [[ -e $tools/npm/pins/$(tools_npm_package "$1") ]] ;;
     *)
         # Ours is replaced when another version is asked for.
         [[ -z $pin || ! -L $tools/bin/$1 || -e $tools/venv/pins/$pin ]] && command -v "$1" >/dev/null
@@ -142,6 +143,14 @@ tools_pip_package() { # TOOL
     esac
 }
 
+# The same for a library of Node.
+tools_npm_package() { # TOOL
+    case $1 in
+    # The grammar with which Grafana's editor reads queries for Loki. Loki itself is in no package.
+    lezer-logql) echo @grafana/lezer-logql@0.4.2 ;;
+    esac
+}
+
 tools_installed() { # TOOL HOW
     tools_say "$1: $2"
     mkdir -p "$tools"
@@ -177,6 +186,7 @@ tools_fetch() { # TOOL
     redis-server) tools_link_redis ;;
     # Libraries without a program.
     cyclonedx | helm-python-sdk | opentelemetry-proto) tools_pip_install "$1" ;;
+    lezer-logql) tools_npm_install "$1" ;;
     kubectl) tools_fetch_kubectl ;;
     fastapi)
         # A library, with the server that runs it.
@@ -252,6 +262,17 @@ tools_pip_install() { # TOOL
         touch "$tools/venv/pins/$pin"
     fi
     tools_installed "$1" "pip's package $pin, in target/tools"
+}
+
+# A library into a directory of our own, with the libraries that it needs.
+tools_npm_install() { # TOOL
+    local pin
+    pin=$(tools_npm_package "$1")
+    need node npm
+    mkdir -p "$tools/npm"
+    npm install --prefix "$tools/npm" --no-package-lock --no-audit --no-fund --silent "$pin"
+    install -D /dev/null "$tools/npm/pins/$pin"
+    tools_installed "$1" "npm's package $pin, in target/tools"
 }
 
 # Debian's own is too old. The package holds an archive in an archive.

@@ -223,7 +223,7 @@ fn queries() -> Vec<(String, String)> {
     queries
 }
 
-/// Loki is in no package, so its queries are compared with what the records have.
+/// Loki is in no package: its queries are compared with what the records have, and `make manifests` checks their grammar.
 #[test]
 fn log_queries_of_the_dashboard_ask_for_fields_of_the_records() {
     let read = |path: PathBuf| -> Value { serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap() };
