@@ -155,8 +155,8 @@ impl Service {
         let (tracer, spans) = start_tracing(&config, &metrics)?.unzip();
 
         let mut secret = [0; 32];
-        aws_lc_rs::rand::fill(&mut secret)
-            .map_err(|_| ServerError::System("random bytes", std::io::ErrorKind::Unsupported.into()))?;
+        // From the kernel: at its first use aws-lc-rs measures the jitter of the processor, for 25 ms.
+        getrandom::fill(&mut secret).map_err(|error| ServerError::System("random bytes", error.into()))?;
         let proofs = Arc::new(ProofState::new(&secret));
         let none = JwksRefresher::new(metrics.registry())?;
         let (policy, deny_list) = Assembly::new(&config, &none, &proofs).await?.activate(&config, &metrics, None);

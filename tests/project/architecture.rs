@@ -213,6 +213,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("clap_mangen", &["cli"]),
     ("fastrand", &["jwks_refresh", "replay_store"]),
     ("futures_core", &["downstream"]),
+    ("getrandom", &["server"]),
     ("h2", &["downstream", "proxy", "server"]),
     ("http", &["admin", "config", "jwks_refresh", "downstream", "proxy", "server"]),
     ("httpdate", &["jwks_refresh"]),
