@@ -19,7 +19,7 @@ import machine
 import report
 import scale
 from machine import ROOT, WORK, say
-from products import ALGORITHMS, GUARD, OPEN, TOKENS, Upstream, all_products
+from products import ALGORITHMS, FLOORS, GUARD, OPEN, TOKENS, Upstream, all_products
 
 # From this on the figures are written into docs/; below they are a trial.
 ROUNDS_MIN, SECONDS_MIN = 5, 3
@@ -30,7 +30,7 @@ def main():
     began = time.time()
     machine.need("nginx", "haproxy", "envoy", "wrk", "h2load", "taskset")
     say("Building Callgate and the tools; the first time takes some minutes.")
-    built.tools("bare_proxy", "peers_tokens", "peers_verification")
+    built.tools(*(floor.example for floor in FLOORS), "peers_tokens", "peers_verification")
     built.callgate()
     built.tokens(options.tokens)
     bars, readings = {}, {"verification": [], "runs": {}, "steady": {}}
@@ -47,8 +47,8 @@ def main():
                     if is_able(can[product.name], product, workload):
                         measure(product, workload, upstream, options.seconds, readings["runs"])
         steady(products, can, upstream, options, readings)
-        if any(product.name == "Callgate" for product in products):
-            readings["scale"] = scale.measure(upstream)
+        if any(product.name == report.OURS for product in products):
+            readings["scale"], readings["idle_connections"] = scale.measure(upstream)
             say(f"One more costs, in KiB: {readings['scale']}")
     readings |= {
         "date": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"), "machine": machine.description(),
@@ -89,6 +89,9 @@ def is_able(can, product, workload):
         able = (GUARD, "none") in can and product.name != "Envoy cached"
     else:
         able = (GUARD, workload.alg) in can
+    if workload.transport == "unix" and (not product.unix or product.transport == "unix"):
+        # What always has such an upstream has its figure in another row.
+        return False
     return able and (workload.transport != "h2" or (workload.mode, "h2") in can)
 
 
@@ -103,8 +106,8 @@ def verification(beside=None):
 
 def measure(product, workload, upstream, seconds, runs):
     """One fresh process, one workload, one result. A failure is said and leaves a gap."""
-    address = upstream.unix if workload.transport == "unix" else upstream.tcp
-    with product.start(workload.mode, address) as running:
+    over_unix = "unix" in (workload.transport, product.transport)
+    with product.start(workload.mode, upstream.unix if over_unix else upstream.tcp) as running:
         ready = checks.wait_until_ready(running, checks.accepted(product, workload.mode))
         if ready is None:
             say(f"NOTE: {product.name} did not start for {workload.key}: {running.complaint()}")
@@ -135,9 +138,10 @@ def steady(products, can, upstream, options, readings):
     for _ in range(options.rounds):
         for product in products:
             guarded = (GUARD, "ES256") in can[product.name]
-            if not guarded and product.name != "Pingora bare":
+            if not guarded and product not in FLOORS:
                 continue
-            with product.start(GUARD if guarded else OPEN, upstream.tcp) as running:
+            address = upstream.unix if product.transport == "unix" else upstream.tcp
+            with product.start(GUARD if guarded else OPEN, address) as running:
                 if checks.wait_until_ready(running, token) is None:
                     continue
                 answer = load.h2load(running.port, token, options.seconds, http1=True, rate=rate)

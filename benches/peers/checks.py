@@ -51,7 +51,7 @@ def probe(product, upstream):
     """What a product can do: a set of (mode, algorithm or "h2"). Everything else is named aloud with its cause."""
     can = set()
     for mode in product.modes:
-        with product.start(mode, upstream.tcp) as running:
+        with product.start(mode, upstream.unix if product.transport == "unix" else upstream.tcp) as running:
             some = accepted(product, mode)
             if wait_until_ready(running, some) is None:
                 say(f"LEFT OUT: {product.name} ({mode}) does not answer 202: {running.complaint()}")
@@ -64,7 +64,7 @@ def probe(product, upstream):
                 can |= _refuses(product, running, {"no token": None}, "none")
                 for alg in ALGORITHMS:
                     can |= _judges(product, running, alg)
-            if product.http2 and (mode == OPEN or (GUARD, "ES256") in can):
+            if product.http2 and any(able == mode for able, _ in can):
                 port = running.http2_port if product.http2 == "other" else running.port
                 answer = load.h2load(port, some, 1)
                 if isinstance(answer, str):

@@ -66,13 +66,15 @@ def workloads(algorithms, all_tokens):
     yield Workload("hot unix", "one ES256 token, upstream on a Unix socket", tokens="ES256", transport="unix")
     yield Workload("open h2", "no authentication, HTTP/2 in", OPEN, transport="h2")
     yield Workload("hot h2", "one ES256 token, HTTP/2 in", tokens="ES256", transport="h2")
+    yield Workload("none h2", "no token, HTTP/2 in", status=401, transport="h2")
+    yield Workload("bad h2", "ES256, bad signature, HTTP/2 in", tokens="bad-ES256", status=401, transport="h2")
 
 
 def drive(workload, running, seconds):
     """Puts a workload on a product. Returns (requests, seconds, p50, p99), or a complaint."""
     if workload.transport == "h2":
         port = running.http2_port if running.product.http2 == "other" else running.port
-        return h2load(port, workload.first_token(), seconds)
+        return h2load(port, workload.first_token(), seconds, status=workload.status)
     return wrk(workload, running.port, seconds)
 
 
@@ -91,7 +93,7 @@ def wrk(workload, port, seconds):
     return count, result["seconds"], result["p50"], result["p99"]
 
 
-def h2load(port, token, seconds, http1=False, rate=None):
+def h2load(port, token, seconds, http1=False, rate=None, status=202):
     """`rate`: requests per second over all connections, for a load that does not wait for the product."""
     BODY.write_text('{"to":"ada@example.org","template":"welcome","text":"' + "x" * 970 + '"}')
     connections = 16 if rate else CONNECTIONS // 4
@@ -105,9 +107,9 @@ def h2load(port, token, seconds, http1=False, rate=None):
     said = _beside([*command, f"http://127.0.0.1:{port}/send"], seconds)
     # Each line: when it began, its status, how long it took; times in microseconds.
     rows = [line.split("\t") for line in log.read_text().splitlines()] if log.exists() else []
-    times = sorted(int(row[2]) for row in rows if row[1] == "202")
+    times = sorted(int(row[2]) for row in rows if row[1] == str(status))
     if not times or len(times) < len(rows) * 0.999:
-        return f"of {len(rows)} answers over {'HTTP/1.1' if http1 else 'HTTP/2'} {len(times)} were 202: {said[-300:]}"
+        return f"of {len(rows)} answers over {'HTTP/1.1' if http1 else 'HTTP/2'} {len(times)} were {status}: {said[-300:]}"
     return len(times), float(seconds), times[len(times) // 2], times[int(len(times) * 0.99)]
 
 

@@ -17,6 +17,9 @@ TOOLS = ROOT / "scripts" / "tools.sh"
 # What is running, as `make` calls it.
 name = "bench-peers"
 
+# What no package has; the environment names a build of it.
+BUILT_ELSEWHERE = [("nginx auth_jwt", "nginx_auth_jwt", "-v"), ("pingap", "pingap", "--version")]
+
 TICK = 1e6 / os.sysconf("SC_CLK_TCK")
 
 
@@ -36,8 +39,8 @@ def need(*programs):
 
 @functools.cache
 def find(program):
-    """The path of a program, also where only root looks."""
-    return run([TOOLS, "find", program]).strip()
+    """The path of a program, also where only root looks; another build of it if the environment names one: HAPROXY=/path."""
+    return os.environ.get(program.upper()) or run([TOOLS, "find", program]).strip()
 
 
 def run(command):
@@ -109,6 +112,8 @@ def description():
         ("Rust", first(["rustc", "--version"], r"(?<=rustc )\S+")),
         ("Callgate", first(["git", "describe", "--always", "--dirty"], r"\S+")),
         ("nginx", first([find("nginx"), "-v"], r"(?<=nginx/)\S+")),
+        *[(name, first([find(program), option], r"\d+\.\d+\.\d+")) for name, program, option in BUILT_ELSEWHERE
+          if os.environ.get(program.upper())],
         ("HAProxy", first([find("haproxy"), "-v"], r"\d+\.\d+\S+")),
         ("Envoy", first([find("envoy"), "--version"], r"\d+\.\d+\.\d+(?=/)")),
         ("wrk", first(["sh", "-c", "wrk -v || true"], r"\d+\.\d+\S*")),

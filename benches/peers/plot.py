@@ -6,8 +6,8 @@ WIDTH, LEFT, RIGHT = 920, 300, 70
 BAR, GAP, HEAD = 13, 14, 64
 
 COLORS = {
-    "Pingora bare": "#9aa5b1", "Callgate": "#0b6e4f", "nginx": "#c9b458", "nginx auth_jwt": "#a07f1f",
-    "HAProxy": "#4a78b5", "Envoy": "#b5486a", "Envoy cached": "#d98aa3",
+    "hyper bare": "#c5ccd3", "Pingora bare": "#9aa5b1", "Callgate": "#0b6e4f", "Callgate, Unix socket": "#58a98c",
+    "nginx": "#c9b458", "nginx auth_jwt": "#a07f1f", "pingap": "#8d6cab", "HAProxy": "#4a78b5", "Envoy": "#b5486a", "Envoy cached": "#d98aa3",
 }
 
 STYLE = ("text{font:12px system-ui,sans-serif;fill:#222}.quiet{fill:#666}.title{font-size:15px;font-weight:600}"

@@ -26,6 +26,10 @@ class Product:
     modes = (OPEN, GUARD)
     # Where prior-knowledge HTTP/2 is spoken: on the same port, on another one, or not at all (None).
     http2 = None
+    # How the upstream is reached: as each workload says (None), or always over its Unix socket.
+    transport = None
+    # Whether it can reach an upstream on a Unix socket.
+    unix = True
 
     def command(self, mode, upstream, directory, port, http2_port):
         """Writes the configuration and gives the command to run."""
@@ -70,12 +74,19 @@ class Running:
         return self.log.read_text(errors="replace")[-2000:]
 
 
-class Bare(Product):
-    name = "Pingora bare"
+class Floor(Product):
+    """A library, and a proxy in a hundred lines that passes everything on: what a proxy made of it costs at least."""
+
     modes = (OPEN,)
 
+    def __init__(self, name, example):
+        self.name, self.example = name, example
+
     def command(self, mode, upstream, directory, port, http2_port):
-        return [ROOT / "target/release/examples/bare_proxy", f"127.0.0.1:{port}", upstream]
+        return [ROOT / "target/release/examples" / self.example, f"127.0.0.1:{port}", upstream]
+
+
+FLOORS = [Floor("hyper bare", "hyper_proxy"), Floor("Pingora bare", "bare_proxy")]
 
 
 class Callgate(Product):
@@ -115,6 +126,13 @@ file = "/dev/null"
         return [self.program, "run", "--config", directory / "sidecar.toml"]
 
 
+class CallgateUnix(Callgate):
+    """With the service on a Unix socket, as a pod should have it."""
+
+    name = "Callgate, Unix socket"
+    transport = "unix"
+
+
 class CallgateBefore(Callgate):
     """Another build of Callgate, for a comparison in one run: CALLGATE_BEFORE says where it is."""
 
@@ -127,7 +145,8 @@ class Nginx(Product):
 
     name = "nginx"
     http2 = "other"
-    module = None
+
+    program = "nginx"
 
     def guard(self):
         return 'if ($http_authorization = "") { return 401; }'
@@ -136,10 +155,8 @@ class Nginx(Product):
         return ""
 
     def command(self, mode, upstream, directory, port, http2_port):
-        load = f"load_module {self.module};" if self.module else ""
         guard = self.guard() if mode == GUARD else ""
         (directory / "nginx.conf").write_text(f"""
-{load}
 daemon off; worker_processes 1; pid {directory}/pid; error_log {directory}/error.log;
 events {{ worker_connections 4096; }}
 http {{
@@ -156,18 +173,16 @@ http {{
     }}
 }}
 """)
-        return [machine.find("nginx"), "-c", directory / "nginx.conf", "-p", directory]
+        return [machine.find(self.program), "-c", directory / "nginx.conf", "-p", directory]
 
 
 class NginxJwt(Nginx):
-    """nginx with the open module ngx_http_auth_jwt. Debian does not package it: NGINX_AUTH_JWT_MODULE says where a build of
-    it for this nginx is."""
+    """nginx with the open module ngx_http_auth_jwt. Debian does not package it: NGINX_AUTH_JWT says where an nginx is that was built
+    with it."""
 
     name = "nginx auth_jwt"
     modes = (GUARD,)
-
-    def __init__(self, module):
-        self.module = module
+    program = "nginx_auth_jwt"
 
     def http(self):
         return f"auth_jwt_claim_set $caller sub; auth_jwt_key_file {TOKENS}/jwks.json;"
@@ -267,6 +282,51 @@ class EnvoyCached(Envoy):
     cache = 10_000
 
 
+class Pingap(Product):
+    """The other proxy on Pingora that judges tokens: `cargo install pingap`. Its plugin takes a key with its one algorithm."""
+
+    name = "pingap"
+    unix = False
+    program = "pingap"
+    http2 = "same"
+
+    def command(self, mode, upstream, directory, port, http2_port):
+        plugins, guard = "", ""
+        if mode == GUARD:
+            plugins = 'plugins = ["guard"]'
+            guard = f"""
+[plugins.guard]
+category = "jwt"
+header = "Authorization"
+algorithm = "ES256"
+public_key = "$FILE:{TOKENS}/ES256.pem"
+issuers = ["{ISSUER}"]
+audiences = ["{AUDIENCE}"]
+leeway = "0s"
+claims_to_headers = ["sub:X-Caller-Service"]"""
+        (directory / "pingap.toml").write_text(f"""
+[basic]
+threads = 1
+log_level = "warn"
+pid_file = "{directory}/pid"
+upgrade_sock = "{directory}/upgrade.sock"
+upstream_keepalive_pool_size = 128
+[upstreams.email]
+addrs = ["{upstream}"]
+[locations.all]
+upstream = "email"
+path = "/"
+{plugins}
+[servers.in]
+addr = "127.0.0.1:{port}"
+threads = 1
+enabled_h2 = true
+locations = ["all"]
+{guard}
+""")
+        return [machine.find(self.program), "-c", directory / "pingap.toml"]
+
+
 def _typed(name):
     return {"@type": f"type.googleapis.com/envoy.extensions.{name}"}
 
@@ -277,16 +337,15 @@ def _address(port):
 
 def all_products():
     """Every product that can run here. The order is the report's."""
-    products = [Bare(), Callgate()]
+    products = [*FLOORS, Callgate(), CallgateUnix()]
     if before := os.environ.get("CALLGATE_BEFORE"):
         products.append(CallgateBefore(program=Path(before).resolve()))
     products.append(Nginx())
-    module = os.environ.get("NGINX_AUTH_JWT_MODULE")
-    if module and Path(module).exists():
-        products.append(NginxJwt(Path(module).resolve()))
-    else:
-        machine.say("NOTE: nginx's open JWT module is not packaged; without NGINX_AUTH_JWT_MODULE=/path/to/"
-                    "ngx_http_auth_jwt_module.so nginx is measured without JWT only.")
+    for product in [NginxJwt(), Pingap()]:
+        if os.environ.get(product.program.upper()):
+            products.append(product)
+        else:
+            machine.say(f"NOTE: {product.name} is packaged nowhere; {product.program.upper()}=/path names a build of it.")
     return [*products, HAProxy(), Envoy(), EnvoyCached()]
 
 
