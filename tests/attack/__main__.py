@@ -7,6 +7,7 @@ import contextlib
 import resource
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import stage
@@ -15,12 +16,34 @@ from stage import ROOT, Memory, Stage
 
 TOKENS = ROOT / "target" / "attack"
 SHARE = 0.99
+QUIET_S = 2
 BEGIN, END = "<!-- made by make attack -->", "<!-- until here -->"
 
 
-async def play(scene, attack, seconds):
+class Spent:
+    """The CPU time that Callgate and the attackers spend, in seconds. What good callers cost in a quiet time is taken off."""
+
+    def __init__(self, scene, quiet):
+        self.scene, self.quiet = scene, quiet
+        self.began, self.here, self.attackers = time.monotonic(), scene.cpu(), time.process_time()
+
+    def end(self):
+        took = time.monotonic() - self.began
+        self.here = max(0, self.scene.cpu() - self.here - self.quiet * took)
+        self.attackers = time.process_time() - self.attackers
+
+    def text(self, cost):
+        """For each request, or each connection where there are none."""
+        count = cost.requests or cost.connections
+        if not count:
+            return "–"
+        ratio = f"{self.here / self.attackers:.2f}" if self.attackers else "–"
+        return f"{self.here / count * 1e6:.0f} ({ratio})"
+
+
+async def play(scene, attack, seconds, quiet):
     """Lets the attack begin, and then counts what good callers see."""
-    cost = Cost()
+    cost, spent = Cost(), Spent(scene, quiet)
     task = asyncio.create_task(attack(scene, cost))
     await asyncio.sleep(min(3, seconds / 3))
     scene.begin_calls(seconds)
@@ -28,24 +51,26 @@ async def play(scene, attack, seconds):
     while not (await asyncio.wait([calling], timeout=0.2))[0]:
         scene.peak()
     seen = calling.result()
+    spent.end()
     if task.done():
         task.result()
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task
-    return cost, seen
+    return cost, seen, spent.text(cost)
 
 
 def run(attack, needs, seconds, connections):
     memory = Memory(stage.memory_limit())
     scene = Stage(TOKENS, memory, connections, **needs)
     try:
-        scene.begin_calls(2)
+        before = scene.cpu()
+        scene.begin_calls(QUIET_S)
         quiet = scene.calls()
-        cost, seen = asyncio.run(play(scene, attack, seconds))
+        cost, seen, spent = asyncio.run(play(scene, attack, seconds, (scene.cpu() - before) / QUIET_S))
         is_alive, charged = scene.is_alive(), memory.peak()
         peak = f"{scene.peak():.0f}" + (f" ({charged:.0f})" if charged else "")
-        return cost, quiet, seen, is_alive, peak if is_alive else f"died at {peak}"
+        return cost, quiet, seen, spent, is_alive, peak if is_alive else f"died at {peak}"
     finally:
         scene.end()
         memory.remove()
@@ -86,18 +111,19 @@ def main():
     print(f"attack: {stage.binary()} within {probe.limit >> 20} MiB ({probe.text()}).", flush=True)
     probe.remove()
     lines = [
-        "| attack | what it costs the attacker | good callers answered | p99, quiet → attacked (ms) | probes answered | peak memory, with the kernel's (MiB) |",
-        "|---|---|--:|--:|--:|--:|",
+        "| attack | what it costs the attacker | CPU here for each request or connection, µs (to the attacker's) | good callers answered "
+        "| p99, quiet → attacked (ms) | probes answered | peak memory, with the kernel's (MiB) |",
+        "|---|---|--:|--:|--:|--:|--:|",
     ]
     print(*lines, sep="\n", flush=True)
     failed = []
     for name, attack, needs in ATTACKS:
         if options.only not in name:
             continue
-        cost, quiet, seen, is_alive, peak = run(attack, needs, options.seconds, connections)
+        cost, quiet, seen, spent, is_alive, peak = run(attack, needs, options.seconds, connections)
         beside = f"; beside: {cost.beside[0]} of {cost.beside[1]}" if cost.beside[1] else ""
         line = (
-            f"| {name} | {cost.text()} | {seen['good']} of {seen['asked']}{beside} "
+            f"| {name} | {cost.text()} | {spent} | {seen['good']} of {seen['asked']}{beside} "
             f"| {milliseconds(quiet['p99'])} → {milliseconds(seen['p99'])} "
             f"| {seen['alive']} of {seen['probes']} | {peak} |"
         )

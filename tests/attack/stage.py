@@ -170,6 +170,14 @@ keys = {{ url = "http://127.0.0.1:{hanging}/keys" }}
     def is_alive(self):
         return self.process.poll() is None
 
+    def cpu(self):
+        """The CPU time that it has used, user and kernel, in seconds; none of a process that has died."""
+        try:
+            fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return 0.0
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def peak(self):
         """The most memory it has had resident when this was last asked while it lived, in MiB."""
         try:
