@@ -1,7 +1,7 @@
 # Everything a person or CI runs. `make` alone lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench idle-gaps slow-clients manifests e2e compose systemd guides image dist reproducible profile bench-instructions bench-requests bench-peers probe-peers bench-features fuzz attack soak fresh simulate
+.PHONY: help setup demo test bench idle-gaps slow-clients manifests e2e compose systemd guides image dist reproducible profile bench-instructions bench-requests bench-peers probe-peers bench-features bench-cores fuzz attack soak fresh simulate
 
 # Building the binary together with the demo gives Cargo the same features as `cargo test`, so nothing is built twice.
 DEMO := cargo build --quiet --bin callgate --example demo
@@ -117,3 +117,6 @@ probe-peers: setup ## Run `callgate probe` against other products, each as its o
 
 bench-features: ## Measure what the optional parts cost, switched off and on (after bench-peers, two minutes).
 	@./scripts/tools.sh run python3 -- python3 benches/peers/features.py --rounds $(or $(ROUNDS),5) --seconds $(or $(SECONDS),3)
+
+bench-cores: ## Measure what a request costs on one core and on all, and its wake-ups (after bench-peers, two minutes).
+	@./scripts/tools.sh run python3 -- python3 benches/peers/cores.py --rounds $(or $(ROUNDS),5) --seconds $(or $(SECONDS),3)

@@ -70,6 +70,11 @@ def workloads(algorithms, all_tokens):
     yield Workload("bad h2", "ES256, bad signature, HTTP/2 in", tokens="bad-ES256", status=401, transport="h2")
 
 
+def steady(workload, running, seconds, rate):
+    """Puts so many requests per second of a workload over HTTP/1 on a product. Returns as `drive`."""
+    return h2load(running.port, workload.first_token(), seconds, http1=True, rate=rate, status=workload.status)
+
+
 def drive(workload, running, seconds):
     """Puts a workload on a product. Returns (requests, seconds, p50, p99), or a complaint."""
     if workload.transport == "h2":

@@ -28,6 +28,8 @@ class Product:
     http2 = None
     # How the upstream is reached: as each workload says (None), or always over its Unix socket.
     transport = None
+    # The cores it may use; by default the one of what is measured.
+    cores = None
     # Whether it can reach an upstream on a Unix socket.
     unix = True
 
@@ -53,7 +55,7 @@ class Running:
         with open(self.log, "wb") as log:
             self.began = time.perf_counter()
             self.process = subprocess.Popen(
-                ["taskset", "-c", str(core), *map(str, command)],
+                ["taskset", "-c", product.cores or str(core), *map(str, command)],
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log, cwd=self.directory)
 
     def __enter__(self):
