@@ -166,9 +166,11 @@ if need node lezer-logql; then
         ! node scripts/check_logql.mjs "$rendered/dashboard.json" >/dev/null 2>"$rendered/found" || { echo "not found: $1" >&2 && exit 1; }
         grep -q 'is no LogQL' "$rendered/found" || { cat "$rendered/found" >&2 && exit 1; }
     }
+    # shellcheck disable=SC2016  # the dollars are Grafana's
     refuses 'a parenthesis that is not closed' 's/(\$__auto\]\)\))\)/\1/'
     refuses 'a filter with ==' 's/decision=\\"reject/decision==\\"reject/'
     refuses 'a parser that Loki has not' 's/\| json /| jsn /'
+    # shellcheck disable=SC2016
     refuses 'no range' 's/ \[\$__(auto|range)\]//'
     refuses 'no label to find the records by' 's/count_over_time\(\{[^}]*\}/count_over_time({}/'
     ok 'and refuses five faulty ones'
