@@ -13,7 +13,7 @@ use std::time::Duration;
 use pingora::protocols::l4::socket;
 use pingora::protocols::l4::stream::Stream;
 use pingora::protocols::{GetSocketDigest, SocketDigest};
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
 use tokio::time::timeout;
 
 use crate::config::ListenAddress;
@@ -57,7 +57,13 @@ impl Listener {
     /// If it is taken, or the system refuses.
     pub async fn bind(address: &ListenAddress) -> Result<Self, ListenError> {
         match address {
-            ListenAddress::Tcp(address) => Ok(Self::Tcp(TcpListener::bind(address).await?)),
+            ListenAddress::Tcp(address) => {
+                let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+                // A port whose last connections are still being closed can be bound.
+                socket.set_reuseaddr(true)?;
+                socket.bind(*address)?;
+                Ok(Self::Tcp(socket.listen(BACKLOG)?))
+            }
             ListenAddress::Unix { path, mode } => {
                 make_way(path).await?;
                 let listener = UnixListener::bind(path)?;
@@ -198,6 +204,10 @@ fn described(mut stream: Stream, digest: SocketDigest, peer: Option<socket::Sock
 
 /// How long a process that may listen on a socket has to show it.
 const ANSWER: Duration = Duration::from_secs(1);
+
+/// How many connections wait in the kernel until they are accepted. One more is dropped, and its client tries again after a second. As many as
+/// come in one burst; they count for the memory of a pod with what their clients have sent.
+const BACKLOG: u32 = 512;
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,9 @@
 """The image's program in the image's own root, with a name server beside it: a static program brings its own resolver."""
 
+import os
 import shutil
 import socket
+import stat
 import struct
 import subprocess
 import tempfile
@@ -41,6 +43,11 @@ class Named:
         root = Path(self.directory.name, "root")
         shutil.copytree(run("podman", "image", "mount", IMAGE).strip(), root)
         run("podman", "image", "unmount", IMAGE)
+        # What every runtime gives a container.
+        (root / "dev").mkdir(exist_ok=True)
+        for device, minor in [("null", 3), ("random", 8), ("urandom", 9)]:
+            os.mknod(root / "dev" / device, stat.S_IFCHR | 0o666, os.makedev(1, minor))
+            (root / "dev" / device).chmod(0o666)
         (root / "etc/resolv.conf").write_text(f"nameserver {HOST}\n")
         (root / "sidecar.toml").write_text(sidecar_toml)
         chroot = ["/usr/sbin/chroot", "--userspec=65532:65532", str(root), "/callgate", "run", "--config", "/sidecar.toml"]
