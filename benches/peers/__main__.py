@@ -106,8 +106,7 @@ def verification(beside=None):
 
 def measure(product, workload, upstream, seconds, runs):
     """One fresh process, one workload, one result. A failure is said and leaves a gap."""
-    over_unix = "unix" in (workload.transport, product.transport)
-    with product.start(workload.mode, upstream.unix if over_unix else upstream.tcp) as running:
+    with product.start(workload.mode, upstream.address(product, workload.transport)) as running:
         ready = checks.wait_until_ready(running, checks.accepted(product, workload.mode))
         if ready is None:
             say(f"NOTE: {product.name} did not start for {workload.key}: {running.complaint()}")
@@ -140,8 +139,7 @@ def steady(products, can, upstream, options, readings):
             guarded = (GUARD, "ES256") in can[product.name]
             if not guarded and product not in FLOORS:
                 continue
-            address = upstream.unix if product.transport == "unix" else upstream.tcp
-            with product.start(GUARD if guarded else OPEN, address) as running:
+            with product.start(GUARD if guarded else OPEN, upstream.address(product)) as running:
                 if checks.wait_until_ready(running, token) is None:
                     continue
                 answer = load.h2load(running.port, token, options.seconds, http1=True, rate=rate)

@@ -51,7 +51,7 @@ def probe(product, upstream):
     """What a product can do: a set of (mode, algorithm or "h2"). Everything else is named aloud with its cause."""
     can = set()
     for mode in product.modes:
-        with product.start(mode, upstream.unix if product.transport == "unix" else upstream.tcp) as running:
+        with product.start(mode, upstream.address(product)) as running:
             some = accepted(product, mode)
             if wait_until_ready(running, some) is None:
                 say(f"LEFT OUT: {product.name} ({mode}) does not answer 202: {running.complaint()}")

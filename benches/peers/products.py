@@ -381,6 +381,10 @@ http {{
              "-p", directory])
         return self
 
+    def address(self, product, transport="tcp"):
+        """Where a product reaches it, if the load has no other wish."""
+        return self.unix if "unix" in (transport, product.transport) else self.tcp
+
     def __exit__(self, *_):
         self.process.terminate()
         self.process.wait(5)

@@ -30,8 +30,7 @@ def main():
         for number, workload in enumerate(load.workloads(ALGORITHMS, count), 1):
             profile = options.profiles.resolve() / f"{number}.profraw"
             os.environ["LLVM_PROFILE_FILE"] = str(profile)
-            address = upstream.unix if workload.transport == "unix" else upstream.tcp
-            with callgate.start(workload.mode, address) as running:
+            with callgate.start(workload.mode, upstream.address(callgate, workload.transport)) as running:
                 if checks.wait_until_ready(running, checks.accepted(callgate, workload.mode)) is None:
                     sys.exit(f"profile: {running.complaint()}")
                 answer = load.drive(workload, running, options.seconds)
