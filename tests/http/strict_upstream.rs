@@ -7,6 +7,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use socket2::SockRef;
 use testkit::http::PATIENCE;
 
 /// A running upstream. Its threads end with the test's process.
@@ -79,6 +80,10 @@ fn serve(stream: TcpStream, connection: usize, log: &Mutex<Log>) {
             Ok(Some(request)) => {
                 let (answer, closes) = (answer(&request), closes(&request));
                 log.lock().unwrap().requests.push(request);
+                if closes {
+                    // The end comes with the last byte: a request that is sent in between would be lost, whoever sends it.
+                    SockRef::from(&reader.stream).set_tcp_cork(true).unwrap();
+                }
                 if reader.stream.write_all(&answer).is_err() || closes {
                     return;
                 }
