@@ -17,6 +17,7 @@ mod service_port;
 mod slots;
 mod stop;
 mod tls;
+mod turns;
 
 use std::path::Path;
 use std::sync::Arc;

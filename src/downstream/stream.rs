@@ -19,6 +19,7 @@ use pingora::protocols::{
     TimingDigest, UniqueID, UniqueIDType,
 };
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::sync::oneshot;
 use tokio::time::Sleep;
 
 use super::lingering_close::lingering_close;
@@ -35,6 +36,9 @@ pub struct ClientStream {
     /// How long the client may accept nothing, and the timer of the write that waits.
     write_timeout: Duration,
     write_timer: Option<Pin<Box<Sleep>>>,
+    /// HTTP/2: how many bytes may still be read in this turn, and what says that the next one has come.
+    turn: usize,
+    next_turn: Option<oneshot::Receiver<()>>,
 }
 
 impl ClientStream {
@@ -55,6 +59,8 @@ impl ClientStream {
             digest: Arc::new(digest),
             write_timeout,
             write_timer: None,
+            turn: TURN,
+            next_turn: None,
         }
     }
 
@@ -168,6 +174,41 @@ impl ClientStream {
         .await
     }
 
+    /// Reads at most what is left of the turn. Where a kilobyte may stand for a head of hundreds of fields, the protocol's code must
+    /// not go on for as long as there are bytes.
+    fn poll_turn(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.turn == 0 {
+            if self.next_turn.is_none() {
+                self.next_turn = self.connection.slot().next_turn();
+            }
+            self.turn = match &mut self.next_turn {
+                Some(next) => {
+                    // An error is a turn too: nobody is left to wait for.
+                    let _ = ready!(Pin::new(next).poll(cx));
+                    TURN
+                }
+                None => usize::MAX,
+            };
+            self.next_turn = None;
+        }
+        let before = buffer.filled().len();
+        let read = if self.turn < buffer.remaining() {
+            let mut part = ReadBuf::new(buffer.initialize_unfilled_to(self.turn));
+            let read = Pin::new(&mut self.inner).poll_read(cx, &mut part);
+            let count = part.filled().len();
+            buffer.advance(count);
+            read
+        } else {
+            Pin::new(&mut self.inner).poll_read(cx, buffer)
+        };
+        self.turn -= buffer.filled().len() - before;
+        if read.is_pending() {
+            // Nothing is left to read: what comes later begins a turn of its own.
+            self.turn = self.turn.max(TURN);
+        }
+        read
+    }
+
     /// Gives back the memory that a request needed: what has not come yet of the next one takes none.
     pub(super) fn shrink_buffer(&mut self) {
         self.buffer = BytesMut::from(self.buffer.as_ref());
@@ -189,7 +230,7 @@ impl AsyncRead for ClientStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if this.buffer.is_empty() {
-            return Pin::new(&mut this.inner).poll_read(cx, buffer);
+            return this.poll_turn(cx, buffer);
         }
         let length = this.buffer.len().min(buffer.remaining());
         buffer.put_slice(this.buffer.get(..length).unwrap_or_default());
@@ -300,6 +341,9 @@ impl fmt::Debug for ClientStream {
 
 /// How much is read at once of a head, in bytes. Most heads fit with their token and a short body.
 const HEAD_READ: usize = 8 * 1024;
+
+/// HTTP/2: how many bytes of a connection without a proven caller are read before others have their turn.
+const TURN: usize = 2 * 1024;
 
 /// How much is read at once of a body, in bytes.
 const BODY_READ_MIN: usize = 2 * 1024;

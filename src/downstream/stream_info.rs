@@ -8,7 +8,7 @@ use bytes::Bytes;
 use h2::SendStream;
 use pingora::http::RequestHeader;
 use pingora::protocols::l4::socket::SocketAddr;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, sleep_until};
 
 /// A connection's place among those that may be open, which is given back when it is dropped. When all are taken, connections that
@@ -27,6 +27,9 @@ pub trait ConnectionSlot: Send + Sync {
 
     /// It has carried a request of a proven caller.
     fn caller_proven(&self);
+
+    /// What says when the connection, which has much to read, may go on; nothing if it need not wait.
+    fn next_turn(&self) -> Option<oneshot::Receiver<()>>;
 }
 
 /// The slot, shared by the streams of a connection.

@@ -2,7 +2,7 @@
 
 mod client;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,6 +10,7 @@ use pingora::ErrorType;
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::HttpTask;
 use pingora::protocols::http::custom::server::Session as _;
+use tokio::io::AsyncReadExt as _;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -21,15 +22,20 @@ use crate::http1::head::Search;
 
 use client::{Client, Socket};
 
-struct NoSlot;
+/// A place of no listener. Its connection waits for this turn, if there is one.
+#[derive(Default)]
+struct FreeSlot(Mutex<Option<oneshot::Receiver<()>>>);
 
-impl ConnectionSlot for NoSlot {
+impl ConnectionSlot for FreeSlot {
     fn begin_waiting(&self) {}
     fn head_grows(&self, _: usize) {}
     fn end_waiting(&self) -> bool {
         true
     }
     fn caller_proven(&self) {}
+    fn next_turn(&self) -> Option<oneshot::Receiver<()>> {
+        self.0.lock().unwrap().take()
+    }
 }
 
 /// One request on its way.
@@ -46,7 +52,7 @@ const LIMITS: SilenceLimits = SilenceLimits { body: Duration::from_secs(30), tun
 async fn begin(request: &str) -> Scene {
     let client = Client::default();
     client.send(request);
-    let connection = Arc::new(ConnectionInfo::new(Arc::new(NoSlot), Peer::default()));
+    let connection = Arc::new(ConnectionInfo::new(Arc::new(FreeSlot::default()), Peer::default()));
     let socket = Box::new(Socket(client.clone()));
     let stream = Box::new(ClientStream::new(socket, Arc::clone(&connection), Duration::from_secs(30)));
     next(client, stream, connection).await.expect("a request has come")
@@ -553,4 +559,35 @@ async fn what_was_read_can_be_sent_again() {
     assert_eq!(scene.body().await.unwrap(), b"hello");
     assert_eq!(scene.session.get_retry_buffer().as_deref(), Some(&b"hello"[..]));
     assert!(!scene.session.retry_buffer_truncated());
+}
+
+#[tokio::test]
+async fn a_flood_of_frames_is_read_in_turns_and_without_them_once_a_caller_is_proven() {
+    let (turn, next) = oneshot::channel();
+    let slot = Arc::new(FreeSlot(Mutex::new(Some(next))));
+    let client = Client::default();
+    client.send([b'f'; 10_000]);
+    let connection = Arc::new(ConnectionInfo::new(slot, Peer::default()));
+    let mut stream = ClientStream::new(Box::new(Socket(client.clone())), connection, LIMITS.body);
+    let mut space = [0; 8192];
+    assert_eq!(stream.read(&mut space).await.unwrap(), 2048);
+    assert!(timeout(Duration::ZERO, stream.read(&mut space)).await.is_err(), "others go first");
+    turn.send(()).unwrap();
+    assert_eq!(stream.read(&mut space).await.unwrap(), 2048);
+    // It need not wait for another: a caller was proven meanwhile.
+    assert_eq!(stream.read(&mut space).await.unwrap(), 10_000 - 2 * 2048);
+}
+
+#[tokio::test]
+async fn frames_that_come_a_few_at_a_time_never_wait_for_a_turn() {
+    let (_never, next) = oneshot::channel();
+    let client = Client::default();
+    let connection = Arc::new(ConnectionInfo::new(Arc::new(FreeSlot(Mutex::new(Some(next)))), Peer::default()));
+    let mut stream = ClientStream::new(Box::new(Socket(client.clone())), connection, LIMITS.body);
+    let mut space = [0; 8192];
+    for _ in 0..10 {
+        client.send([b'f'; 1000]);
+        assert_eq!(stream.read(&mut space).await.unwrap(), 1000);
+        assert!(timeout(Duration::ZERO, stream.read(&mut space)).await.is_err(), "nothing more has come");
+    }
 }

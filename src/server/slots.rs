@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 
 use pingora::server::ShutdownWatch;
 use prometheus::{IntCounter, IntGauge};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::time::timeout;
 
+use super::turns::Turns;
 use crate::downstream::stream_info::ConnectionSlot;
 
 /// The places of one listener.
@@ -25,6 +26,8 @@ pub struct Slots {
     table: Mutex<Table>,
     /// The bytes of unfinished heads that all connections keep.
     head_bytes: AtomicUsize,
+    /// Of the connections without a proven caller that have much to read.
+    turns: Arc<Turns>,
 }
 
 #[derive(Default)]
@@ -74,6 +77,7 @@ impl Slots {
             epoch: Instant::now(),
             table: Mutex::default(),
             head_bytes: AtomicUsize::new(0),
+            turns: Arc::default(),
         }
     }
 
@@ -247,6 +251,10 @@ impl ConnectionSlot for Slot {
 
     fn caller_proven(&self) {
         self.entry.is_proven.store(true, Ordering::Relaxed);
+    }
+
+    fn next_turn(&self) -> Option<oneshot::Receiver<()>> {
+        (!self.entry.is_proven.load(Ordering::Relaxed)).then(|| self.slots.turns.next())
     }
 }
 

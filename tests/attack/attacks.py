@@ -263,6 +263,26 @@ async def refused_requests(stage, cost):
     await each(8, behave)
 
 
+async def pipelined_requests(stage, cost):
+    """Refused requests of HTTP/1, sent without waiting for an answer. Those that are answered count."""
+    block = b"GET / HTTP/1.1\r\nHost: email\r\n\r\n" * 256
+
+    async def count(peer):
+        rest = b""
+        while piece := await peer.reader.read(65536):
+            answers = (rest + piece).split(b"HTTP/1.1 401 ")
+            cost.requests += len(answers) - 1
+            rest = answers[-1][-16:]
+
+    async def behave(_):
+        peer = await Peer(stage, cost).open()
+        reading = asyncio.create_task(count(peer))
+        while not reading.done():
+            await peer.send(block)
+
+    await each(100, behave)
+
+
 async def failing_requests(stage, cost):
     """Public requests at which the service breaks off. Nobody reads the log."""
 
@@ -301,6 +321,7 @@ ATTACKS = [
     # Callers wait for the audit by choice (`when_full`), so only survival counts.
     ("refusals, audit unread (wait)", refused_requests, {"audit": "wait"}),
     ("refusals, audit unread (drop)", refused_requests, {"audit": "drop"}),
+    ("refusals, pipelined", pipelined_requests, {}),
     ("failures, log unread", failing_requests, {"unread_log": True}),
     ("silent admin connections", silent_admin, {}),
 ]

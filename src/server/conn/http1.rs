@@ -79,7 +79,19 @@ pub(super) async fn serve(
             Ok(Ok(())) => {}
             Ok(Err(_)) | Err(_) => return,
         }
+        // The next request was sent ahead.
+        if !stream.buffered().is_empty() {
+            next_turn(&stream).await;
+        }
         latest = Instant::now() + if stream.buffered().is_empty() { limits.idle_time } else { limits.head_time };
+    }
+}
+
+/// Lets others go first, if no caller was proven on this connection.
+async fn next_turn(stream: &ClientStream) {
+    if let Some(turn) = stream.connection().slot().next_turn() {
+        // An error is a turn too: nobody is left to wait for.
+        let _ = turn.await;
     }
 }
 
@@ -109,7 +121,8 @@ async fn arrival(
             stream.connection().slot().head_grows(buffered.len());
         }
         match deadline.wait(stream, latest).await {
-            Read::Data if begun => {}
+            // Most heads come with the first read.
+            Read::Data if begun => next_turn(stream).await,
             Read::Data => {
                 begun = true;
                 latest = Instant::now() + limits.head_time;
