@@ -283,6 +283,23 @@ async def pipelined_requests(stage, cost):
     await each(100, behave)
 
 
+async def forged_signatures(stage, cost):
+    """Tokens of the issuer's with a known key and another signature, one after another on many connections."""
+    head, claims, _ = stage.token.split(".")
+
+    async def behave(_):
+        peer = await Peer(stage, cost).open()
+        while True:
+            signature = base64.urlsafe_b64encode(os.urandom(64)).rstrip(b"=").decode()
+            token = f"{head}.{claims}.{signature}"
+            await peer.send(f"GET / HTTP/1.1\r\nHost: email\r\nAuthorization: Bearer {token}\r\n\r\n".encode())
+            if not await peer.reader.readuntil(b"}\n"):
+                return
+            cost.requests += 1
+
+    await each(200, behave)
+
+
 async def failing_requests(stage, cost):
     """Public requests at which the service breaks off. Nobody reads the log."""
 
@@ -322,6 +339,7 @@ ATTACKS = [
     ("refusals, audit unread (wait)", refused_requests, {"audit": "wait"}),
     ("refusals, audit unread (drop)", refused_requests, {"audit": "drop"}),
     ("refusals, pipelined", pipelined_requests, {}),
+    ("forged signatures", forged_signatures, {}),
     ("failures, log unread", failing_requests, {"unread_log": True}),
     ("silent admin connections", silent_admin, {}),
 ]
