@@ -83,8 +83,9 @@ profile: setup ## Measure which ways a load takes, for the image's build to lay 
 e2e: ## Play with the email service behind Callgate in a real pod, with podman.
 	@./tests/e2e/run.sh
 
-compose: ## Play examples/compose as its README says, with podman and images that are made here.
-	@./tests/compose/run.sh
+compose: ## Play examples/compose as its README says, with podman and with Docker, and images that are made here.
+	@./tests/compose/run.sh podman
+	@./tests/compose/run.sh docker
 
 systemd: setup ## Play deploy/systemd/README.md in a systemd of its own.
 	@$(DEMO)

@@ -112,11 +112,12 @@ tools_debian_package() { # TOOL
     go) echo golang-go ;;
     h2load) echo nghttp2-client ;;
     apache2) echo apache2-bin ;;
+    dockerd) echo docker.io ;;
     njs) echo libnginx-mod-http-js ;;
     mod_auth_openidc) echo libapache2-mod-auth-openidc ;;
     taskset | unshare | nsenter) echo util-linux ;;
     llvm-profdata-*) echo "llvm-${1##*-}" ;;
-    aardvark-dns | buildah | catatonit | chromium-headless-shell | cmake | curl | git | haproxy | iptables | mmdebstrap | netavark | nginx | openssl | podman | python3 | runc | \
+    aardvark-dns | buildah | catatonit | chromium-headless-shell | cmake | curl | docker-compose | git | haproxy | iptables | mmdebstrap | netavark | nginx | openssl | podman | python3 | runc | \
         shellcheck | valgrind | wrk) echo "$1" ;;
     esac
 }
