@@ -1,7 +1,7 @@
 # Everything a person or CI runs. `make` alone lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench idle-gaps slow-clients manifests e2e compose systemd guides image dist reproducible profile bench-instructions bench-requests bench-peers probe-peers bench-features bench-cores fuzz attack soak fresh simulate
+.PHONY: help setup demo test bench idle-gaps slow-clients manifests e2e compose systemd guides image dist reproducible arm64 profile bench-instructions bench-requests bench-peers probe-peers bench-features bench-cores fuzz attack soak fresh simulate
 
 # Building the binary together with the demo gives Cargo the same features as `cargo test`, so nothing is built twice.
 DEMO := cargo build --quiet --bin callgate --example demo
@@ -76,6 +76,9 @@ dist: setup ## Pack the static program with completions, manual pages, licences,
 
 reproducible: setup ## Build the tarball of make dist in two clean clones, and compare (an hour; CALLGATE_PROFILE=quick: some minutes).
 	@./scripts/reproducible.sh
+
+arm64: setup ## Build the static program for arm64, and run the acceptance tests against it in emulation (TEST=part of a name).
+	@./scripts/arm64.sh $(TEST)
 
 profile: setup ## Measure which ways a load takes, for the image's build to lay the program out by (15 minutes).
 	@./scripts/profile.sh

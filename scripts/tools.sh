@@ -115,6 +115,10 @@ tools_debian_package() { # TOOL
     dockerd) echo docker.io ;;
     njs) echo libnginx-mod-http-js ;;
     mod_auth_openidc) echo libapache2-mod-auth-openidc ;;
+    aarch64-linux-gnu-gcc) echo gcc-aarch64-linux-gnu ;;
+    # It brings the libraries of C as well.
+    aarch64-linux-gnu-g++) echo g++-aarch64-linux-gnu ;;
+    qemu-aarch64-static) echo qemu-user-static ;;
     taskset | unshare | nsenter) echo util-linux ;;
     llvm-profdata-*) echo "llvm-${1##*-}" ;;
     aardvark-dns | buildah | catatonit | chromium-headless-shell | cmake | curl | docker-compose | git | haproxy | iptables | mmdebstrap | netavark | nginx | openssl | podman | python3 | runc | \

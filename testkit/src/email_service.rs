@@ -45,9 +45,10 @@ struct Log {
 }
 
 impl EmailService {
-    /// Listens on 127.0.0.1 on a free port.
+    /// Listens as [`Server::local`] does.
     pub fn start() -> Self {
-        Self::at(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port can be bound")
+        let log = Arc::<Log>::default();
+        Self { server: Server::local(handler(&log)).expect("it can listen"), log }
     }
 
     /// Listens on this TCP address.

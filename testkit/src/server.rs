@@ -10,6 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
+use tempfile::TempDir;
+
 use super::http::Connection;
 use super::socket::Socket;
 
@@ -21,6 +23,8 @@ pub struct Server {
     address: Address,
     stopping: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
+    /// The directory of its socket, if it chose one itself: it is removed with it.
+    directory_of_its_own: Option<TempDir>,
 }
 
 /// Where a server listens.
@@ -40,8 +44,14 @@ impl Server {
         Ok(Self::start(address, handler, move || listener.accept().map(|(stream, _)| Socket::Tcp(stream))))
     }
 
-    /// Listens on 127.0.0.1 on a free port.
+    /// Listens on 127.0.0.1 on a free port, or on a Unix socket if CALLGATE_TEST_UPSTREAM=unix.
     pub fn local(handler: Handler) -> io::Result<Self> {
+        if std::env::var_os("CALLGATE_TEST_UPSTREAM").is_some_and(|upstream| upstream == "unix") {
+            let directory = tempfile::tempdir()?;
+            let mut server = Self::unix(&directory.path().join("upstream.sock"), handler)?;
+            server.directory_of_its_own = Some(directory);
+            return Ok(server);
+        }
         Self::tcp(SocketAddr::from(([127, 0, 0, 1], 0)), handler)
     }
 
@@ -70,7 +80,7 @@ impl Server {
                 thread::spawn(move || Connection::over(socket).and_then(|connection| handler(connection)));
             }
         });
-        Self { address, stopping, thread: Some(thread) }
+        Self { address, stopping, thread: Some(thread), directory_of_its_own: None }
     }
 }
 
