@@ -3,6 +3,7 @@ counts what it has spent."""
 
 import asyncio
 import base64
+import contextlib
 import json
 import os
 
@@ -10,6 +11,9 @@ import frames
 
 ISSUER = "https://auth.internal.example"
 HANGING = "https://hangs.internal.example"
+
+# A kind of frame that nobody knows (RFC 9113 §5.5).
+UNKNOWN = 0x63
 
 
 class Cost:
@@ -69,9 +73,10 @@ async def each(count, behave, pause=0.0):
 
 
 async def drain(peer):
-    """Reads and forgets until the other side closes."""
-    while await peer.reader.read(65536):
-        pass
+    """Reads and forgets until the other side closes, or breaks off."""
+    with contextlib.suppress(OSError):
+        while await peer.reader.read(65536):
+            pass
 
 
 def unsigned(issuer, kid):
@@ -283,6 +288,36 @@ async def pipelined_requests(stage, cost):
     await each(100, behave)
 
 
+async def control_frames(stage, cost):
+    """Frames of HTTP/2 that carry no request, without an end. What they are answered is not read."""
+    frame = frames.frame
+    mixed = frame(frames.PING, 0, 0, bytes(8)) + frames.settings(initial_window_size=1) + frame(frames.PRIORITY, 0, 1, bytes(3) + b"\3\0")
+    block = (mixed + frame(UNKNOWN, 0, 0, bytes(8))) * 200
+
+    async def behave(_):
+        peer = await Peer(stage, cost).open_http2()
+        while peer.is_open():
+            await peer.send(block)
+
+    await each(100, behave)
+
+
+async def reset_at_once(stage, cost):
+    """Rapid reset: streams without a token, each reset at once."""
+
+    async def behave(_):
+        peer = await Peer(stage, cost).open_http2()
+        reading = asyncio.create_task(drain(peer))
+        for start in range(0, 1 << 20, 64):
+            if reading.done():
+                return
+            streams = range(2 * start + 1, 2 * start + 129, 2)
+            await peer.send(b"".join(frames.headers(stream, frames.request()) + frames.reset(stream) for stream in streams))
+            cost.requests += 64
+
+    await each(100, behave)
+
+
 async def forged_signatures(stage, cost):
     """Tokens of the issuer's with a known key and another signature, one after another on many connections."""
     head, claims, _ = stage.token.split(".")
@@ -340,6 +375,8 @@ ATTACKS = [
     ("refusals, audit unread (drop)", refused_requests, {"audit": "drop"}),
     ("refusals, pipelined", pipelined_requests, {}),
     ("forged signatures", forged_signatures, {}),
+    ("control frames, HTTP/2", control_frames, {}),
+    ("streams reset at once", reset_at_once, {}),
     ("failures, log unread", failing_requests, {"unread_log": True}),
     ("silent admin connections", silent_admin, {}),
 ]
