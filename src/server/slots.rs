@@ -337,6 +337,15 @@ mod tests {
         newcomer.await.unwrap();
     }
 
+    #[tokio::test]
+    async fn only_connections_without_a_proven_caller_read_in_turns() {
+        let slots = slots(2);
+        let open = waiting(&slots, 2);
+        open[0].caller_proven();
+        assert!(open[0].next_turn().is_none());
+        open[1].next_turn().expect("nothing is proven on it").await.unwrap();
+    }
+
     #[test]
     fn nobody_makes_room_while_there_is_some() {
         let slots = slots(4);
