@@ -13,7 +13,7 @@ rustup target add "$target" || { skip 'make arm64' "there is no Rust for $target
 TARGET=$target deploy/program.sh target/arm64/program "${CALLGATE_PROFILE:-quick}"
 cat >target/arm64/callgate <<EOF
 #!/bin/sh
-exec $(command -v qemu-aarch64-static) $PWD/target/arm64/program "\$@"
+exec $(scripts/tools.sh find qemu-aarch64-static) $PWD/target/arm64/program "\$@"
 EOF
 chmod +x target/arm64/callgate
 
