@@ -74,7 +74,7 @@ dist: setup ## Pack the static program with completions, manual pages, licences,
 	@tarball=$$(./scripts/dist.sh $(PROGRAM)) && ./scripts/tools.sh run-or-skip 'the check of make dist' cyclonedx -- \
 	    ./target/tools/venv/bin/python scripts/check_dist.py "$$tarball" && echo "$$tarball"
 
-reproducible: setup ## Build the tarball of make dist in two clean clones, and compare (an hour; CALLGATE_PROFILE=quick: some minutes).
+reproducible: setup ## Build the tarball of make dist in two clean clones, and compare (a quarter of an hour; CALLGATE_PROFILE=quick: half of that).
 	@./scripts/reproducible.sh
 
 arm64: setup ## Build the static program for arm64, and run the acceptance tests against it in emulation (TEST=part of a name).
