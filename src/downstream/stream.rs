@@ -36,8 +36,9 @@ pub struct ClientStream {
     /// How long the client may accept nothing, and the timer of the write that waits.
     write_timeout: Duration,
     write_timer: Option<Pin<Box<Sleep>>>,
-    /// HTTP/2: how many bytes may still be read in this turn, and what says that the next one has come.
+    /// HTTP/2: how many bytes may still be read in this turn.
     turn: usize,
+    /// What says that the next turn has come, while it is waited for.
     next_turn: Option<oneshot::Receiver<()>>,
 }
 
@@ -174,22 +175,28 @@ impl ClientStream {
         .await
     }
 
+    /// Lets others go first, if no caller was proven on this connection.
+    pub async fn next_turn(&mut self) {
+        poll_fn(|cx| self.poll_next_turn(cx)).await;
+    }
+
+    /// Waits for the next turn; `false` if the connection needs none.
+    fn poll_next_turn(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        if self.next_turn.is_none() {
+            self.next_turn = self.connection.slot().next_turn();
+        }
+        let Some(next) = &mut self.next_turn else { return Poll::Ready(false) };
+        // An error is a turn too: nobody is left to wait for.
+        let _ = ready!(Pin::new(next).poll(cx));
+        self.next_turn = None;
+        Poll::Ready(true)
+    }
+
     /// Reads at most what is left of the turn. Where a kilobyte may stand for a head of hundreds of fields, the protocol's code must
     /// not go on for as long as there are bytes.
     fn poll_turn(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.turn == 0 {
-            if self.next_turn.is_none() {
-                self.next_turn = self.connection.slot().next_turn();
-            }
-            self.turn = match &mut self.next_turn {
-                Some(next) => {
-                    // An error is a turn too: nobody is left to wait for.
-                    let _ = ready!(Pin::new(next).poll(cx));
-                    TURN
-                }
-                None => usize::MAX,
-            };
-            self.next_turn = None;
+            self.turn = if ready!(self.poll_next_turn(cx)) { TURN } else { usize::MAX };
         }
         let before = buffer.filled().len();
         let read = if self.turn < buffer.remaining() {

@@ -81,17 +81,9 @@ pub(super) async fn serve(
         }
         // The next request was sent ahead.
         if !stream.buffered().is_empty() {
-            next_turn(&stream).await;
+            stream.next_turn().await;
         }
         latest = Instant::now() + if stream.buffered().is_empty() { limits.idle_time } else { limits.head_time };
-    }
-}
-
-/// Lets others go first, if no caller was proven on this connection.
-async fn next_turn(stream: &ClientStream) {
-    if let Some(turn) = stream.connection().slot().next_turn() {
-        // An error is a turn too: nobody is left to wait for.
-        let _ = turn.await;
     }
 }
 
@@ -122,7 +114,7 @@ async fn arrival(
         }
         match deadline.wait(stream, latest).await {
             // Most heads come with the first read.
-            Read::Data if begun => next_turn(stream).await,
+            Read::Data if begun => stream.next_turn().await,
             Read::Data => {
                 begun = true;
                 latest = Instant::now() + limits.head_time;
