@@ -6,8 +6,14 @@ cd "$(dirname "$0")/.."
 . scripts/tools.sh
 
 target=aarch64-unknown-linux-gnu
-need aarch64-linux-gnu-gcc aarch64-linux-gnu-g++ qemu-aarch64-static || { skip 'make arm64' "$unmet is missing" && exit; }
-rustup target add "$target" || { skip 'make arm64' "there is no Rust for $target" && exit; }
+need aarch64-linux-gnu-gcc aarch64-linux-gnu-g++ qemu-aarch64-static || {
+    skip 'make arm64' "$unmet cannot be installed"
+    exit
+}
+rustup target add "$target" || {
+    skip 'make arm64' "there is no Rust for $target"
+    exit
+}
 
 # Without optimization it is built soon.
 TARGET=$target deploy/program.sh target/arm64/program "${CALLGATE_PROFILE:-quick}"
