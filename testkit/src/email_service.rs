@@ -47,20 +47,22 @@ struct Log {
 impl EmailService {
     /// Listens as [`Server::local`] does.
     pub fn start() -> Self {
-        let log = Arc::<Log>::default();
-        Self { server: Server::local(handler(&log)).expect("it can listen"), log }
+        Self::on(Server::local).expect("it can listen")
     }
 
     /// Listens on this TCP address.
     pub fn at(address: SocketAddr) -> io::Result<Self> {
-        let log = Arc::<Log>::default();
-        Ok(Self { server: Server::tcp(address, handler(&log))?, log })
+        Self::on(|handler| Server::tcp(address, handler))
     }
 
     /// Listens on a Unix socket.
     pub fn start_unix(path: &Path) -> Self {
+        Self::on(|handler| Server::unix(path, handler)).expect("the socket can be bound")
+    }
+
+    fn on(listen: impl FnOnce(Handler) -> io::Result<Server>) -> io::Result<Self> {
         let log = Arc::<Log>::default();
-        Self { server: Server::unix(path, handler(&log)).expect("the socket can be bound"), log }
+        Ok(Self { server: listen(handler(&log))?, log })
     }
 
     /// Where it listens.
