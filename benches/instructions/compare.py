@@ -26,9 +26,13 @@ def main():
     baseline = json.loads(BASELINE.read_text())
     known, compiler = baseline["instructions"], output(["rustc", "--version"]).split()[1]
     found = {step: count(program, step) for step in steps if step}
+
+    def is_more(step):
+        return found[step] > known.get(step, 0) * (1 + TOLERANCE)
+
     # Dates are written anew when a second begins, and one may have begun.
-    found |= {step: min(found[step], count(program, step)) for step in found if found[step] > known.get(step, 0) * (1 + TOLERANCE)}
-    more = [step for step in found if found[step] > known.get(step, 0) * (1 + TOLERANCE)]
+    found |= {step: min(found[step], count(program, step)) for step in found if is_more(step)}
+    more = [step for step in found if is_more(step)]
     less = [step for step in found if found[step] < known.get(step, 0) * (1 - TOLERANCE)]
     print(f"{'step':22}{'instructions':>14}{'baseline':>12}{'change':>9}")
     for step, figure in found.items():
