@@ -28,10 +28,12 @@ need git python3 curl node npm ip unshare podman podman-compose runc buildah cat
 scripts/images.sh compose
 
 bin=$(mktemp -d)
-# With its containers.
+# Ends the daemon, if it runs, with its containers.
 end_daemon() {
-    [[ ! -f $bin/pid ]] || kill "$(cat "$bin/pid")"
-    while [[ -f $bin/pid ]]; do sleep 0.2; done
+    local daemon
+    daemon=$(cat "$bin/pid" 2>/dev/null) || return 0
+    kill "$daemon" 2>/dev/null || return 0
+    while [[ -f $bin/pid ]] && kill -0 "$daemon" 2>/dev/null; do sleep 0.2; done
 }
 clean_up() {
     trap - EXIT INT TERM
@@ -48,20 +50,13 @@ clean_up() {
 }
 trap clean_up EXIT INT TERM
 
-cat >"$bin/docker" <<'DOCKER'
-#!/usr/bin/env bash
-set -euo pipefail
-[[ $1 == compose ]]
-# Its own lines about what it runs would stand among the output that the README shows.
-exec podman-compose --in-pod false "${@:2}" 2> >(grep -v '^\(podman\|exit code\|using podman\|\*\*\)' >&2)
-DOCKER
 if [[ $engine == docker ]]; then
     cat >"$bin/daemon" <<DAEMON
 #!/bin/sh
 exec dockerd --data-root $bin/data --exec-root $bin/exec --pidfile $bin/pid --host unix://$bin/docker.sock >$bin/log 2>&1
 DAEMON
     chmod +x "$bin/daemon"
-    # Once for the images, which are kept: the README's own network has none to fetch them from.
+    # A first time, to see whether it starts, and to give it the images, which it keeps.
     unshare --net sh -c "ip link set lo up && exec $bin/daemon" &
     for _ in {1..100}; do
         [[ ! -S $bin/docker.sock ]] || break
@@ -95,6 +90,14 @@ fi
 # Without the second it calls a program `docker` for `exec`, which is this one.
 export DOCKER_HOST=unix://$bin/docker.sock COMPOSE_INTERACTIVE_NO_CLI=1
 exec docker-compose "${@:2}"
+DOCKER
+else
+    cat >"$bin/docker" <<'DOCKER'
+#!/usr/bin/env bash
+set -euo pipefail
+[[ $1 == compose ]]
+# Its own lines about what it runs would stand among the output that the README shows.
+exec podman-compose --in-pod false "${@:2}" 2> >(grep -v '^\(podman\|exit code\|using podman\|\*\*\)' >&2)
 DOCKER
 fi
 chmod +x "$bin/docker"
